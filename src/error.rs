@@ -1,0 +1,416 @@
+//! Errors: what happened before an operation was accepted, and after.
+
+use std::{error::Error as StdError, fmt};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, Uri};
+
+use crate::{
+    Operation, OperationFailed,
+    redact::{Headless, Redacted},
+};
+
+/// A boxed error, as tower and hyper have it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The error of [`Lro`](crate::Lro), over the error `E` of the inner service.
+///
+/// Which of the two it is decides whether the request may be sent again:
+///
+/// | error | the start request | a retry layer outside |
+/// | --- | --- | --- |
+/// | `Service` | was not accepted | may send it again, as without this layer |
+/// | `Operation` | **has happened** | must not; it can [resume](crate::Operation::resume) |
+///
+/// `Display` of `Service` is that of the inner error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error<E> {
+    /// The first request failed. Nothing was accepted.
+    Service(E),
+    /// The service accepted the request, but the operation could not be seen through to its end.
+    Operation(OperationError<E>),
+}
+
+impl<E> Error<E> {
+    /// The operation, if one was accepted.
+    #[must_use]
+    pub fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Service(_) => None,
+            Self::Operation(error) => Some(error.operation()),
+        }
+    }
+
+    /// The same error over another error of the inner service.
+    pub fn map_service<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
+        match self {
+            Self::Service(error) => Error::Service(map(error)),
+            Self::Operation(error) => {
+                let (operation, cause) = error.into_parts();
+                Error::Operation(OperationError::new(operation, cause.map_service(map)))
+            }
+        }
+    }
+
+    /// The same error over a [`Boxed`] error of the inner service, for services whose error is a [`BoxError`], such as
+    /// those of tower's `Buffer` and `Timeout`: this one is a [`std::error::Error`] again, as `Box<dyn Error>` is not.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{BoxError, ServiceBuilder, service_fn};
+    /// use tower_lro::{Error, LroLayer};
+    /// # use http::{Request, Response};
+    /// # use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = ServiceBuilder::new()
+    ///     .buffer(8) // wants errors that go into a `BoxError`
+    ///     .map_err(Error::boxed)
+    ///     .layer(LroLayer::new())
+    ///     .timeout(Duration::from_secs(30)) // has `BoxError` for its error
+    ///     .service(service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new(String::new())) }));
+    /// # let _ = client;
+    /// # }
+    /// ```
+    pub fn boxed(self) -> Error<Boxed>
+    where
+        E: Into<BoxError>,
+    {
+        self.map_service(|error| Boxed(error.into()))
+    }
+}
+
+/// A boxed error that is an error itself; see [`Error::boxed`].
+pub struct Boxed(BoxError);
+
+impl Boxed {
+    /// The error in the box.
+    #[must_use]
+    pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.0
+    }
+
+    /// The box.
+    #[must_use]
+    pub fn into_inner(self) -> BoxError {
+        self.0
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(error) => error.fmt(f),
+            Self::Operation(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: StdError + 'static> StdError for Error<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Service(error) => error.source(),
+            Self::Operation(error) => error.source(),
+        }
+    }
+}
+
+/// The service accepted the request, so that it **has happened**, but the layer could not see the operation through.
+///
+/// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume).
+pub struct OperationError<E> {
+    // Boxed, so that the `Result` of every response stays small.
+    inner: Box<(Operation, Cause<E>)>,
+}
+
+impl<E> OperationError<E> {
+    pub(crate) fn new(operation: Operation, cause: Cause<E>) -> Self {
+        Self { inner: Box::new((operation, cause)) }
+    }
+
+    /// The operation, as far as it was seen.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        &self.inner.0
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn cause(&self) -> &Cause<E> {
+        &self.inner.1
+    }
+
+    /// The operation and what went wrong.
+    #[must_use]
+    pub fn into_parts(self) -> (Operation, Cause<E>) {
+        *self.inner
+    }
+}
+
+impl<E> fmt::Display for OperationError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operation, cause) = &*self.inner;
+        write!(f, "the operation {} was accepted, but ", Redacted(operation.monitor()))?;
+        match cause {
+            Cause::Timeout => write!(f, "did not end in time (after {:?})", operation.elapsed()),
+            Cause::Service(_) => f.write_str("polling it failed"),
+            Cause::Body(_) => f.write_str("its status response broke off"),
+            Cause::Monitor(response) => write!(f, "its monitor answered {}", response.status()),
+            Cause::Address(error) => error.fmt(f),
+            Cause::Status(error) => error.fmt(f),
+            Cause::Failed(failed) => write!(f, "ended: {failed}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for OperationError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperationError").field("operation", self.operation()).field("cause", self.cause()).finish()
+    }
+}
+
+impl<E: StdError + 'static> StdError for OperationError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self.cause() {
+            Cause::Service(error) => Some(error),
+            Cause::Body(error) => Some(&**error),
+            // Part of the message.
+            Cause::Timeout | Cause::Monitor(_) | Cause::Address(_) | Cause::Status(_) | Cause::Failed(_) => None,
+        }
+    }
+}
+
+/// Why an operation could not be seen through.
+#[non_exhaustive]
+pub enum Cause<E> {
+    /// It took longer than [`LroLayer::timeout`](crate::LroLayer::timeout) allows.
+    Timeout,
+    /// The inner service failed, more often in a row than [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows,
+    /// or for good (its `poll_ready` failed).
+    Service(E),
+    /// The body of a status response broke off before its status was known, more often in a row than
+    /// [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows.
+    Body(BoxError),
+    /// The monitor answered with an HTTP error: this is the whole response, with up to 1 MiB of its body.
+    Monitor(Response<Bytes>),
+    /// The service named an address that cannot or must not be polled.
+    Address(AddressError),
+    /// A status response of the monitor has no status.
+    Status(StatusError),
+    /// The operation ended in failure; with [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure) only.
+    Failed(OperationFailed),
+}
+
+impl<E> Cause<E> {
+    fn map_service<F>(self, map: impl FnOnce(E) -> F) -> Cause<F> {
+        match self {
+            Self::Service(error) => Cause::Service(map(error)),
+            Self::Timeout => Cause::Timeout,
+            Self::Body(error) => Cause::Body(error),
+            Self::Monitor(response) => Cause::Monitor(response),
+            Self::Address(error) => Cause::Address(error),
+            Self::Status(error) => Cause::Status(error),
+            Self::Failed(failed) => Cause::Failed(failed),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Cause<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("Timeout"),
+            Self::Service(error) => f.debug_tuple("Service").field(error).finish(),
+            Self::Body(error) => f.debug_tuple("Body").field(error).finish(),
+            Self::Monitor(response) => f.debug_tuple("Monitor").field(&Headless(response)).finish(),
+            Self::Address(error) => f.debug_tuple("Address").field(error).finish(),
+            Self::Status(error) => f.debug_tuple("Status").field(error).finish(),
+            Self::Failed(failed) => f.debug_tuple("Failed").field(failed).finish(),
+        }
+    }
+}
+
+/// A header of a response names an address that cannot or must not be polled.
+#[derive(Clone, PartialEq)]
+pub struct AddressError {
+    kind: AddressErrorKind,
+    header: HeaderName,
+    value: Option<HeaderValue>,
+    uris: Option<Box<Uris>>,
+}
+
+#[derive(Clone, PartialEq)]
+struct Uris {
+    refused: Uri,
+    start: Uri,
+}
+
+/// What is wrong with an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressErrorKind {
+    /// The header is missing where there has to be one, in a redirect.
+    Missing,
+    /// The value is not UTF-8, or has control characters.
+    NotText,
+    /// The value cannot be resolved against the address of the request (RFC 3986).
+    Unresolvable,
+    /// The scheme is neither `http` nor `https`.
+    Scheme,
+    /// The address has user information (`https://user:password@…`).
+    UserInfo,
+    /// The address is of another origin than the start request, and neither
+    /// [allowed](crate::LroLayer::allow_origin) nor [trusted](crate::LroLayer::trust_origin).
+    Untrusted,
+    /// The monitor moved more than 10 times without giving a status.
+    TooManyMoves,
+}
+
+impl AddressError {
+    pub(crate) fn new(kind: AddressErrorKind, header: HeaderName, value: Option<HeaderValue>) -> Self {
+        Self { kind, header, value, uris: None }
+    }
+
+    pub(crate) fn with_uri(self, refused: Uri, start: &Uri) -> Self {
+        Self { uris: Some(Box::new(Uris { refused, start: start.clone() })), ..self }
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn kind(&self) -> AddressErrorKind {
+        self.kind
+    }
+
+    /// The header that has the address.
+    #[must_use]
+    pub fn header(&self) -> &HeaderName {
+        &self.header
+    }
+
+    /// The header's value, as the server sent it. It may be a secret.
+    #[must_use]
+    pub fn value(&self) -> Option<&HeaderValue> {
+        self.value.as_ref()
+    }
+
+    /// The address, if it could be resolved.
+    #[must_use]
+    pub fn uri(&self) -> Option<&Uri> {
+        self.uris.as_ref().map(|uris| &uris.refused)
+    }
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let header = &self.header;
+        match self.kind {
+            AddressErrorKind::Missing => write!(f, "its monitor redirects without a `{header}`"),
+            AddressErrorKind::NotText => write!(f, "its `{header}` is not text"),
+            AddressErrorKind::Unresolvable => write!(f, "its `{header}` cannot be resolved to an address"),
+            AddressErrorKind::Scheme => write!(f, "its `{header}` is neither an http nor an https address"),
+            AddressErrorKind::UserInfo => write!(f, "its `{header}` has user information"),
+            AddressErrorKind::TooManyMoves => write!(f, "its monitor moved more than 10 times without giving a status"),
+            AddressErrorKind::Untrusted => {
+                write!(f, "its `{header}` ")?;
+                if let Some(uris) = &self.uris {
+                    write!(f, "names {}, which ", Redacted(&uris.refused))?;
+                }
+                f.write_str("is of another origin than the start request")?;
+                if let Some(uris) = &self.uris {
+                    write!(f, " to {}", Redacted(&uris.start))?;
+                }
+                f.write_str(", and neither allowed nor trusted (LroLayer::allow_origin, LroLayer::trust_origin)")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AddressError")
+            .field("kind", &self.kind)
+            .field("header", &self.header)
+            .field("uri", &self.uri().map(Redacted))
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for AddressError {}
+
+/// A status response has no status: its head was good, but its body was not what the protocol calls for.
+#[derive(Clone)]
+pub struct StatusError {
+    kind: StatusErrorKind,
+    response: Response<Bytes>,
+}
+
+/// Why no status was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusErrorKind {
+    /// The body has none: it is empty, no JSON object, or an object without a status that is a string.
+    Missing,
+    /// There was none within [`LroLayer::max_status_bytes`](crate::LroLayer::max_status_bytes).
+    TooLong,
+}
+
+impl StatusError {
+    pub(crate) fn new(kind: StatusErrorKind, response: Response<Bytes>) -> Self {
+        Self { kind, response }
+    }
+
+    /// Why no status was found.
+    #[must_use]
+    pub fn kind(&self) -> StatusErrorKind {
+        self.kind
+    }
+
+    /// The response, with as much of its body as was read.
+    #[must_use]
+    pub fn response(&self) -> &Response<Bytes> {
+        &self.response
+    }
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.response.status();
+        let bytes = self.response.body().len();
+        match self.kind {
+            StatusErrorKind::Missing => {
+                write!(f, "its monitor answered {status} with {bytes} bytes that give no status")
+            }
+            StatusErrorKind::TooLong => {
+                write!(f, "its monitor answered {status} and gave no status within {bytes} bytes")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusError").field("kind", &self.kind).field("response", &Headless(&self.response)).finish()
+    }
+}
+
+impl StdError for StatusError {}

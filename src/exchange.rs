@@ -1,0 +1,75 @@
+//! The request and response types that the layer works with: those of `http`, and those of reqwest.
+
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+
+use crate::LroBody;
+
+/// A request type that polls can be sent with, to a service with the error `E`.
+pub trait AsRequest<E>: Sized {
+    /// A request without a body; nothing if its address cannot be said in this type.
+    fn from_http(request: Request<()>) -> Option<Self>;
+
+    /// Takes out of an error what must not be printed of the request that it is about.
+    fn redact(error: &mut E);
+}
+
+/// A response type that can be read, or handed over.
+pub trait AsResponse: Sized {
+    /// The body.
+    type Body: Body;
+    /// What the layer's caller gets.
+    type Output;
+
+    fn status(&self) -> StatusCode;
+
+    fn headers(&self) -> &HeaderMap;
+
+    fn extensions(&self) -> &Extensions;
+
+    fn pass_through(self) -> Self::Output;
+
+    fn into_http(self) -> Response<Self::Body>;
+
+    fn hand_over(response: Response<LroBody<Self::Body>>) -> Self::Output;
+}
+
+impl<B: Default, E> AsRequest<E> for Request<B> {
+    fn from_http(request: Request<()>) -> Option<Self> {
+        Some(request.map(|()| B::default()))
+    }
+
+    fn redact(_: &mut E) {}
+}
+
+impl<B: Body> AsResponse for Response<B> {
+    type Body = B;
+    type Output = Response<LroBody<B>>;
+
+    #[inline]
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    #[inline]
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    #[inline]
+    fn pass_through(self) -> Self::Output {
+        self.map(LroBody::untouched)
+    }
+
+    fn into_http(self) -> Response<B> {
+        self
+    }
+
+    fn hand_over(response: Response<LroBody<B>>) -> Self::Output {
+        response
+    }
+}

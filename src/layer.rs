@@ -1,0 +1,272 @@
+//! `LroLayer`: the settings, and the tower `Layer`.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use tower_layer::Layer;
+
+use crate::{Backoff, Event, Lro, Origin, Protocol};
+
+/// Sees long-running operations through: settings and door at once.
+///
+/// A tower [`Layer`], a `reqwest_middleware::Middleware` (feature `reqwest-middleware`), and, put into a request's
+/// extensions, that request's own settings, which replace the layer's. Cheap to clone.
+///
+/// # Settings
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`protocols`](Self::protocols) | [`Protocol::operation_location`] |
+/// | [`backoff`](Self::backoff), where the server gives no hint | 1 s × 1.5 up to 30 s |
+/// | [`min_delay`](Self::min_delay) | 0 |
+/// | [`max_delay`](Self::max_delay) of hints | 1 h |
+/// | [`spread`](Self::spread) | 0.1 |
+/// | [`timeout`](Self::timeout) | none |
+/// | [`max_failures`](Self::max_failures) in a row | 10 |
+/// | [`max_status_bytes`](Self::max_status_bytes) | 16 MiB |
+/// | [`allow_origin`](Self::allow_origin), [`trust_origin`](Self::trust_origin) | the start request's own |
+/// | [`carry_query`](Self::carry_query) | `subscription-key`, `api-version` |
+/// | [`error_on_failure`](Self::error_on_failure) | `false` |
+/// | [`on_event`](Self::on_event) | nothing |
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use http::{Request, Response};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_lro::LroLayer;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = service_fn(|request: Request<String>| async move {
+/// #     Ok::<_, std::convert::Infallible>(match request.uri().path() {
+/// #         "/start" => Response::builder().status(202).header("operation-location", "/operations/1").body(String::new()),
+/// #         _ => Response::builder().body(r#"{"status": "Succeeded"}"#.to_owned()),
+/// #     }.unwrap())
+/// # });
+/// let client = ServiceBuilder::new()
+///     .layer(LroLayer::new().timeout(Duration::from_secs(600)))
+///     .service(service);
+///
+/// // This request may take longer, and must not end in anything but success.
+/// let patient = LroLayer::new().timeout(Duration::from_secs(3600)).error_on_failure(true);
+/// let request = Request::post("https://example.com/start").extension(patient).body(String::new())?;
+/// let response = client.oneshot(request).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
+#[must_use]
+pub struct LroLayer {
+    settings: Arc<Settings>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) protocols: Vec<Protocol>,
+    pub(crate) backoff: Backoff,
+    pub(crate) min_delay: Duration,
+    pub(crate) max_delay: Duration,
+    pub(crate) spread: f64,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_failures: u32,
+    pub(crate) max_status_bytes: usize,
+    pub(crate) allowed: Vec<Origin>,
+    pub(crate) trusted: Vec<Origin>,
+    pub(crate) carry_query: Vec<String>,
+    pub(crate) error_on_failure: bool,
+    observers: Vec<Observer>,
+}
+
+type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            protocols: vec![Protocol::operation_location()],
+            backoff: Backoff::default(),
+            min_delay: Duration::ZERO,
+            max_delay: Duration::from_secs(3600),
+            spread: 0.1,
+            timeout: None,
+            max_failures: 10,
+            max_status_bytes: 16 << 20,
+            allowed: Vec::new(),
+            trusted: Vec::new(),
+            carry_query: vec!["subscription-key".to_owned(), "api-version".to_owned()],
+            error_on_failure: false,
+            observers: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Tells the observers. One that panics harms nothing but itself.
+    pub(crate) fn tell(&self, event: &Event<'_>) {
+        for observer in &self.observers {
+            _ = catch_unwind(AssertUnwindSafe(|| observer(event)));
+        }
+    }
+}
+
+impl LroLayer {
+    /// Sees any `202 Accepted` with `Operation-Location` through, on the start request's own origin.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Passes everything through, a 202 included. For the extensions of a single request.
+    pub fn off() -> Self {
+        Self::new().protocols([])
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.settings.protocols.is_empty()
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// Speaks `protocol` too. The one that was added first wins where several match.
+    pub fn protocol(self, protocol: Protocol) -> Self {
+        self.with(|settings| settings.protocols.push(protocol))
+    }
+
+    /// Speaks exactly these protocols. The first that matches wins.
+    pub fn protocols(self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
+        self.with(|settings| settings.protocols = protocols.into_iter().collect())
+    }
+
+    /// The delays where the server gives no hint, which is most of the time. Default: 1 s × 1.5 up to 30 s.
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        self.with(|settings| settings.backoff = backoff)
+    }
+
+    /// The floor under every delay, hints included. Default: 0.
+    pub fn min_delay(self, delay: Duration) -> Self {
+        self.with(|settings| settings.min_delay = delay)
+    }
+
+    /// The ceiling over every hint (the [`Backoff`] has its own). Default: 1 hour.
+    pub fn max_delay(self, delay: Duration) -> Self {
+        self.with(|settings| settings.max_delay = delay)
+    }
+
+    /// Makes every delay longer by a random part of itself, from 0 up to `fraction`, so that operations that were started
+    /// together are not polled together. Default: 0.1. Nothing is added for 0, a negative number or NaN.
+    pub fn spread(self, fraction: f64) -> Self {
+        self.with(|settings| settings.spread = fraction)
+    }
+
+    /// The time from acceptance to the head of the final response. Default: none.
+    ///
+    /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
+    /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|settings| settings.timeout = Some(timeout))
+    }
+
+    /// How many failed polls in a row are survived. Default: 10.
+    ///
+    /// A poll fails by a 408, 429, 500, 502, 503 or 504, by an error of the inner service or of the body, and by a 404
+    /// before the first status. It is repeated after the server's hint or the backoff. A status starts the count anew.
+    pub fn max_failures(self, failures: u32) -> Self {
+        self.with(|settings| settings.max_failures = failures)
+    }
+
+    /// How many bytes of a status response are held at most while its status is being looked for. Default: 16 MiB.
+    pub fn max_status_bytes(self, bytes: usize) -> Self {
+        self.with(|settings| settings.max_status_bytes = bytes)
+    }
+
+    /// An origin, or a pattern of origins, that may be polled without credentials: of the start request's headers, a poll
+    /// there has `Accept`, `Accept-Language` and `User-Agent`, and none of its extensions.
+    ///
+    /// What the service below adds by itself, such as the default headers of a `reqwest::Client`, it adds there too.
+    pub fn allow_origin(self, origin: Origin) -> Self {
+        self.with(|settings| settings.allowed.push(origin))
+    }
+
+    /// An origin, or a pattern of origins, that may be polled with the start request's credentials.
+    pub fn trust_origin(self, origin: Origin) -> Self {
+        self.with(|settings| settings.trusted.push(origin))
+    }
+
+    /// The query parameters that are carried over from the start request's address to those of its polls, where they are
+    /// missing and the origin is the same or trusted. Default: `subscription-key` and `api-version`. Names compare
+    /// case-insensitively.
+    ///
+    /// Azure Maps authenticates by `?subscription-key=`, and its `Operation-Location` does not repeat it.
+    pub fn carry_query(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with(|settings| settings.carry_query = names.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether operations that end in `Failed` or `Canceled` become errors,
+    /// [`Cause::Failed`](crate::Cause::Failed). Default: no, their final response is handed over like any other.
+    pub fn error_on_failure(self, yes: bool) -> Self {
+        self.with(|settings| settings.error_on_failure = yes)
+    }
+
+    /// Calls `observer` for everything that happens to an operation. May be called more than once; each is called, in order.
+    ///
+    /// The observer runs within the request's future, and what it takes of its time is missing there: hand events on if
+    /// there is much to do with them. A panic in it is caught, and harms nothing.
+    pub fn on_event(self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.observers.push(Arc::new(observer)))
+    }
+}
+
+impl<S> Layer<S> for LroLayer {
+    type Service = Lro<S>;
+
+    fn layer(&self, inner: S) -> Lro<S> {
+        Lro::new(inner, self.clone())
+    }
+}
+
+impl fmt::Debug for LroLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings {
+            protocols,
+            backoff,
+            min_delay,
+            max_delay,
+            spread,
+            timeout,
+            max_failures,
+            max_status_bytes,
+            allowed,
+            trusted,
+            carry_query,
+            error_on_failure,
+            observers,
+        } = &*self.settings;
+        f.debug_struct("LroLayer")
+            .field("protocols", protocols)
+            .field("backoff", backoff)
+            .field("min_delay", min_delay)
+            .field("max_delay", max_delay)
+            .field("spread", spread)
+            .field("timeout", timeout)
+            .field("max_failures", max_failures)
+            .field("max_status_bytes", max_status_bytes)
+            .field("allow_origin", allowed)
+            .field("trust_origin", trusted)
+            .field("carry_query", carry_query)
+            .field("error_on_failure", error_on_failure)
+            .field("observers", &observers.len())
+            .finish()
+    }
+}

@@ -1,0 +1,264 @@
+//! `Operation`, `State` and `Resume`: what callers see of an operation.
+
+use std::{fmt, time::Duration};
+
+use http::Uri;
+
+use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
+
+/// What is known of one long-running operation.
+///
+/// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
+/// the final response, where [`ResponseExt::operation`] finds it. It never holds a credential: query parameters that the
+/// layer carried over (`subscription-key`) are not part of its addresses.
+///
+/// # Example
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+/// use tower_lro::{LroLayer, ResponseExt, State};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let service = service_fn(|request: Request<String>| async move {
+/// #     Ok::<_, std::convert::Infallible>(match request.uri().path() {
+/// #         "/start" => Response::builder().status(202).header("operation-location", "/operations/1").body(String::new()),
+/// #         _ => Response::builder().body(r#"{"operationId": "1", "status": "Succeeded"}"#.to_owned()),
+/// #     }.unwrap())
+/// # });
+/// let client = ServiceBuilder::new().layer(LroLayer::new()).service(service);
+/// let response = client.oneshot(Request::post("https://example.com/start").body(String::new())?).await?;
+///
+/// let operation = response.operation().expect("a 202 came first");
+/// assert_eq!(operation.state(), State::Succeeded);
+/// assert_eq!(operation.id(), Some("1"));
+/// assert_eq!(operation.monitor(), "https://example.com/operations/1");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Operation {
+    pub(crate) monitor: Uri,
+    pub(crate) protocol: Protocol,
+    pub(crate) state: State,
+    pub(crate) polls: u32,
+    pub(crate) elapsed: Duration,
+    pub(crate) status: Option<Box<str>>,
+    pub(crate) id: Option<Box<str>>,
+    pub(crate) percent: Option<f64>,
+    /// What few operations have, and most only at their end.
+    pub(crate) more: Option<Box<More>>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct More {
+    pub(crate) created: Option<String>,
+    pub(crate) resource: Option<Uri>,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Operation {
+    pub(crate) fn new(monitor: Uri, protocol: Protocol) -> Self {
+        Self {
+            monitor,
+            protocol,
+            state: State::NotStarted,
+            polls: 0,
+            elapsed: Duration::ZERO,
+            status: None,
+            id: None,
+            percent: None,
+            more: None,
+        }
+    }
+
+    pub(crate) fn more_mut(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
+    }
+
+    /// The service's name for the operation: from the header `Operation-Id` of the start response, or from a status
+    /// response's `operationId`, `id` or `jobId`.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
+    /// any credential of the start request.
+    ///
+    /// In an [`AddressError`](crate::AddressError) that could not be resolved, the address of the start request.
+    #[must_use]
+    pub fn monitor(&self) -> &Uri {
+        &self.monitor
+    }
+
+    /// What [`status`](Self::status) means.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The status word of the last status response that had one, in the service's own spelling, up to 64 bytes of it.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.status.as_deref()
+    }
+
+    /// When the operation was created, in the service's own spelling: from the final status response's `created`,
+    /// `createdDateTime` or the like. Services do not agree on a format for it.
+    #[must_use]
+    pub fn created(&self) -> Option<&str> {
+        self.more.as_ref()?.created.as_deref()
+    }
+
+    /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or the
+    /// `resourceLocation` of its body; else the `Location` that came beside the monitor's address, or with a `201`.
+    #[must_use]
+    pub fn resource(&self) -> Option<&Uri> {
+        self.more.as_ref()?.resource.as_ref()
+    }
+
+    /// How much of the work is done, in percent, if the service says: `percentComplete`, `percentCompleted`,
+    /// `percentageComplete`, or the header `X-Progress`.
+    #[must_use]
+    pub fn percent_complete(&self) -> Option<f64> {
+        self.percent
+    }
+
+    /// The error object of an operation that failed, if the final response had one, within its first 64 KiB.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.more.as_ref()?.failure.as_ref()
+    }
+
+    /// How many requests were sent to the monitor, failed ones included.
+    #[must_use]
+    pub fn polls(&self) -> u32 {
+        self.polls
+    }
+
+    /// The time since the operation was accepted, as of the last thing that happened to it. Of a resumed operation, the
+    /// time until it was given up and the time since it was resumed.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// What carries on with this operation, in the extensions of a `GET` on its [`monitor`](Self::monitor).
+    #[must_use]
+    pub fn resume(&self) -> Resume {
+        Resume { operation: Some(self.clone()) }
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("id", &self.id())
+            .field("monitor", &Redacted(&self.monitor))
+            .field("protocol", &self.protocol.name())
+            .field("state", &self.state)
+            .field("status", &self.status())
+            .field("created", &self.created())
+            .field("resource", &self.resource().map(Redacted))
+            .field("percent_complete", &self.percent)
+            .field("failure", &self.failure())
+            .field("polls", &self.polls)
+            .field("elapsed", &self.elapsed)
+            .finish()
+    }
+}
+
+/// What a status word means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Accepted, but no work is done yet.
+    NotStarted,
+    /// Under way. Every word that is not known to be terminal means this.
+    Running,
+    /// Ended well, or well in part.
+    Succeeded,
+    /// Ended in failure.
+    Failed,
+    /// Ended because somebody asked for it.
+    Canceled,
+}
+
+impl State {
+    /// Whether the operation has come to its end.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
+    }
+}
+
+/// In the extensions of a `GET` on an operation's monitor: treat its answer as a status response, and carry on from there.
+///
+/// Get one from [`Operation::resume`], in this process or another. [`Resume::new`] will do where nothing but the address of
+/// the monitor is known: the first protocol of the layer is assumed then.
+///
+/// The request needs the credentials that the start request had. The settings of the layer apply, its `timeout` counted
+/// from the `GET`. An error is always an [`Error::Operation`](crate::Error::Operation).
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower_lro::Resume;
+///
+/// let request = Request::get("https://us.atlas.microsoft.com/mapData/operations/1?api-version=2.0")
+///     .header("subscription-key", "…")
+///     .extension(Resume::new())
+///     .body(String::new())?;
+/// # let _ = request;
+/// # Ok::<_, http::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Resume {
+    pub(crate) operation: Option<Operation>,
+}
+
+impl Resume {
+    /// Carries on with an operation of which only the monitor's address is known.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { operation: None }
+    }
+}
+
+/// What [`LroLayer`](crate::LroLayer) adds to responses.
+pub trait ResponseExt: Sized {
+    /// The operation that this is the final response of; nothing for a response that passed through.
+    fn operation(&self) -> Option<&Operation>;
+
+    /// Turns the final response of an operation that failed or was canceled into an error, as `error_for_status` of reqwest
+    /// does with the HTTP status.
+    ///
+    /// # Errors
+    ///
+    /// If the operation ended in [`State::Failed`] or [`State::Canceled`].
+    fn error_for_operation(self) -> Result<Self, OperationFailed> {
+        match self.operation() {
+            Some(operation) if matches!(operation.state(), State::Failed | State::Canceled) => {
+                Err(OperationFailed::new(operation.clone(), None))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+impl<B> ResponseExt for http::Response<B> {
+    fn operation(&self) -> Option<&Operation> {
+        self.extensions().get()
+    }
+}
+
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+impl ResponseExt for reqwest::Response {
+    fn operation(&self) -> Option<&Operation> {
+        self.extensions().get()
+    }
+}

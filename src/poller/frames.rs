@@ -1,0 +1,123 @@
+//! Frames: what was read of a body and is kept, in the order it came.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Frame;
+
+/// From this many frames on, small ones are put together, so that what is kept costs about as much as its bytes, even of a
+/// body that comes byte by byte.
+const MANY: usize = 64;
+const SMALL: usize = 512;
+const TOGETHER: usize = 16 * 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    frames: VecDeque<Frame<Bytes>>,
+    /// Small frames put together, after `frames`.
+    tail: BytesMut,
+    bytes: usize,
+}
+
+impl Frames {
+    pub(crate) fn push(&mut self, frame: Frame<Bytes>) {
+        if let Some(data) = frame.data_ref() {
+            self.bytes += data.len();
+            if self.frames.len() >= MANY && data.len() <= SMALL {
+                self.tail.extend_from_slice(data);
+                if self.tail.len() >= TOGETHER {
+                    self.end_tail();
+                }
+                return;
+            }
+        }
+        self.end_tail();
+        if self.frames.is_empty() {
+            // Most status responses have one.
+            self.frames.reserve_exact(1);
+        }
+        self.frames.push_back(frame);
+    }
+
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.frames.push_back(Frame::data(self.tail.split().freeze()));
+        }
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Frame<Bytes>> {
+        let frame = self.frames.pop_front().or_else(|| {
+            self.end_tail();
+            self.frames.pop_front()
+        })?;
+        self.bytes -= frame.data_ref().map_or(0, Bytes::len);
+        Some(frame)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.tail.is_empty()
+    }
+
+    /// How many bytes of data are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The data in one piece, without a copy where it came in one.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut data = self.frames.iter().filter_map(Frame::data_ref);
+        match (data.next(), data.next(), self.tail.is_empty()) {
+            (None, _, true) => Bytes::new(),
+            (Some(only), None, true) => only.clone(),
+            _ => {
+                let mut whole = BytesMut::with_capacity(self.bytes);
+                self.frames.iter().filter_map(Frame::data_ref).for_each(|data| whole.extend_from_slice(data));
+                whole.extend_from_slice(&self.tail);
+                whole.freeze()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_comes_byte_by_byte_is_kept_in_few_frames() {
+        let mut frames = Frames::default();
+        let body: Vec<u8> = (0..100_000).map(|index| (index % 251) as u8).collect();
+        body.iter().for_each(|&byte| frames.push(Frame::data(Bytes::copy_from_slice(&[byte]))));
+        frames.push(Frame::trailers(HeaderMap::new()));
+        assert!(frames.frames.len() < 80, "{}", frames.frames.len());
+        assert_eq!((frames.bytes(), frames.to_bytes()), (body.len(), body.clone().into()));
+
+        let mut out = Vec::new();
+        let mut last = None;
+        while let Some(frame) = frames.pop() {
+            out.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+            last = Some(frame);
+        }
+        assert_eq!(out, body);
+        assert!(last.unwrap().is_trailers());
+        assert_eq!((frames.bytes(), frames.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn few_frames_stay_as_they_are() {
+        let mut frames = Frames::default();
+        for data in ["a", "", "bc"] {
+            frames.push(Frame::data(data.into()));
+        }
+        assert_eq!(frames.to_bytes(), "abc");
+        let lengths: Vec<_> =
+            std::iter::from_fn(|| frames.pop()).map(|frame| frame.data_ref().unwrap().len()).collect();
+        assert_eq!(lengths, [1, 0, 2]);
+    }
+}

@@ -1,0 +1,193 @@
+//! Monitor: resolving the addresses that servers write into headers, and deciding whether to trust them.
+
+use http::{HeaderName, HeaderValue, Uri, uri::PathAndQuery};
+use url::Url;
+
+use super::snapshot::{Snapshot, has_authority};
+use crate::{AddressError, AddressErrorKind, Origin, layer::Settings, protocol::TrustRule};
+
+/// What a request to an origin may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// All that the start request carried.
+    Credentials,
+    /// Nothing that could identify anybody.
+    Anonymous,
+}
+
+/// An address that may be polled.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Address {
+    pub(crate) uri: Uri,
+    pub(crate) trust: Trust,
+}
+
+/// Resolves addresses for one operation.
+pub(crate) struct Resolver<'a> {
+    pub(crate) start: &'a Snapshot,
+    pub(crate) settings: &'a Settings,
+    pub(crate) rules: &'a [TrustRule],
+}
+
+impl Resolver<'_> {
+    /// Resolves a header's `value` against `base` ([RFC 3986, section 5]), and decides whether the outcome may be polled.
+    ///
+    /// [RFC 3986, section 5]: https://www.rfc-editor.org/rfc/rfc3986#section-5
+    pub(crate) fn resolve(
+        &self,
+        header: &HeaderName,
+        value: &HeaderValue,
+        base: &Uri,
+    ) -> Result<Address, AddressError> {
+        let error = |kind| AddressError::new(kind, header.clone(), Some(value.clone()));
+        let reference = text(value).ok_or_else(|| error(AddressErrorKind::NotText))?;
+        let url = self.join(base, reference).map_err(error)?;
+        let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
+        self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, &self.start.uri))
+    }
+
+    /// Decides whether an absolute `uri` that does not stand in a header may be polled.
+    pub(crate) fn check(&self, header: &HeaderName, uri: &Uri) -> Result<Address, AddressError> {
+        let error = |kind| AddressError::new(kind, header.clone(), None).with_uri(uri.clone(), &self.start.uri);
+        let url = self.join(uri, "").map_err(error)?;
+        self.judge(&url, uri.clone()).map_err(|_| error(AddressErrorKind::Untrusted))
+    }
+
+    /// Resolves an address that will not be polled.
+    pub(crate) fn locate(&self, base: &Uri, reference: &str) -> Option<Uri> {
+        let url = self.join(base, reference).ok()?;
+        let uri = Uri::try_from(url.as_str()).ok()?;
+        let is_own = Origin::of(&url).is_some_and(|origin| self.own_origins().contains(&origin));
+        Some(if is_own { self.in_the_starts_form(uri) } else { uri })
+    }
+
+    fn join(&self, base: &Uri, reference: &str) -> Result<Url, AddressErrorKind> {
+        let base = self.absolute(base).ok_or(AddressErrorKind::Unresolvable)?;
+        let mut url = base.join(reference).map_err(|_| AddressErrorKind::Unresolvable)?;
+        url.set_fragment(None);
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(AddressErrorKind::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(AddressErrorKind::UserInfo);
+        }
+        Ok(url)
+    }
+
+    fn judge(&self, url: &Url, uri: Uri) -> Result<Address, Uri> {
+        let Some(origin) = Origin::of(url) else { return Err(uri) };
+        let own = self.own_origins();
+        if own.contains(&origin) {
+            return Ok(Address { uri: self.in_the_starts_form(uri), trust: Trust::Credentials });
+        }
+        let covered_by = |origins: &[Origin], origin: &Origin| origins.iter().any(|known| known.covers(origin));
+        let trusted = covered_by(&self.settings.trusted, &origin)
+            || self
+                .rules
+                .iter()
+                .any(|rule| covered_by(&rule.to, &origin) && own.iter().any(|own| covered_by(&rule.from, own)));
+        if trusted {
+            Ok(Address { uri, trust: Trust::Credentials })
+        } else if covered_by(&self.settings.allowed, &origin) {
+            Ok(Address { uri, trust: Trust::Anonymous })
+        } else {
+            Err(uri)
+        }
+    }
+
+    /// The origin of the start request. Where its URI is a path, the host is the `Host` header's, and the scheme is the
+    /// connection's, which is not known here: nothing that comes back can change the connection, so either will do.
+    fn own_origins(&self) -> Vec<Origin> {
+        let Some(url) = self.absolute(&self.start.uri) else { return Vec::new() };
+        let own = Origin::of(&url);
+        let mut encrypted = url;
+        let other = if has_authority(&self.start.uri) || encrypted.set_scheme("https").is_err() {
+            None
+        } else {
+            Origin::of(&encrypted)
+        };
+        own.into_iter().chain(other).collect()
+    }
+
+    fn in_the_starts_form(&self, uri: Uri) -> Uri {
+        if has_authority(&self.start.uri) {
+            return uri;
+        }
+        uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from)
+    }
+
+    /// The URI as a URL without user information.
+    fn absolute(&self, uri: &Uri) -> Option<Url> {
+        let mut url = if has_authority(uri) {
+            Url::parse(&uri.to_string()).ok()?
+        } else {
+            let host = self.start.host();
+            let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("no-host.invalid");
+            Url::parse(&format!("http://{host}{uri}")).ok()?
+        };
+        if matches!(url.scheme(), "http" | "https") {
+            url.set_username("").ok()?;
+            url.set_password(None).ok()?;
+        }
+        Some(url)
+    }
+}
+
+/// The text of a header value, trimmed and without one pair of double quotes around it.
+pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_matches([' ', '\t']);
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    // A URL parser drops tabs, so what was checked would not be what is written.
+    (!text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
+}
+
+/// Appends the query parameters called `names` that `from` has and `to` has not.
+pub(crate) fn carry_query(names: &[String], from: &Uri, to: &Uri) -> Uri {
+    let is_carried =
+        |name: &str| is_among(names, name) && !parameters(to).any(|(present, _)| present.eq_ignore_ascii_case(name));
+    if !parameters(from).any(|(name, _)| is_carried(name)) {
+        return to.clone();
+    }
+    with_parameters(to, parameters(to).chain(parameters(from).filter(|(name, _)| is_carried(name))))
+}
+
+/// Removes the query parameters that [`carry_query`] would add again, `api-version` excepted.
+pub(crate) fn without_query(names: &[String], from: &Uri, uri: &Uri) -> Uri {
+    let is_kept = |name: &str| {
+        name.eq_ignore_ascii_case("api-version")
+            || !is_among(names, name)
+            || !parameters(from).any(|(carried, _)| carried.eq_ignore_ascii_case(name))
+    };
+    if parameters(uri).all(|(name, _)| is_kept(name)) {
+        return uri.clone();
+    }
+    with_parameters(uri, parameters(uri).filter(|(name, _)| is_kept(name)))
+}
+
+/// The query's parameters: their names, and their names and values together.
+fn parameters(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
+    uri.query()
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|parameter| !parameter.is_empty())
+        .map(|parameter| (parameter.split_once('=').map_or(parameter, |(name, _)| name), parameter))
+}
+
+fn is_among(names: &[String], name: &str) -> bool {
+    names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+}
+
+/// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
+fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Uri {
+    let mut text = String::from(uri.path());
+    for (index, (_, parameter)) in parameters.enumerate() {
+        text.push(if index == 0 { '?' } else { '&' });
+        text.push_str(parameter);
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(text).ok();
+    if parts.path_and_query.is_none() {
+        return uri.clone();
+    }
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}

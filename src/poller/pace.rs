@@ -1,0 +1,322 @@
+//! Pace: the delays that servers ask for, and the backoff where they ask for none.
+
+use std::time::{Duration, SystemTime};
+
+use http::{
+    HeaderMap, HeaderName,
+    header::{DATE, RETRY_AFTER},
+};
+
+use crate::layer::Settings;
+
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+
+/// The delays between polls where the server gives no hint.
+///
+/// The default is exponential, 1 s × 1.5 up to 30 s: at most half of the operation's own length is lost waiting, with a
+/// number of polls that grows with its logarithm. A hint of the server (`Retry-After`) always goes before, and does not
+/// advance the backoff.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_lro::{Backoff, LroLayer};
+///
+/// const PATIENT: Backoff = Backoff::exponential(Duration::from_secs(5), 2.0, Duration::from_secs(300));
+/// let layer = LroLayer::new().backoff(PATIENT);
+/// # let _ = layer;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Backoff {
+    first: Duration,
+    factor: f64,
+    max: Duration,
+}
+
+impl Backoff {
+    /// The same delay before every poll.
+    #[must_use]
+    pub const fn constant(delay: Duration) -> Self {
+        Self { first: delay, factor: 1.0, max: delay }
+    }
+
+    /// `first`, then each delay `factor` times the one before, up to `max`.
+    ///
+    /// A `factor` below 1 (or not a number) counts as 1, and a `first` above `max` as `max`.
+    #[must_use]
+    pub const fn exponential(first: Duration, factor: f64, max: Duration) -> Self {
+        Self { first, factor, max }
+    }
+
+    fn first(&self) -> Duration {
+        self.first.min(self.max)
+    }
+
+    fn after(&self, delay: Duration) -> Duration {
+        let seconds = delay.as_secs_f64() * self.factor.max(1.0);
+        Duration::try_from_secs_f64(seconds).map_or(self.max, |next| next.min(self.max))
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::exponential(Duration::from_secs(1), 1.5, Duration::from_secs(30))
+    }
+}
+
+/// Why a delay is as long as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DelayReason {
+    /// The server asked for it, by `Retry-After` or its millisecond forms.
+    Hint,
+    /// The server gave no hint: [`Backoff`].
+    Backoff,
+}
+
+/// Where one operation stands in its backoff, and its randomness.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    backoff: Option<Duration>,
+    random: u64,
+}
+
+impl Pace {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { backoff: None, random: seed }
+    }
+
+    /// The delay before the next poll, given the hint of the response before it.
+    pub(crate) fn delay(&mut self, hint: Option<Duration>, settings: &Settings) -> (Duration, DelayReason) {
+        let (delay, reason) = match hint {
+            Some(hint) => (hint.min(settings.max_delay), DelayReason::Hint),
+            None => {
+                let delay = self.backoff.map_or(settings.backoff.first(), |last| settings.backoff.after(last));
+                self.backoff = Some(delay);
+                (delay, DelayReason::Backoff)
+            }
+        };
+        let delay = delay.max(settings.min_delay);
+        (delay.saturating_add(self.spread(delay, settings.spread)), reason)
+    }
+
+    fn spread(&mut self, delay: Duration, fraction: f64) -> Duration {
+        // Anything but a positive number, NaN included, means none.
+        if fraction > 0.0 {
+            let seconds = delay.as_secs_f64() * fraction * self.random();
+            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// The next number in 0..1, by SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+    fn random(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// How long the response asks to wait, if it does: the first of its hints that parses.
+///
+/// `wall` is the time of day, for an HTTP-date in a response without `Date`.
+pub(crate) fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    let texts = |name: HeaderName| headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    texts(RETRY_AFTER_MS)
+        .chain(texts(X_MS_RETRY_AFTER_MS))
+        .filter_map(|text| positive_integer(text).map(Duration::from_millis))
+        .chain(texts(RETRY_AFTER).filter_map(|text| retry_after(text, headers, wall)))
+        .next()
+}
+
+/// `Retry-After`, in seconds or as an HTTP-date ([RFC 9110, section 10.2.3]).
+///
+/// [RFC 9110, section 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
+fn retry_after(text: &str, headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    if let Some(seconds) = positive_integer(text) {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text.trim()).ok()?;
+    // The server's own clock, so that a wrong one of ours does no harm.
+    let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
+    date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| !delay.is_zero())
+}
+
+fn positive_integer(text: &str) -> Option<u64> {
+    let text = text.trim();
+    // `u64::from_str` takes a sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number| digits && number > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect()
+    }
+
+    fn hint_of(pairs: &[(&'static str, &str)]) -> Option<Duration> {
+        // Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.
+        hint(&headers(pairs), SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+    }
+
+    #[test]
+    fn the_first_hint_that_parses_counts() {
+        let seconds = |s| Some(Duration::from_secs(s));
+        let millis = |ms| Some(Duration::from_millis(ms));
+        assert_eq!(hint_of(&[]), None);
+        assert_eq!(hint_of(&[("retry-after", "30")]), seconds(30));
+        assert_eq!(hint_of(&[("retry-after", " 030 ")]), seconds(30));
+        assert_eq!(hint_of(&[("retry-after", "30"), ("retry-after-ms", "1500")]), millis(1500));
+        assert_eq!(hint_of(&[("retry-after", "30"), ("x-ms-retry-after-ms", "250")]), millis(250));
+        assert_eq!(hint_of(&[("x-ms-retry-after-ms", "250"), ("retry-after-ms", "1500")]), millis(1500));
+        assert_eq!(
+            hint_of(&[("retry-after-ms", "soon"), ("x-ms-retry-after-ms", "0"), ("retry-after", "5")]),
+            seconds(5)
+        );
+        assert_eq!(hint_of(&[("retry-after", "0"), ("retry-after", "7")]), seconds(7));
+    }
+
+    #[test]
+    fn what_is_no_hint() {
+        for junk in [
+            "",
+            "0",
+            "00",
+            "-1",
+            "+30",
+            "1.5",
+            "30s",
+            "30, 60",
+            "\"30\"",
+            "0x1e",
+            "18446744073709551616",
+            "٣٠",
+            "soon",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:36 GMT",
+        ] {
+            assert_eq!(hint_of(&[("retry-after", junk)]), None, "{junk:?}");
+            assert_eq!(hint_of(&[("retry-after-ms", junk)]), None, "{junk:?}");
+        }
+        let mut not_text = HeaderMap::new();
+        not_text.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff30").unwrap());
+        assert_eq!(hint(&not_text, SystemTime::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn dates_are_read_against_the_servers_clock() {
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(hint_of(&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")]), minute);
+        assert_eq!(hint_of(&[("retry-after", "Sunday, 06-Nov-94 08:50:37 GMT")]), minute);
+        assert_eq!(hint_of(&[("retry-after", "Sun Nov  6 08:50:37 1994")]), minute);
+        let late = "Fri, 31 Dec 2027 23:59:00 GMT";
+        assert_eq!(hint_of(&[("retry-after", "Sat, 01 Jan 2028 00:00:00 GMT"), ("date", late)]), minute);
+        assert_eq!(hint_of(&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", late)]), None);
+        assert_eq!(hint_of(&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"), ("date", "today")]), minute);
+    }
+
+    fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+        let mut settings = Settings::default();
+        settings.spread = 0.0;
+        change(&mut settings);
+        settings
+    }
+
+    #[test]
+    fn the_backoff_grows_to_its_maximum_and_hints_do_not_advance_it() {
+        let settings = settings(|_| {});
+        let mut pace = Pace::new(0);
+        let mut next = |hint: Option<u64>| pace.delay(hint.map(Duration::from_secs), &settings).0.as_millis();
+        assert_eq!([next(None), next(None), next(None)], [1000, 1500, 2250]);
+        assert_eq!([next(Some(7)), next(Some(7))], [7000, 7000]);
+        assert_eq!(next(None), 3375);
+        let rest: Vec<_> = (0..8).map(|_| next(None)).collect();
+        assert_eq!(rest[4..7], [25628, 30000, 30000]);
+    }
+
+    #[test]
+    fn odd_backoffs_are_tamed() {
+        let second = Duration::from_secs(1);
+        for factor in [0.5, 0.0, -1.0, f64::NAN, f64::NEG_INFINITY] {
+            let backoff = Backoff::exponential(second, factor, second * 9);
+            assert_eq!(backoff.after(backoff.first()), second, "{factor}");
+        }
+        assert_eq!(Backoff::exponential(second, f64::INFINITY, second * 9).after(second), second * 9);
+        assert_eq!(Backoff::exponential(second * 9, 2.0, second).first(), second);
+        assert_eq!(Backoff::exponential(Duration::ZERO, f64::INFINITY, second).after(Duration::ZERO), second);
+        let constant = Backoff::constant(Duration::MAX);
+        assert_eq!(constant.after(constant.first()), Duration::MAX);
+    }
+
+    #[test]
+    fn hints_are_bounded_by_the_settings_alone() {
+        let settings = settings(|s| {
+            s.min_delay = Duration::from_secs(2);
+            s.max_delay = Duration::from_secs(10);
+        });
+        let delay = |hint| Pace::new(0).delay(Some(Duration::from_secs(hint)), &settings).0.as_secs();
+        assert_eq!([delay(1), delay(5), delay(60), delay(u64::MAX)], [2, 5, 10, 10]);
+        assert_eq!(Pace::new(0).delay(None, &settings).0.as_secs(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn delays_never_overflow_nor_come_before_the_hint(
+            hint: Option<Duration>, first: Duration, factor: f64, max: Duration, min: Duration, spread: f64, seed: u64,
+        ) {
+            let settings = settings(|s| {
+                s.backoff = Backoff::exponential(first, factor, max);
+                s.min_delay = min;
+                s.max_delay = Duration::MAX;
+                s.spread = spread;
+            });
+            let mut pace = Pace::new(seed);
+            for _ in 0..4 {
+                let (delay, reason) = pace.delay(hint, &settings);
+                prop_assert!(delay >= min);
+                prop_assert_eq!(reason == DelayReason::Hint, hint.is_some());
+                if let Some(hint) = hint {
+                    prop_assert!(delay >= hint);
+                }
+            }
+        }
+
+        #[test]
+        fn the_spread_stays_within_its_fraction(seconds in 1_u64..100_000, spread in 0.0..1.0_f64, seed: u64) {
+            let settings = settings(|s| { s.spread = spread; s.max_delay = Duration::MAX; });
+            let hint = Duration::from_secs(seconds);
+            let (delay, _) = Pace::new(seed).delay(Some(hint), &settings);
+            prop_assert!(delay >= hint && delay <= hint.mul_f64(1.0 + spread));
+        }
+
+        #[test]
+        fn any_header_value_is_read_without_panic(value in prop::collection::vec(0x20_u8..=0xff, 0..40), date: Option<i64>) {
+            let mut headers = HeaderMap::new();
+            for name in [RETRY_AFTER, RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS, DATE] {
+                if let Ok(value) = HeaderValue::from_bytes(&value) {
+                    headers.append(name, value);
+                }
+            }
+            if let Some(date) = date {
+                headers.append(RETRY_AFTER, HeaderValue::from_str(&date.to_string()).unwrap());
+            }
+            prop_assert!(hint(&headers, SystemTime::now()).is_none_or(|hint| !hint.is_zero()));
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The scanner held against `serde_json`, and against itself with the body split elsewhere.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::{MAX_WORD, Scanner};
+
+const PATH: [&str; 1] = ["status"];
+
+#[derive(Debug, PartialEq, Clone)]
+struct Seen {
+    word: Option<String>,
+    /// How much of the body had been read when the word was known.
+    read: Option<usize>,
+    percent: Option<f64>,
+}
+
+fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, path: &[&str]) -> Seen {
+    let mut scanner = Scanner::new();
+    let mut seen = Seen { word: None, read: None, percent: None };
+    let mut before = 0;
+    for piece in pieces {
+        let found = scanner.scan(piece, path).map(|(word, read)| (word.to_owned(), read));
+        if let Some((word, read)) = found {
+            seen = Seen { word: Some(word), read: Some(before + read), percent: None };
+            assert_eq!(scanner.scan(&piece[read..], path), None, "a second word");
+        }
+        before += piece.len();
+    }
+    Seen { percent: scanner.percent(), ..seen }
+}
+
+fn whole(body: &[u8]) -> Seen {
+    scan([body], &PATH)
+}
+
+fn word(body: &str) -> Option<String> {
+    whole(body.as_bytes()).word
+}
+
+/// Scans with every split in two, with every split in three for small bodies, and byte by byte.
+fn assert_splits_do_not_matter(body: &[u8], path: &[&str]) {
+    let expected = scan([body], path);
+    assert_eq!(scan(body.chunks(1), path), expected, "byte by byte: {:?}", String::from_utf8_lossy(body));
+    for first in 0..=body.len() {
+        let (head, rest) = body.split_at(first);
+        assert_eq!(scan([head, rest], path), expected, "at {first}: {:?}", String::from_utf8_lossy(body));
+        if body.len() <= 48 {
+            for second in 0..=rest.len() {
+                let (middle, tail) = rest.split_at(second);
+                assert_eq!(scan([head, middle, tail], path), expected, "at {first} and {second}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_status_is_a_string_at_the_top_level() {
+    for (body, expected) in [
+        (r#"{"status":"Running"}"#, Some("Running")),
+        (" \r\n\t{ \"status\" : \"Running\" , \"x\":1}", Some("Running")),
+        (r#"{"a":{"status":"No"},"b":[{"status":"No"}],"status":"Yes"}"#, Some("Yes")),
+        (r#"{"a":"\"status\":\"No\"","status":"Yes"}"#, Some("Yes")),
+        (r#"{"a":-1.5e+3,"b":true,"c":null,"status":"Yes"}"#, Some("Yes")),
+        (r#"{"Status":"No","status ":"No","statu":"No","statuss":"No"}"#, None),
+        (r#"{"status":""}"#, Some("")),
+        (r#"{"status":null,"status":7,"status":{"status":"No"},"status":["No"],"status":"Yes"}"#, Some("Yes")),
+        (r#"{"status":"First","status":"Second"}"#, Some("First")),
+        (r#"{"st\u0061tus":"R\u0075nning"}"#, Some("Running")),
+        (r#"{"status":"\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00"}"#, Some("\"\\/\u{8}\u{c}\n\r\té😀")),
+        ("\u{feff}{\"status\":\"Running\"}", Some("Running")),
+        ("", None),
+        ("{}", None),
+        ("[]", None),
+        (r#"[{"status":"No"}]"#, None),
+        (r#""status""#, None),
+        ("null", None),
+        ("7", None),
+        ("<html>", None),
+        (r#"{"status":"Runn"#, None),
+        (r#"{"status""#, None),
+        (r#"{"status":"Running"#, None),
+        (r#"{"a":1}{"status":"No"}"#, None),
+        (r#"{"a":1,}"#, None),
+        (r#"{"a" 1,"status":"No"}"#, None),
+        ("\u{feff}\u{feff}{\"status\":\"No\"}", None),
+    ] {
+        assert_eq!(word(body).as_deref(), expected, "{body}");
+        assert_splits_do_not_matter(body.as_bytes(), &PATH);
+    }
+}
+
+#[test]
+fn malformed_strings_are_no_status() {
+    for body in [
+        &b"{\"status\":\"\xff\"}"[..],
+        b"{\"status\":\"Runn\xc3\"}",
+        b"{\"status\":\"\\x\"}",
+        b"{\"status\":\"\\u12\"}",
+        b"{\"status\":\"\\ud800\"}",
+        b"{\"status\":\"\\ud800x\"}",
+        b"{\"status\":\"\\ud800\\n\"}",
+        b"{\"status\":\"\\ud800\\ud800\\udc00\"}",
+        b"{\"status\":\"\\udc00\"}",
+        b"{\"st\\u00e\":\"No\"}",
+        b"\xef\xbb{\"status\":\"No\"}",
+        b"\xff\xfe{\0\"\0s\0t\0a\0t\0u\0s\0\"\0",
+    ] {
+        assert_eq!(whole(body).word, None, "{:?}", String::from_utf8_lossy(body));
+        assert_splits_do_not_matter(body, &PATH);
+    }
+    assert_eq!(whole(b"{\"\xff\":1,\"a\":\"\xff\",\"status\":\"Yes\"}").word.as_deref(), Some("Yes"));
+}
+
+#[test]
+fn a_path_leads_through_objects() {
+    let path = ["properties", "provisioningState"];
+    for (body, expected) in [
+        (r#"{"properties":{"provisioningState":"Creating"}}"#, Some("Creating")),
+        (
+            r#"{"provisioningState":"No","properties":{"a":{"provisioningState":"No"},"provisioningState":"Yes"}}"#,
+            Some("Yes"),
+        ),
+        (r#"{"properties":{},"properties":{"provisioningState":"Yes"}}"#, Some("Yes")),
+        (r#"{"properties":{"a":1},"provisioningState":"No"}"#, None),
+        (r#"{"properties":[{"provisioningState":"No"}],"x":{"properties":{"provisioningState":"No"}}}"#, None),
+        (r#"{"properties":"provisioningState","properties":null}"#, None),
+        (r#"{"properties":{"properties":{"provisioningState":"No"}}}"#, None),
+    ] {
+        assert_eq!(scan([body.as_bytes()], &path).word.as_deref(), expected, "{body}");
+        assert_splits_do_not_matter(body.as_bytes(), &path);
+    }
+}
+
+#[test]
+fn percentages_are_found_on_both_sides_of_the_status() {
+    for (body, expected) in [
+        (r#"{"percentComplete":50,"status":"Running"}"#, Some(50.0)),
+        (r#"{"status":"Running","percentCompleted":27.8}"#, Some(27.8)),
+        (r#"{"status":"Running","percentageComplete":1e1}"#, Some(10.0)),
+        (r#"{"status":"Running","percentComplete":"50"}"#, None),
+        (r#"{"status":"Running","percentComplete":null,"percentComplete":7}"#, Some(7.0)),
+        (r#"{"status":"Running","a":{"percentComplete":50}}"#, None),
+        (r#"{"status":"Running","percentComplete":1e999}"#, None),
+        (r#"{"percentComplete":--,"status":"Running"}"#, None),
+    ] {
+        assert_eq!(whole(body.as_bytes()).percent, expected, "{body}");
+        assert_splits_do_not_matter(body.as_bytes(), &PATH);
+    }
+}
+
+#[test]
+fn words_are_cut_off_at_a_character_and_cost_nothing() {
+    let long = format!("{{\"status\":\"{}\"}}", "é".repeat(1000));
+    assert_eq!(word(&long), Some("é".repeat(MAX_WORD / 2)));
+    let odd = format!("{{\"status\":\"x{}\"}}", "é".repeat(1000));
+    assert_eq!(word(&odd), Some(format!("x{}", "é".repeat(MAX_WORD / 2 - 1))));
+    assert_splits_do_not_matter(&odd.as_bytes()[..200], &PATH);
+
+    // A 16 MiB string for a key, a value and a word.
+    let huge = "x".repeat(16 << 20);
+    assert_eq!(word(&format!("{{\"{huge}\":\"{huge}\",\"status\":\"Yes\"}}")).as_deref(), Some("Yes"));
+    assert_eq!(word(&format!("{{\"status\":\"{huge}\"}}")), Some("x".repeat(MAX_WORD)));
+    let escapes = "\\\"".repeat(8 << 20);
+    assert_eq!(word(&format!("{{\"a\":\"{escapes}\",\"status\":\"Yes\"}}")).as_deref(), Some("Yes"));
+}
+
+#[test]
+fn depth_bombs_are_counted_not_recursed() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"\\\"[\":", "}]")] {
+        let depth = 3_000_000;
+        let bomb = format!("{{\"a\":{}1{},\"status\":\"Yes\"}}", open.repeat(depth), close.repeat(depth));
+        assert_eq!(word(&bomb).as_deref(), Some("Yes"));
+        assert_eq!(word(&bomb[..bomb.len() / 2]), None);
+    }
+}
+
+/// JSON, with the status and things like it here and there.
+fn json() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
+        Just("status".to_owned()),
+        Just("Succeeded".to_owned()),
+        Just("{\"status\":\"No\"}".to_owned()),
+        any::<String>(),
+        "[\"\\\\\\[\\]{}:, a-z]{0,20}",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+            prop::collection::vec((text.clone(), inner), 0..8).prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+/// A string as JSON, with some characters escaped that need not be.
+fn quoted(text: &str, escape: impl Fn(usize) -> bool) -> String {
+    let escaped = |(index, character): (usize, char)| match character {
+        _ if escape(index) => {
+            character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04X}")).collect::<String>()
+        }
+        _ => serde_json::to_string(&character.to_string()).unwrap().trim_matches('"').to_owned(),
+    };
+    // A quote of its own is all of its escape.
+    let escaped = |(index, character)| if character == '"' { "\\\"".to_owned() } else { escaped((index, character)) };
+    format!("\"{}\"", text.chars().enumerate().map(escaped).collect::<String>())
+}
+
+prop_compose! {
+    /// The text of an object whose members are not unique, and what its status is.
+    fn object()(
+        members in prop::collection::vec((prop_oneof![Just("status".to_owned()), any::<String>()], json()), 0..8),
+        escapes: u64,
+        space in "[ \t\r\n]{0,3}",
+        mark: bool,
+    ) -> (String, Option<String>) {
+        let escape = |index: usize| escapes >> (index % 64) & 1 == 1;
+        let status = members.iter().find_map(|(key, value)| value.as_str().filter(|_| key == "status").map(str::to_owned));
+        let texts: Vec<String> = members
+            .iter()
+            .map(|(key, value)| {
+                let value = value.as_str().map_or_else(|| value.to_string(), |text| quoted(text, escape));
+                format!("{space}{}{space}:{space}{value}{space}", quoted(key, escape))
+            })
+            .collect();
+        let mark = if mark { "\u{feff}" } else { "" };
+        (format!("{mark}{space}{{{}}}{space}", texts.join(",")), status)
+    }
+}
+
+fn cut(word: &str) -> &str {
+    let mut end = word.len().min(MAX_WORD);
+    while !word.is_char_boundary(end) {
+        end -= 1;
+    }
+    &word[..end]
+}
+
+proptest! {
+    #[test]
+    fn json_gives_the_first_string_called_status((body, status) in object(), size in 1_usize..40) {
+        let parsed: Value = serde_json::from_str(body.trim_start_matches('\u{feff}')).expect("it is JSON");
+        prop_assert!(parsed.is_object());
+        prop_assert_eq!(whole(body.as_bytes()).word, status.as_deref().map(cut).map(str::to_owned));
+        prop_assert_eq!(scan(body.as_bytes().chunks(size), &PATH), whole(body.as_bytes()));
+    }
+
+    #[test]
+    fn any_json_is_read_as_serde_json_reads_it(value in json(), pretty: bool) {
+        let body = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+        let expected = value.as_object().and_then(|object| object.get("status")).and_then(Value::as_str);
+        prop_assert_eq!(word(&body), expected.map(cut).map(str::to_owned));
+    }
+
+    #[test]
+    fn splits_do_not_matter_whatever_the_bytes(body in prop::collection::vec(any::<u8>(), 0..60)) {
+        assert_splits_do_not_matter(&body, &PATH);
+    }
+
+    #[test]
+    fn splits_do_not_matter_in_what_looks_like_json(
+        pieces in prop::collection::vec(prop_oneof![
+            Just("{"), Just("}"), Just("["), Just("]"), Just("\""), Just("\\"), Just(":"), Just(","), Just("\"status\":"),
+            Just("\"percentComplete\":"), Just("\"a\":"), Just("12"), Just("\\u00"), Just("\\ud83d"), Just(" "), Just("true"),
+            Just("\"Running\""), Just("{\"status\":\""), Just("\u{feff}"), Just("é"),
+        ], 0..16),
+    ) {
+        assert_splits_do_not_matter(pieces.concat().as_bytes(), &PATH);
+    }
+
+    #[test]
+    fn what_is_skipped_is_skipped_whole(value in json(), size in 1_usize..20) {
+        // The status comes last, so that everything before it has to be skipped to its very end.
+        let body = format!("{{\"a\":{value},\"status\":\"Yes\"}}");
+        let seen = scan(body.as_bytes().chunks(size), &PATH);
+        prop_assert_eq!(seen.word.as_deref(), Some("Yes"));
+        prop_assert_eq!(seen.read, Some(body.len() - 1));
+    }
+}

@@ -1,0 +1,131 @@
+//! The door for `reqwest::Client` as a tower service.
+
+use std::{
+    any::Any,
+    mem,
+    task::{Context, Poll},
+};
+
+use http::{Extensions, HeaderMap, StatusCode};
+use reqwest::{Body, Request, Response, ResponseBuilderExt};
+use tower_service::Service;
+
+use crate::{
+    BoxError, Error, Lro, LroBody, ResponseFuture,
+    exchange::{AsRequest, AsResponse},
+    future::Start,
+    poller::Snapshot,
+};
+
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+impl<S> Service<Request> for Lro<S>
+where
+    S: Service<Request, Response = Response, Error: 'static> + Clone,
+{
+    type Response = Response;
+    type Error = Error<S::Error>;
+    type Future = ResponseFuture<S, Request>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request>::poll_ready(self.get_mut(), cx).map_err(Error::Service)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Some(snapshot) = snapshot(&mut request) else {
+            return ResponseFuture::off(self.get_mut().call(request));
+        };
+        let layer = snapshot.extensions.get().unwrap_or(self.layer());
+        if layer.is_off() {
+            return ResponseFuture::off(self.get_mut().call(request));
+        }
+        let layer = layer.clone();
+        let mut service = self.take_inner();
+        let future = service.call(request);
+        ResponseFuture::new(future, Start { service, layer, snapshot })
+    }
+}
+
+/// Nothing, if the address is none that could be polled for.
+pub(crate) fn snapshot(request: &mut Request) -> Option<Snapshot> {
+    // A request shows its extensions, which hold its timeout, only to those who turn it into an `http::Request`; and it
+    // clones only without a body that streams. The headers are left out to save their clones.
+    let headers = mem::take(request.headers_mut());
+    let body = request.body_mut().take();
+    let bare = request.try_clone();
+    *request.headers_mut() = headers;
+    *request.body_mut() = body;
+    let bare = http::Request::<Body>::try_from(bare?).ok()?;
+    let (head, _) = bare.into_parts();
+    Some(Snapshot::from_parts(head, request.headers()))
+}
+
+impl<E: 'static> AsRequest<E> for Request {
+    fn from_http(request: http::Request<()>) -> Option<Self> {
+        Self::try_from(request.map(|()| Body::default())).ok()
+    }
+
+    fn redact(error: &mut E) {
+        redact(error);
+    }
+}
+
+/// Errors of reqwest print the address that they are about, with its query.
+fn redact(error: &mut dyn Any) {
+    if let Some(error) = error.downcast_mut() {
+        redact_url(error);
+    } else if let Some(boxed) = error.downcast_mut::<BoxError>() {
+        if let Some(error) = boxed.downcast_mut() {
+            redact_url(error);
+        }
+    } else {
+        #[cfg(feature = "reqwest-middleware")]
+        if let Some(error) = error.downcast_mut() {
+            crate::middleware::redact(error);
+        }
+    }
+}
+
+pub(crate) fn redact_url(error: &mut reqwest::Error) {
+    if let Some(url) = error.url_mut() {
+        let redacted = url.as_str().parse().map(|uri| crate::redact::Redacted(&uri).to_string());
+        match redacted.ok().and_then(|redacted| redacted.parse().ok()) {
+            Some(redacted) => *url = redacted,
+            None => url.set_query(None),
+        }
+    }
+}
+
+impl AsResponse for Response {
+    type Body = Body;
+    type Output = Self;
+
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    fn pass_through(self) -> Self {
+        self
+    }
+
+    fn into_http(self) -> http::Response<Body> {
+        let url = self.url().clone();
+        let mut response = http::Response::from(self);
+        // The conversion loses the address, and the one back takes it from here.
+        if let Ok(with_url) = http::Response::builder().url(url).body(()) {
+            response.extensions_mut().extend(with_url.into_parts().0.extensions);
+        }
+        response
+    }
+
+    fn hand_over(response: http::Response<LroBody<Body>>) -> Self {
+        response.map(Body::wrap).into()
+    }
+}

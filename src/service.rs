@@ -1,0 +1,89 @@
+//! `Lro`: the tower `Service`.
+
+use std::{
+    mem,
+    task::{Context, Poll},
+};
+
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, poller::Snapshot};
+
+/// A service that sees long-running operations through.
+///
+/// Made by [`LroLayer`]. Over a service of `http` requests and responses, such as a client of hyper-util, it is one itself;
+/// with feature `reqwest`, over a `reqwest::Client` as well.
+///
+/// Its future is `Send`, and so on, if those of the inner service are. It needs a tokio runtime with time enabled when
+/// there is something to wait for.
+#[derive(Clone, Debug)]
+pub struct Lro<S> {
+    inner: S,
+    layer: LroLayer,
+}
+
+impl<S> Lro<S> {
+    /// Wraps `inner`, with the settings of `layer`.
+    pub const fn new(inner: S, layer: LroLayer) -> Self {
+        Self { inner, layer }
+    }
+
+    /// The inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The inner service, mutably.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The inner service, out of its layer.
+    #[must_use]
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    #[cfg(feature = "reqwest")]
+    pub(crate) fn layer(&self) -> &LroLayer {
+        &self.layer
+    }
+
+    /// Takes the inner service, which is ready, and leaves its clone behind, which need not be.
+    pub(crate) fn take_inner(&mut self) -> S
+    where
+        S: Clone,
+    {
+        let clone = self.inner.clone();
+        mem::replace(&mut self.inner, clone)
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<http::Request<ReqBody>> for Lro<S>
+where
+    S: Service<http::Request<ReqBody>, Response = http::Response<ResBody>> + Clone,
+    ReqBody: Default,
+    ResBody: Body<Error: Into<BoxError>>,
+{
+    type Response = http::Response<LroBody<ResBody>>;
+    type Error = Error<S::Error>;
+    type Future = ResponseFuture<S, http::Request<ReqBody>>;
+
+    #[inline]
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(Error::Service)
+    }
+
+    fn call(&mut self, request: http::Request<ReqBody>) -> Self::Future {
+        let layer = request.extensions().get().unwrap_or(&self.layer);
+        if layer.is_off() {
+            return ResponseFuture::off(self.inner.call(request));
+        }
+        let layer = layer.clone();
+        let mut service = self.take_inner();
+        let snapshot = Snapshot::of(&request);
+        let future = service.call(request);
+        ResponseFuture::new(future, Start { service, layer, snapshot })
+    }
+}

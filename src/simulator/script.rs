@@ -1,0 +1,246 @@
+//! `Script` and `Reply`: what a simulated operation answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+/// What is played for one operation.
+///
+/// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
+/// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
+/// `{origin}/operations/{id}`, the result at `{origin}/resources/{id}`.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Script {
+    pub(super) start: Reply,
+    pub(super) polls: Vec<Reply>,
+    pub(super) resource: Reply,
+}
+
+/// One answer of the simulated service.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) chunk: Option<usize>,
+    pub(super) delay: Duration,
+    pub(super) fault: Option<Fault>,
+}
+
+/// What goes wrong with a [`Reply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is no response; the service gives an error.
+    Refused,
+    /// There never is a response.
+    Stalled,
+    /// The body breaks off after this many bytes.
+    BrokenAfter(usize),
+    /// The body stops after this many bytes, and never goes on.
+    StalledAfter(usize),
+}
+
+impl Script {
+    /// Plays `start`, and then a monitor that answers 404 until [`polls`](Self::polls) says more.
+    pub fn new(start: Reply) -> Self {
+        Self { start, polls: Vec::new(), resource: Reply::json(r#"{"id": "{id}"}"#) }
+    }
+
+    /// Azure Maps, version 2: 202 with `Operation-Location`; `NotStarted`, `Running`, and `Succeeded` with a quoted
+    /// `Resource-Location`, as in [its documentation].
+    ///
+    /// [its documentation]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation-v2
+    pub fn azure_maps() -> Self {
+        Self::new(Reply::accepted()).polls([
+            Reply::status("NotStarted"),
+            Reply::status("Running"),
+            Reply::status("Succeeded").header("resource-location", "\"{origin}/resources/{id}\""),
+        ])
+    }
+
+    /// Azure Maps, version 1: 202 with `Location`; `createdDateTime` instead of `created`; 201 with `Location` and
+    /// `resourceLocation` at the end, as in [its documentation].
+    ///
+    /// [its documentation]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation
+    pub fn azure_maps_v1() -> Self {
+        let status = |word: &str| {
+            Reply::json(format!(
+                r#"{{
+    "operationId": "{{id}}",
+    "createdDateTime": "3/11/2020 8:45:13 PM +00:00",
+    "status": "{word}"
+}}"#
+            ))
+        };
+        let succeeded = Reply::json(
+            r#" {
+    "operationId": "{id}",
+    "createdDateTime": "3/11/2020 8:45:13 PM +00:00",
+    "status": "Succeeded",
+    "resourceLocation": "{origin}/resources/{id}"
+}"#,
+        );
+        Self::new(Reply::http(202).header("location", "{origin}/operations/{id}")).polls([
+            status("NotStarted"),
+            status("Running"),
+            Reply { status: 201, ..succeeded }.header("location", "\"{origin}/resources/{id}\""),
+        ])
+    }
+
+    /// An operation of [`azure_maps`](Self::azure_maps) that fails.
+    pub fn azure_maps_failed() -> Self {
+        Self::azure_maps().polls([
+            Reply::status("Running"),
+            Reply::json(
+                r#"{
+    "operationId": "{id}",
+    "created": "3/11/2020 8:45:13 PM +00:00",
+    "status": "Failed",
+    "error": {
+        "code": "InvalidFeature",
+        "message": "The provided feature is invalid.",
+        "details": {
+            "code": "NoGeometry",
+            "message": "No geometry was provided with the feature."
+        }
+    }
+}"#,
+            ),
+        ])
+    }
+
+    /// A request of [`azure_maps`](Self::azure_maps) that does not pass validation: 400, and no operation.
+    pub fn azure_maps_invalid() -> Self {
+        let error =
+            r#"{"error": {"code": "BadRequest", "message": "The request body is not a valid drawing package."}}"#;
+        Self::new(Reply { status: 400, ..Reply::json(error) })
+    }
+
+    /// What the monitor answers, one after the other; the last again and again.
+    pub fn polls(self, polls: impl IntoIterator<Item = Reply>) -> Self {
+        Self { polls: polls.into_iter().collect(), ..self }
+    }
+
+    /// What there is where the result is.
+    pub fn resource(self, resource: Reply) -> Self {
+        Self { resource, ..self }
+    }
+
+    pub(super) fn poll_reply(&self, polls: usize) -> Reply {
+        self.polls.get(polls).or(self.polls.last()).cloned().unwrap_or_else(|| Reply::http(404))
+    }
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self::azure_maps()
+    }
+}
+
+impl Reply {
+    /// An HTTP status, with nothing else.
+    pub fn http(status: u16) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new(), chunk: None, delay: Duration::ZERO, fault: None }
+    }
+
+    /// 202 with `Operation-Location`.
+    pub fn accepted() -> Self {
+        Self::http(202).header("operation-location", "{origin}/operations/{id}")
+    }
+
+    /// 200 with a JSON body.
+    pub fn json(body: impl Into<String>) -> Self {
+        Self::http(200).header("content-type", "application/json").body(body.into())
+    }
+
+    /// A status response of Azure Maps, version 2.
+    pub fn status(word: &str) -> Self {
+        Self::json(format!(
+            r#"{{
+    "operationId": "{{id}}",
+    "created": "2021-05-06T07:55:19.5256829+00:00",
+    "status": "{word}"
+}}"#
+        ))
+    }
+
+    /// A status response with a result of this many bytes behind the status.
+    pub fn status_with_result(word: &str, bytes: usize) -> Self {
+        Self::json(format!(r#"{{"status": "{word}", "result": "{}"}}"#, "x".repeat(bytes)))
+    }
+
+    /// Adds a header. One that is none is left out.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    /// Adds `Retry-After`, or, for a part of a second, `retry-after-ms`.
+    pub fn retry_after(self, delay: Duration) -> Self {
+        if delay.subsec_nanos() == 0 {
+            self.header("retry-after", &delay.as_secs().to_string())
+        } else {
+            self.header("retry-after-ms", &delay.as_millis().to_string())
+        }
+    }
+
+    /// Replaces the body.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    /// Sends the body in pieces of this many bytes, without saying how long it is.
+    pub fn chunks(self, bytes: usize) -> Self {
+        Self { chunk: Some(bytes.max(1)), ..self }
+    }
+
+    /// Takes this long to answer.
+    pub fn delay(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// Goes wrong.
+    pub fn fault(self, fault: Fault) -> Self {
+        Self { fault: Some(fault), ..self }
+    }
+
+    /// Fills the placeholders in.
+    pub(super) fn filled(mut self, id: u64, origin: &str, start: &Uri) -> Self {
+        let fill = |text: &str| {
+            text.replace("{origin}", origin).replace("{id}", &operation_id(id)).replace("{start}", &start.to_string())
+        };
+        for value in self.headers.values_mut() {
+            let filled = value.to_str().ok().and_then(|text| HeaderValue::try_from(fill(text)).ok());
+            *value = filled.unwrap_or_else(|| value.clone());
+        }
+        if let Ok(text) = std::str::from_utf8(&self.body) {
+            if text.contains('{') {
+                self.body = fill(text).into();
+            }
+        }
+        self
+    }
+}
+
+pub(super) fn unauthorised() -> Reply {
+    let error =
+        r#"{"error": {"code": "401 Unauthorized", "message": "The subscription-key is missing or not known."}}"#;
+    Reply { status: 401, ..Reply::json(error) }
+}
+
+const OPERATION_ID: &str = "-add9-4ef7-9788-1635bed9a87e";
+
+/// An operation's number as the documentation's `c587574e-add9-4ef7-9788-1635bed9a87e`.
+fn operation_id(number: u64) -> String {
+    format!("{number:08x}{OPERATION_ID}")
+}
+
+pub(super) fn operation_number(id: &str) -> Option<u64> {
+    u64::from_str_radix(id.strip_suffix(OPERATION_ID)?, 16).ok()
+}

@@ -1,0 +1,89 @@
+//! What errors are, print, and lead to.
+
+use std::error::Error as _;
+
+use http::Request;
+use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
+use tower_lro::{
+    Cause, Error, LroLayer, OperationError,
+    simulator::{ConnectionLost, Fault, Reply, Script},
+};
+
+use crate::support::{answering, exact, operation, play, polls, seconds};
+
+#[tokio::test(start_paused = true)]
+async fn before_acceptance_the_error_is_the_services_own() {
+    let refused = Script::new(Reply::accepted().fault(Fault::Refused));
+    let (outcome, requests) = play(exact(), refused).await;
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, Error::Service(ConnectionLost)));
+    assert!(error.operation().is_none());
+    assert_eq!(error.to_string(), ConnectionLost.to_string());
+    assert_eq!(requests.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_it_the_error_says_what_happened_and_where() {
+    let prefix =
+        "the operation https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e was accepted, but ";
+    for (layer, reply, message, source) in [
+        (exact().timeout(seconds(5)), Reply::status("Running"), "did not end in time (after 5s)", None),
+        (exact(), Reply::http(403), "its monitor answered 403 Forbidden", None),
+        (exact(), Reply::http(200).body("{}"), "its monitor answered 200 OK with 2 bytes that give no status", None),
+        (exact().max_failures(0), Reply::http(1).fault(Fault::Refused), "polling it failed", Some(ConnectionLost)),
+        (
+            exact().max_failures(0),
+            Reply::status("").fault(Fault::BrokenAfter(1)),
+            "its status response broke off",
+            Some(ConnectionLost),
+        ),
+        (exact().error_on_failure(true), Reply::status("Canceled"), "ended: Canceled", None),
+    ] {
+        let (outcome, _) = play(layer, polls([reply])).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.to_string(), format!("{prefix}{message}"));
+        assert_eq!(error.source().map(ToString::to_string), source.map(|source| source.to_string()));
+        let Error::Operation(error) = error else { panic!() };
+        let (operation, _) = error.into_parts();
+        assert!(operation.monitor().path().starts_with("/operations/"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_gone_is_not_asked_again() {
+    // A buffer whose worker is gone gives an error from `poll_ready`, for ever.
+    let (service, log) = answering(operation("/operations/1", &[r#"{"status": "Running"}"#]));
+    let (buffer, worker) = Buffer::pair(service, 1);
+    let worker = tokio::spawn(worker);
+    let request = Request::post("https://example.com/").body(String::new()).unwrap();
+    let client = tokio::spawn(exact().layer(buffer).oneshot(request));
+    tokio::time::sleep(seconds(2)).await;
+    worker.abort();
+    let Err(Error::Operation(error)) = client.await.unwrap() else { panic!() };
+    assert!(matches!(error.cause(), Cause::Service(_)), "{error:?}");
+    assert_eq!((log.uris().len(), error.operation().elapsed().as_millis()), (2, 2500));
+}
+
+#[tokio::test]
+async fn errors_of_boxed_services_go_into_a_box_again() {
+    async fn question_mark() -> Result<(), BoxError> {
+        let service = service_fn(|_: Request<String>| async { Err::<http::Response<String>, BoxError>("no".into()) });
+        let client = ServiceBuilder::new().map_err(Error::boxed).layer(LroLayer::new()).service(service);
+        client.oneshot(Request::new(String::new())).await?;
+        Ok(())
+    }
+    let error = question_mark().await.unwrap_err();
+    assert_eq!(error.to_string(), "no");
+    let error = error.downcast_ref::<Error<tower_lro::Boxed>>().unwrap();
+    assert!(matches!(error, Error::Service(boxed) if boxed.get_ref().to_string() == "no"));
+}
+
+#[test]
+fn errors_are_small_and_send() {
+    fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
+    is_error::<Error<std::io::Error>>();
+    is_error::<OperationError<std::io::Error>>();
+    assert!(size_of::<Error<std::io::Error>>() <= 16);
+    assert_eq!(size_of::<OperationError<std::io::Error>>(), size_of::<usize>());
+    let _ = exact().layer(());
+}

@@ -1,0 +1,120 @@
+//! What observers are told.
+
+use std::sync::{Arc, Mutex};
+
+use tower::{Layer, ServiceExt};
+use tower_lro::{
+    Event, LroLayer,
+    simulator::{Fault, Reply, Script, Simulator},
+};
+
+use crate::support::{exact, play, polls, seconds, start};
+
+/// The events, in short.
+fn told(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let layer = layer.on_event({
+        let told = told.clone();
+        move |event| {
+            let line = match event {
+                Event::Accepted { operation, .. } => format!("accepted, {:?}", operation.state()),
+                Event::Waiting { delay, reason, .. } => format!("waiting {delay:?}, {reason:?}"),
+                Event::Polled { operation, .. } => format!("polled {:?}", operation.status()),
+                Event::PollFailed { failure, failures, .. } => format!("failed {failures}: {failure:?}"),
+                Event::Moved { operation, from, .. } => {
+                    format!("moved {} → {}", from.path(), operation.monitor().path())
+                }
+                Event::Finished { operation, outcome, .. } => format!("finished {outcome:?}, {:?}", operation.state()),
+                other => panic!("{other:?}"),
+            };
+            told.lock().unwrap().push(line);
+        }
+    });
+    (layer, told)
+}
+
+async fn lines(layer: LroLayer, script: Script) -> Vec<String> {
+    let (layer, told) = told(layer);
+    let _ = play(layer, script).await;
+    let lines = told.lock().unwrap();
+    lines.clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_happens_is_told_in_order() {
+    let script = polls([
+        Reply::http(429).retry_after(seconds(20)),
+        Reply::http(200).fault(Fault::Refused),
+        Reply::status("x").fault(Fault::BrokenAfter(5)),
+        Reply::status("Running").header("operation-location", "?moved").retry_after(seconds(3)),
+        Reply::status("Succeeded"),
+    ]);
+    let monitor = "/operations/00000001-add9-4ef7-9788-1635bed9a87e";
+    assert_eq!(
+        lines(exact(), script).await,
+        [
+            "accepted, NotStarted".to_owned(),
+            "waiting 1s, Backoff".to_owned(),
+            "failed 1: Http(429)".to_owned(),
+            "waiting 20s, Hint".to_owned(),
+            "failed 2: Service".to_owned(),
+            "waiting 1.5s, Backoff".to_owned(),
+            "failed 3: Body".to_owned(),
+            "waiting 2.25s, Backoff".to_owned(),
+            format!("moved {monitor} → {monitor}"),
+            "polled Some(\"Running\")".to_owned(),
+            "waiting 3s, Hint".to_owned(),
+            "polled Some(\"Succeeded\")".to_owned(),
+            "finished Response, Succeeded".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_outcome_is_told_once() {
+    for (layer, reply, outcome) in [
+        (exact(), Reply::status("Failed"), "finished Response, Failed"),
+        (exact(), Reply::http(204), "finished Response, Succeeded"),
+        (exact().timeout(seconds(9)), Reply::status("Running"), "finished Timeout, Running"),
+        (exact().max_failures(0), Reply::http(200).fault(Fault::Refused), "finished Service, NotStarted"),
+        (exact().max_failures(0), Reply::status("").fault(Fault::BrokenAfter(1)), "finished Body, NotStarted"),
+        (exact(), Reply::http(403), "finished Monitor, NotStarted"),
+        (exact(), Reply::status("x").header("operation-location", "https://evil.test"), "finished Address, Running"),
+        (exact(), Reply::json("{}"), "finished Status, NotStarted"),
+        (exact().error_on_failure(true), Reply::status("Failed"), "finished Failed, Failed"),
+    ] {
+        let lines = lines(layer, polls([reply])).await;
+        assert_eq!(lines.last().unwrap(), outcome);
+        assert_eq!(lines.iter().filter(|line| line.starts_with("finished")).count(), 1);
+        assert_eq!(lines.iter().filter(|line| line.starts_with("accepted")).count(), 1);
+    }
+    let refused = Script::new(Reply::http(202).header("operation-location", "ftp://example.com"));
+    assert_eq!(lines(exact(), refused).await, ["accepted, NotStarted", "finished Address, NotStarted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_future_is_told_too() {
+    let (layer, told) = told(exact());
+    let mut operation = tokio_test::task::spawn(layer.layer(Simulator::new()).oneshot(start()));
+    assert!(operation.poll().is_pending());
+    drop(operation);
+    assert_eq!(told.lock().unwrap().last().unwrap(), "finished Dropped, NotStarted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_through_is_not_told() {
+    assert_eq!(lines(exact(), Script::azure_maps_invalid()).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let (layer, before) = told(exact());
+    let (layer, after) = told(layer.on_event(|_| panic!("an observer")));
+    let (outcome, _) = play(layer, Script::azure_maps()).await;
+    std::panic::set_hook(quiet);
+    assert_eq!(outcome.unwrap().status(), 200);
+    assert_eq!(*before.lock().unwrap(), *after.lock().unwrap());
+    assert_eq!(before.lock().unwrap().len(), 8);
+}

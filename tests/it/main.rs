@@ -1,0 +1,20 @@
+//! Tests through the public doors, in one binary to save on linking.
+
+mod address;
+mod deadline;
+mod error;
+mod event;
+mod load;
+mod middleware;
+mod pace;
+mod poll;
+mod reqwest_service;
+mod resume;
+mod secret;
+mod socket;
+mod stack;
+mod start_once;
+mod status;
+mod streaming;
+mod support;
+mod trigger;

@@ -1,0 +1,191 @@
+//! The door for reqwest-middleware.
+
+use futures_util::{StreamExt, stream};
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
+use serde_json::Value;
+use tower_lro::{
+    Cause, Event, LroLayer, OperationError, ResponseExt, Resume, State,
+    simulator::{Fault, Reply, Script, Simulator},
+};
+
+use crate::support::{Server, exact, polls, quick, seconds};
+
+fn client(layer: LroLayer) -> ClientWithMiddleware {
+    ClientBuilder::new(reqwest::Client::new()).with(layer).build()
+}
+
+#[tokio::test]
+async fn the_call_sites_do_not_change() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let response = client(quick()).post(server.url("/mapData?a=b")).body("package").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let monitor = server.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e");
+    assert_eq!(response.url().as_str(), monitor);
+    assert_eq!(response.remote_addr(), Some(server.address));
+    assert_eq!(response.content_length(), Some(simulated_length()));
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert!(response.error_for_status_ref().is_ok());
+    let json: Value = response.error_for_operation().unwrap().json().await.unwrap();
+    assert_eq!(json["status"], "Succeeded");
+    assert_eq!((simulator.recorded().len(), server.connections()), (4, 1));
+}
+
+fn simulated_length() -> u64 {
+    let body = "{\n    \"operationId\": \"\",\n    \"created\": \"2021-05-06T07:55:19.5256829+00:00\",\n    \"status\": \"Succeeded\"\n}";
+    body.len() as u64 + 36
+}
+
+#[tokio::test]
+async fn results_stream() {
+    let script = Script::azure_maps().polls([Reply::status_with_result("Succeeded", 3_000_000)]);
+    let server = Server::of(&Simulator::new().script(script)).await;
+    let response = client(quick()).post(server.url("/")).send().await.unwrap();
+    let length = response.content_length().unwrap();
+    let mut read = 0;
+    let mut stream = response.bytes_stream();
+    while let Some(bytes) = stream.next().await {
+        read += bytes.unwrap().len() as u64;
+    }
+    assert_eq!(read, length);
+    // So long that what comes before the break does not stay in the server's buffer.
+    let broken = Reply::status_with_result("Succeeded", 9_000_000).fault(Fault::BrokenAfter(8_000_000));
+    let script = Script::azure_maps().polls([broken]);
+    let server = Server::of(&Simulator::new().script(script)).await;
+    let response = client(quick()).post(server.url("/")).send().await.unwrap();
+    assert!(response.bytes().await.is_err());
+}
+
+#[tokio::test]
+async fn uploads_stream() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let parts = stream::iter((0..100).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 10_000])));
+    let body = reqwest::Body::wrap_stream(parts);
+    let response = client(quick()).post(server.url("/")).body(body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let sent: Vec<_> = simulator.recorded().iter().map(|request| request.body_bytes).collect();
+    assert_eq!(sent, [1_000_000, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_passes_through_is_untouched() {
+    let server = Server::of(&Simulator::new().script(Script::azure_maps_invalid())).await;
+    let url = server.url("/mapData");
+    let response = client(quick()).post(&url).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.url().as_str()), (400, url.as_str()));
+    assert!(response.operation().is_none());
+    assert!(response.text().await.unwrap().contains("not a valid drawing package"));
+    let error = client(quick()).post("http://127.0.0.1:1/").send().await.unwrap_err();
+    assert!(error.is_connect(), "the client's own error comes out as it is: {error:?}");
+}
+
+#[tokio::test]
+async fn settings_for_one_request_are_given_as_an_extension() {
+    let server = Server::of(&Simulator::new()).await;
+    let client = client(quick());
+    let response = client.post(server.url("/")).with_extension(LroLayer::off()).send().await.unwrap();
+    assert_eq!(response.status(), 202);
+    let polls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = polls.clone();
+    let layer = quick().on_event(move |event| {
+        if let Event::Polled { .. } = event {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    client.post(server.url("/")).with_extension(layer).send().await.unwrap();
+    client.post(server.url("/")).send().await.unwrap();
+    assert_eq!(polls.load(std::sync::atomic::Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn errors_are_found_and_hold_the_operation() {
+    let server = Server::of(&Simulator::new().script(polls([Reply::http(403).body("no")]))).await;
+    let error = client(quick()).post(server.url("/")).send().await.unwrap_err();
+    let found = OperationError::find(&error).unwrap();
+    assert!(matches!(found.cause(), Cause::Monitor(response) if response.body() == "no"));
+    let printed = format!("{:#}", anyhow_chain(&error));
+    assert!(printed.contains("not seen through to its end") && printed.contains("403 Forbidden"), "{printed}");
+    assert!(OperationError::find(&reqwest_middleware::Error::middleware(std::io::Error::other("x"))).is_none());
+
+    let resumed =
+        client(quick()).get(found.operation().monitor().to_string()).with_extension(found.operation().resume());
+    let error = resumed.send().await.unwrap_err();
+    assert_eq!(OperationError::find(&error).unwrap().operation().polls(), 2);
+}
+
+fn anyhow_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[tokio::test]
+async fn an_operation_is_resumed_by_its_address() {
+    let simulator = Simulator::new();
+    let server = Server::of(&simulator).await;
+    let layer = quick().backoff(tower_lro::Backoff::constant(seconds(60))).timeout(std::time::Duration::from_millis(1));
+    let error = client(layer).post(server.url("/")).send().await.unwrap_err();
+    let monitor = OperationError::find(&error).unwrap().operation().monitor().to_string();
+    let response = client(quick()).get(&monitor).with_extension(Resume::new()).send().await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    // Without it a GET is a GET.
+    let response = client(quick()).get(&monitor).send().await.unwrap();
+    assert!(response.operation().is_none());
+    assert_eq!(simulator.started(), 1);
+}
+
+#[tokio::test]
+async fn the_requests_own_timeout_bounds_every_poll_and_not_the_operation() {
+    // One poll stalls for good; the others take half of the timeout each, and are more than two.
+    let slow = |word| Reply::status(word).delay(std::time::Duration::from_millis(150));
+    let script = polls([
+        slow("Running"),
+        Reply::http(200).fault(Fault::Stalled),
+        slow("Running"),
+        slow("Running"),
+        slow("Succeeded"),
+    ]);
+    let server = Server::of(&Simulator::new().script(script)).await;
+    let timeout = std::time::Duration::from_millis(300);
+    let response = client(quick()).post(server.url("/")).timeout(timeout).send().await.unwrap();
+    let operation = response.operation().unwrap();
+    assert_eq!(operation.polls(), 5);
+    assert!(operation.elapsed() > timeout);
+}
+
+/// Adds a header, and counts in the extensions how often.
+struct Counting;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Count(u32);
+
+#[async_trait::async_trait]
+impl Middleware for Counting {
+    async fn handle(
+        &self,
+        mut request: Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<Response> {
+        let count = extensions.get_or_insert_with(|| Count(0));
+        count.0 += 1;
+        request.headers_mut().insert("x-count", count.0.into());
+        next.run(request, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn middleware_below_runs_for_every_poll_with_the_requests_extensions() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let client = ClientBuilder::new(reqwest::Client::new()).with(quick()).with(Counting).build();
+    let request = reqwest::Client::new().post(server.url("/")).build().unwrap();
+    let mut extensions = Extensions::new();
+    client.execute_with_extensions(request, &mut extensions).await.unwrap();
+    let counts: Vec<_> = simulator.recorded().iter().map(|request| request.headers["x-count"].clone()).collect();
+    assert_eq!(counts, ["1", "2", "3", "4"]);
+    // What the polls did to the extensions is there afterwards.
+    assert_eq!(extensions.get(), Some(&Count(4)));
+    let _ = exact();
+}

@@ -1,0 +1,78 @@
+//! The door for `reqwest::Client` as a tower service.
+
+use reqwest::{Body, Method, Request};
+use tower::{ServiceBuilder, ServiceExt};
+use tower_lro::{
+    Cause, Error, LroLayer, ResponseExt, Resume, State,
+    simulator::{Fault, Reply, Script, Simulator},
+};
+
+use crate::support::{Server, polls, quick};
+
+fn post(server: &Server) -> Request {
+    let mut request = Request::new(Method::POST, server.url("/mapData?api-version=2.0").parse().unwrap());
+    *request.body_mut() = Some("package".into());
+    request.headers_mut().insert("authorization", "Bearer token".parse().unwrap());
+    request
+}
+
+#[tokio::test]
+async fn works_over_a_client() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
+    let response = client.oneshot(post(&server)).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    let monitor = server.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e?api-version=2.0");
+    assert_eq!((response.url().as_str(), response.remote_addr()), (monitor.as_str(), Some(server.address)));
+    let requests = simulator.recorded();
+    assert_eq!(requests[0].body_bytes, 7);
+    assert!(requests.iter().all(|request| request.headers["authorization"] == "Bearer token"));
+    assert!(response.text().await.unwrap().contains("Succeeded"));
+}
+
+#[tokio::test]
+async fn passes_through_and_is_switched_off_and_resumed_by_extensions() {
+    let simulator = Simulator::new();
+    let server = Server::of(&simulator).await;
+    let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
+    let with = |builder: http::request::Builder| Request::try_from(builder.body(Body::default()).unwrap()).unwrap();
+
+    let off = http::Request::post(server.url("/")).extension(LroLayer::off());
+    let response = client.clone().oneshot(with(off)).await.unwrap();
+    assert_eq!(response.status(), 202);
+    let monitor = response.headers()["operation-location"].to_str().unwrap().to_owned();
+
+    let response = client.clone().oneshot(with(http::Request::get(&monitor))).await.unwrap();
+    assert!(response.operation().is_none());
+    let resume = http::Request::get(&monitor).extension(Resume::new());
+    let response = client.clone().oneshot(with(resume)).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+
+    let nowhere = http::Request::get("http://127.0.0.1:1/");
+    let error = client.oneshot(with(nowhere)).await.unwrap_err();
+    assert!(matches!(error, Error::Service(error) if error.is_connect()));
+}
+
+#[tokio::test]
+async fn the_requests_own_timeout_bounds_every_poll() {
+    let script = Script::azure_maps().polls([Reply::http(200).fault(Fault::Stalled), Reply::status("Succeeded")]);
+    let server = Server::of(&Simulator::new().script(script)).await;
+    let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
+    let mut request = post(&server);
+    *request.timeout_mut() = Some(std::time::Duration::from_millis(200));
+    let response = client.oneshot(request).await.unwrap();
+    assert_eq!(response.operation().unwrap().polls(), 2);
+}
+
+#[tokio::test]
+async fn errors_of_polls_do_not_print_the_key() {
+    let server = Server::of(&Simulator::new().script(polls([Reply::http(200).fault(Fault::Refused)]))).await;
+    let client = ServiceBuilder::new().layer(quick().max_failures(0)).service(reqwest::Client::new());
+    let mut request = post(&server);
+    request.url_mut().query_pairs_mut().append_pair("subscription-key", "SECRET");
+    let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!() };
+    let Cause::Service(source) = error.cause() else { panic!("{error:?}") };
+    assert!(source.url().unwrap().query().unwrap().contains("subscription-key=***"), "{source}");
+    assert!(!format!("{error:?} {source} {source:?}").contains("SECRET"));
+}

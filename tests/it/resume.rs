@@ -1,0 +1,111 @@
+//! Carrying on with an operation that was left.
+
+use http::Request;
+use tower::{Layer, ServiceExt};
+use tower_lro::{
+    AddressErrorKind, Cause, Error, Operation, ResponseExt, Resume, State,
+    simulator::{Fault, Reply, Simulator, SimulatorBody},
+};
+
+use crate::support::{exact, polls, seconds, start, start_at};
+
+fn get(operation: &Operation, resume: Resume) -> Request<SimulatorBody> {
+    Request::get(operation.monitor()).extension(resume).body(SimulatorBody::default()).unwrap()
+}
+
+/// Starts an operation and gives it up after five seconds.
+async fn given_up(simulator: &Simulator) -> Operation {
+    let layer = exact().timeout(seconds(5));
+    let Err(Error::Operation(error)) = layer.layer(simulator.clone()).oneshot(start()).await else { panic!() };
+    error.into_parts().0
+}
+
+fn long() -> Simulator {
+    let running = |n| std::iter::repeat_n(Reply::status("Running"), n);
+    let replies = running(6).chain([Reply::status("Succeeded")]);
+    Simulator::new().script(tower_lro::simulator::Script::azure_maps().polls(replies)).recording()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_carried_on_where_it_was_left() {
+    let simulator = long();
+    let operation = given_up(&simulator).await;
+    assert_eq!((operation.polls(), operation.status(), operation.elapsed()), (3, Some("Running"), seconds(5)));
+    tokio::time::advance(seconds(100)).await;
+    let request = get(&operation, operation.resume());
+    let response = exact().layer(simulator.clone()).oneshot(request).await.unwrap();
+    let resumed = response.operation().unwrap();
+    assert_eq!((resumed.state(), resumed.polls(), resumed.monitor()), (State::Succeeded, 7, operation.monitor()));
+    // The delays begin anew: 1 + 1.5 + 2.25 s.
+    assert_eq!(resumed.elapsed().as_millis(), 5000 + 4750);
+    assert_eq!(simulator.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_address_alone_will_do() {
+    let simulator = long();
+    let operation = given_up(&simulator).await;
+    let request = get(&operation, Resume::new());
+    let response = exact().layer(simulator).oneshot(request).await.unwrap();
+    let resumed = response.operation().unwrap();
+    assert_eq!((resumed.state(), resumed.polls(), resumed.monitor()), (State::Succeeded, 4, operation.monitor()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_answer_is_a_status_response_like_any_other() {
+    for (reply, polls_sent) in [
+        (Reply::status("Succeeded"), 1),
+        (Reply::accepted(), 2),
+        (Reply::http(503), 2),
+        (Reply::http(404), 2),
+        (Reply::http(200).fault(Fault::Refused), 2),
+    ] {
+        let simulator = Simulator::new().script(polls([reply, Reply::status("Succeeded")]));
+        simulator.clone().oneshot(start()).await.unwrap();
+        let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
+        let request = Request::get(uri).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
+        let response = exact().layer(simulator).oneshot(request).await.unwrap();
+        assert_eq!(response.operation().unwrap().polls(), polls_sent);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_errors_are_those_of_an_operation() {
+    for reply in [Reply::http(200).fault(Fault::Refused), Reply::http(403), Reply::json("{}"), Reply::http(503)] {
+        let simulator = Simulator::new().script(polls([reply]));
+        simulator.clone().oneshot(start()).await.unwrap();
+        let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
+        let request = Request::get(uri).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
+        let error = exact().max_failures(0).layer(simulator).oneshot(request).await.unwrap_err();
+        assert_eq!(error.operation().unwrap().monitor(), uri);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_in_the_query_goes_with_the_get_and_not_with_the_operation() {
+    let simulator = Simulator::new().subscription_key("secret").script(polls([Reply::status("Running")])).recording();
+    let request = start_at("https://atlas.microsoft.com/mapData?subscription-key=secret");
+    let error = exact().timeout(seconds(2)).layer(simulator.clone()).oneshot(request).await.unwrap_err();
+    let operation = error.operation().unwrap().clone();
+    assert_eq!(operation.monitor().query(), None);
+    for resume in [operation.resume(), Resume::new()] {
+        let uri = format!("{}?subscription-key=secret", operation.monitor());
+        let request = Request::get(uri).extension(resume).body(SimulatorBody::default()).unwrap();
+        let error = exact().timeout(seconds(2)).layer(simulator.clone()).oneshot(request).await.unwrap_err();
+        assert_eq!(error.operation().unwrap().monitor(), operation.monitor());
+        let Error::Operation(error) = error else { panic!() };
+        assert!(matches!(error.cause(), Cause::Timeout), "{error:?}");
+    }
+    assert!(simulator.recorded().iter().all(|request| request.uri.query() == Some("subscription-key=secret")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_of_another_origin_is_not_polled_with_this_ones_credentials() {
+    let simulator = long();
+    let operation = given_up(&simulator).await;
+    let elsewhere = operation.monitor().to_string().replace("atlas.microsoft.com", "example.com");
+    let request = Request::get(elsewhere).extension(operation.resume()).body(SimulatorBody::default()).unwrap();
+    let Err(Error::Operation(error)) = exact().layer(simulator).oneshot(request).await else { panic!() };
+    let Cause::Address(error) = error.cause() else { panic!("{error:?}") };
+    assert_eq!(error.kind(), AddressErrorKind::Untrusted);
+}
