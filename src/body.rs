@@ -9,38 +9,51 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::{Response, response};
 use http_body::{Body, Frame, SizeHint};
-use pin_project::pin_project;
+use pin_project_lite::pin_project;
 
 use crate::poller::Answer;
 
-/// The body of the responses of [`Lro`](crate::Lro).
-///
-/// Of a response that passed through it is the inner body. Of a final status response it gives what was read of the inner
-/// body to find the status, and then the rest as it comes: frames, trailers, `size_hint` and `is_end_stream` are those
-/// of the inner body, as if nothing had been read. The data are [`Bytes`] whatever the inner body's are, without a copy
-/// where those are `Bytes` too.
-#[pin_project]
-pub struct LroBody<B: Body> {
-    #[pin]
-    inner: Inner<B>,
+pin_project! {
+    /// The body of the responses of [`Lro`](crate::Lro).
+    ///
+    /// Of a response that passed through it is the inner body. Of a final status response it gives what was read of the inner
+    /// body to find the status, and then the rest as it comes: frames, trailers, `size_hint` and `is_end_stream` are those
+    /// of the inner body, as if nothing had been read. The data are [`Bytes`] whatever the inner body's are, without a copy
+    /// where those are `Bytes` too.
+    pub struct LroBody<B>
+    where
+        B: Body,
+    {
+        #[pin]
+        inner: Inner<B>,
+    }
 }
 
-#[pin_project(project = InnerProjection)]
-enum Inner<B: Body> {
-    Untouched(#[pin] B),
-    Read(Pin<Box<InHand<B>>>),
+pin_project! {
+    #[project = InnerProjection]
+    enum Inner<B>
+    where
+        B: Body,
+    {
+        Untouched { #[pin] body: B },
+        Read { in_hand: Pin<Box<InHand<B>>> },
+    }
 }
 
-/// A response in hand: what was read of it, and the rest of its body. Pinned, because a body need not be `Unpin`.
-#[pin_project]
-pub(crate) struct InHand<B: Body> {
-    pub(crate) answer: Answer,
-    /// An error that came while nobody but the layer was reading.
-    error: Option<B::Error>,
-    /// The body must not be asked again: not every body answers after its end.
-    is_over: bool,
-    #[pin]
-    body: B,
+pin_project! {
+    /// A response in hand: what was read of it, and the rest of its body. Pinned, because a body need not be `Unpin`.
+    pub(crate) struct InHand<B>
+    where
+        B: Body,
+    {
+        answer: Answer,
+        // An error that came while nobody but the layer was reading.
+        error: Option<B::Error>,
+        // The body must not be asked again: not every body answers after its end.
+        is_over: bool,
+        #[pin]
+        body: B,
+    }
 }
 
 impl<B: Body> InHand<B> {
@@ -82,7 +95,7 @@ impl<B: Body> InHand<B> {
     pub(crate) fn into_response(mut self: Pin<Box<Self>>) -> Response<LroBody<B>> {
         let (empty, ()) = Response::new(()).into_parts();
         let head = std::mem::replace(&mut self.as_mut().answer().head, empty);
-        Response::from_parts(head, LroBody { inner: Inner::Read(self) })
+        Response::from_parts(head, LroBody { inner: Inner::Read { in_hand: self } })
     }
 
     /// The head, with what was read of the body.
@@ -101,7 +114,7 @@ fn poll_bytes<B: Body>(body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Option<R
 
 impl<B: Body> LroBody<B> {
     pub(crate) fn untouched(body: B) -> Self {
-        Self { inner: Inner::Untouched(body) }
+        Self { inner: Inner::Untouched { body } }
     }
 }
 
@@ -111,15 +124,15 @@ impl<B: Body> Body for LroBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().inner.project() {
-            InnerProjection::Untouched(body) => poll_bytes(body, cx),
-            InnerProjection::Read(in_hand) => in_hand.as_mut().poll_again(cx),
+            InnerProjection::Untouched { body } => poll_bytes(body, cx),
+            InnerProjection::Read { in_hand } => in_hand.as_mut().poll_again(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
-            Inner::Untouched(body) => body.is_end_stream(),
-            Inner::Read(in_hand) => {
+            Inner::Untouched { body } => body.is_end_stream(),
+            Inner::Read { in_hand } => {
                 let is_read = in_hand.answer.read.is_empty() && in_hand.error.is_none();
                 is_read && (in_hand.is_over || in_hand.body.is_end_stream())
             }
@@ -128,8 +141,8 @@ impl<B: Body> Body for LroBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
-            Inner::Untouched(body) => body.size_hint(),
-            Inner::Read(in_hand) => {
+            Inner::Untouched { body } => body.size_hint(),
+            Inner::Read { in_hand } => {
                 let read = SizeHint::with_exact(in_hand.answer.read.bytes() as u64);
                 if in_hand.is_over { read } else { sum(read, in_hand.body.size_hint()) }
             }

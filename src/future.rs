@@ -12,7 +12,7 @@ use std::{
 };
 
 use http_body::Body;
-use pin_project::pin_project;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 use tower_service::Service;
 
@@ -20,41 +20,46 @@ use crate::{
     BoxError, Cause, Error, LroLayer, Operation, OperationError, OperationFailed, Resume, StatusError,
     body::InHand,
     exchange::{AsRequest, AsResponse},
-    poller::{self, Answer, GiveUp, Next, Now, Poller, Snapshot},
+    poller::{Answer, Draft, GiveUp, Next, Now, Poller},
 };
 
-/// The future of [`Lro`](crate::Lro).
-///
-/// A request that passes through costs the inner future and two words. What polling needs is in one box.
-#[pin_project]
-#[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture<S, R>
-where
-    S: Service<R, Response: AsResponse>,
-{
-    #[pin]
-    state: State<S, R>,
+pin_project! {
+    /// The future of [`Lro`](crate::Lro).
+    ///
+    /// A request that passes through costs the inner future and two words. What polling needs is in one box.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, R>
+    where
+        S: Service<R>,
+        S::Response: AsResponse,
+    {
+        #[pin]
+        state: State<S, R>,
+    }
 }
 
-#[pin_project(project = StateProjection)]
-enum State<S, R>
-where
-    S: Service<R, Response: AsResponse>,
-{
-    /// The caller's request; nothing more where the layer is off.
-    First {
-        #[pin]
-        future: S::Future,
-        start: Option<Box<Start<S>>>,
-    },
-    Polling(Pin<Box<Polling<S, R>>>),
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, R>
+    where
+        S: Service<R>,
+        S::Response: AsResponse,
+    {
+        // The caller's request; nothing more where the layer is off.
+        First {
+            #[pin]
+            future: S::Future,
+            start: Option<Box<Start<S>>>,
+        },
+        Polling { polling: Pin<Box<Polling<S, R>>> },
+    }
 }
 
 /// What is kept beside the first call in order to poll.
 pub(crate) struct Start<S> {
     pub(crate) service: S,
     pub(crate) layer: LroLayer,
-    pub(crate) snapshot: Snapshot,
+    pub(crate) draft: Draft,
 }
 
 impl<S, R> ResponseFuture<S, R>
@@ -62,11 +67,11 @@ where
     S: Service<R, Response: AsResponse>,
 {
     #[inline]
-    pub(crate) fn new(future: S::Future, start: Start<S>) -> Self {
-        Self { state: State::First { future, start: Some(Box::new(start)) } }
+    pub(crate) const fn new(future: S::Future, start: Box<Start<S>>) -> Self {
+        Self { state: State::First { future, start: Some(start) } }
     }
 
-    pub(crate) fn off(future: S::Future) -> Self {
+    pub(crate) const fn off(future: S::Future) -> Self {
         Self { state: State::First { future, start: None } }
     }
 }
@@ -92,7 +97,7 @@ where
                 return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
             };
             let (polling, next) = Polling::begin(*start, result)?;
-            state.set(State::Polling(polling));
+            state.set(State::Polling { polling });
             return state.poll_polling(cx, Some(next));
         }
         state.poll_polling(cx, None)
@@ -111,43 +116,51 @@ where
 impl<S> Start<S> {
     #[cfg(feature = "reqwest-middleware")]
     pub(crate) fn with_service<T>(self, service: T) -> Start<T> {
-        Start { service, layer: self.layer, snapshot: self.snapshot }
+        Start { service, layer: self.layer, draft: self.draft }
     }
 
     /// Whether the outcome of the first call is anything to poll for.
     #[inline]
     pub(crate) fn concerns<T: AsResponse, E>(&self, result: &Result<T, E>) -> bool {
         let is_announced = |response: &T| {
-            poller::announced(self.layer.settings(), response.status(), response.headers()).is_some()
+            self.layer.settings().announced(response.status(), response.headers()).is_some()
                 // Another layer below may have seen it through already.
                 && response.extensions().get::<Operation>().is_none()
         };
-        result.as_ref().is_ok_and(is_announced) || self.snapshot.extensions.get::<Resume>().is_some()
+        result.as_ref().is_ok_and(is_announced) || self.draft.extensions.get::<Resume>().is_some()
     }
 }
 
-/// An operation under way: the machine, and what moves its bytes.
-#[pin_project]
-pub(crate) struct Polling<S, R>
-where
-    S: Service<R, Response: AsResponse>,
-{
-    service: S,
-    poller: Poller,
-    #[pin]
-    io: Io<S::Future, BodyOf<S, R>>,
-    #[pin]
-    alarm: Alarm,
-    _request: PhantomData<fn(R)>,
+pin_project! {
+    /// An operation under way: the machine, and what moves its bytes.
+    pub(crate) struct Polling<S, R>
+    where
+        S: Service<R>,
+        S::Response: AsResponse,
+    {
+        service: S,
+        poller: Poller,
+        #[pin]
+        io: Io<S::Future, BodyOf<S, R>>,
+        #[pin]
+        alarm: Alarm,
+        _request: PhantomData<fn(R)>,
+    }
 }
 
-#[pin_project(project = IoProjection, project_replace = IoOwned)]
-enum Io<F, B: Body> {
-    /// Waiting, or done.
-    Idle,
-    Readying,
-    Calling(#[pin] F),
-    Reading(Pin<Box<InHand<B>>>),
+pin_project! {
+    #[project = IoProjection]
+    #[project_replace = IoOwned]
+    enum Io<F, B>
+    where
+        B: Body,
+    {
+        // Waiting, or done.
+        Idle,
+        Readying,
+        Calling { #[pin] future: F },
+        Reading { in_hand: Pin<Box<InHand<B>>> },
+    }
 }
 
 /// How much may be ready at once before everybody else on the thread gets a turn.
@@ -160,11 +173,11 @@ where
 {
     #[cold]
     pub(crate) fn begin(start: Start<S>, first: ResultOf<S, R>) -> Result<(Pin<Box<Self>>, Next), ErrorOf<S, R>> {
-        let Start { service, layer, snapshot } = start;
+        let Start { service, layer, draft } = start;
         let now = now();
-        let resume = snapshot.extensions.get::<Resume>().cloned();
+        let resume = draft.extensions.get::<Resume>().cloned();
         let is_resumed = resume.is_some();
-        let mut poller = Poller::new(layer, snapshot, resume, now, RandomState::new().hash_one(0));
+        let mut poller = Poller::new(layer, draft, resume, now, RandomState::new().hash_one(0));
         let resumed = if is_resumed { poller.resume() } else { Ok(()) };
         let (io, next) = match first {
             Ok(response) => {
@@ -175,7 +188,7 @@ where
                     Ok(()) => poller.accept(&answer, now),
                     Err(next) => next,
                 };
-                (Io::Reading(InHand::new(answer, body)), next)
+                (Io::Reading { in_hand: InHand::new(answer, body) }, next)
             }
             Err(mut error) => {
                 R::redact(&mut error);
@@ -218,7 +231,7 @@ where
                     Poll::Ready(Ok(())) => match R::from_http(poller.request()) {
                         Some(request) => {
                             let future = this.service.call(request);
-                            this.io.set(Io::Calling(future));
+                            this.io.set(Io::Calling { future });
                             continue;
                         }
                         None => poller.on_unsendable(),
@@ -233,12 +246,12 @@ where
                         poller.on_timer(None, now())
                     }
                 },
-                (None, IoProjection::Calling(future)) => match future.poll(cx) {
+                (None, IoProjection::Calling { future }) => match future.poll(cx) {
                     Poll::Ready(Ok(response)) => {
                         let (head, body) = response.into_http().into_parts();
                         let mut answer = Answer::new(head);
                         let next = poller.on_head(&mut answer, now());
-                        this.io.set(Io::Reading(InHand::new(answer, body)));
+                        this.io.set(Io::Reading { in_hand: InHand::new(answer, body) });
                         next
                     }
                     Poll::Ready(Err(mut error)) => {
@@ -251,7 +264,7 @@ where
                         poller.on_timer(None, now())
                     }
                 },
-                (None, IoProjection::Reading(in_hand)) => match in_hand.as_mut().poll_frame(cx) {
+                (None, IoProjection::Reading { in_hand }) => match in_hand.as_mut().poll_frame(cx) {
                     Poll::Ready(Some(Ok(frame))) => poller.on_frame(in_hand.as_mut().answer(), frame, now()),
                     Poll::Ready(None) => poller.on_end(in_hand.as_mut().answer(), now()),
                     Poll::Ready(Some(Err(error))) => {
@@ -274,7 +287,7 @@ where
                 Next::Wait => this.io.set(Io::Idle),
                 Next::Send => this.io.set(Io::Readying),
                 Next::HandOver => {
-                    let IoOwned::Reading(in_hand) = this.io.as_mut().project_replace(Io::Idle) else { continue };
+                    let IoOwned::Reading { in_hand } = this.io.as_mut().project_replace(Io::Idle) else { continue };
                     let mut response = in_hand.into_response();
                     response.extensions_mut().insert(poller.take_operation());
                     return Poll::Ready(Ok(S::Response::hand_over(response)));
@@ -282,8 +295,8 @@ where
                 Next::Fail(why) => {
                     let operation = poller.take_operation();
                     let in_hand = match this.io.as_mut().project_replace(Io::Idle) {
-                        IoOwned::Reading(mut in_hand) => in_hand.as_mut().to_response(),
-                        IoOwned::Idle | IoOwned::Readying | IoOwned::Calling(_) => Default::default(),
+                        IoOwned::Reading { mut in_hand } => in_hand.as_mut().to_response(),
+                        IoOwned::Idle | IoOwned::Readying | IoOwned::Calling { .. } => Default::default(),
                     };
                     let cause = match why {
                         GiveUp::Timeout => Cause::Timeout,
@@ -323,17 +336,18 @@ where
         first: Option<Next>,
     ) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
         match self.project() {
-            StateProjection::Polling(polling) => polling.as_mut().poll(cx, first),
+            StateProjection::Polling { polling } => polling.as_mut().poll(cx, first),
             StateProjection::First { .. } => Poll::Pending,
         }
     }
 }
 
-/// One timer for all that the machine waits for.
-#[pin_project]
-struct Alarm {
-    #[pin]
-    sleep: Option<Sleep>,
+pin_project! {
+    /// One timer for all that the machine waits for.
+    struct Alarm {
+        #[pin]
+        sleep: Option<Sleep>,
+    }
 }
 
 impl Alarm {

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tower_layer::Layer;
 
 use crate::{Backoff, Event, Lro, Origin, Protocol};
@@ -69,7 +70,8 @@ pub struct LroLayer {
 
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) protocols: Vec<Protocol>,
+    protocols: Vec<Protocol>,
+    starts: StatusSet,
     pub(crate) backoff: Backoff,
     pub(crate) min_delay: Duration,
     pub(crate) max_delay: Duration,
@@ -88,8 +90,10 @@ type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 impl Default for Settings {
     fn default() -> Self {
+        let protocols = vec![Protocol::operation_location()];
         Self {
-            protocols: vec![Protocol::operation_location()],
+            starts: StatusSet::of(&protocols),
+            protocols,
             backoff: Backoff::default(),
             min_delay: Duration::ZERO,
             max_delay: Duration::from_secs(3600),
@@ -106,7 +110,50 @@ impl Default for Settings {
     }
 }
 
+/// The statuses of start responses, as bits from 200 on, because every response is asked for its own.
+#[derive(Clone, Copy)]
+struct StatusSet(u64);
+
+impl StatusSet {
+    fn of(protocols: &[Protocol]) -> Self {
+        let statuses = protocols.iter().flat_map(|protocol| &protocol.spec().announcement.statuses);
+        Self(statuses.filter_map(|&status| Self::bit(status)).fold(0, |set, bit| set | bit))
+    }
+
+    #[inline]
+    fn bit(status: StatusCode) -> Option<u64> {
+        1_u64.checked_shl(u32::from(status.as_u16()).wrapping_sub(200))
+    }
+
+    #[inline]
+    fn has(self, status: StatusCode) -> bool {
+        Self::bit(status).is_some_and(|bit| self.0 & bit != 0)
+    }
+}
+
 impl Settings {
+    pub(crate) fn protocols(&self) -> &[Protocol] {
+        &self.protocols
+    }
+
+    fn set_protocols(&mut self, protocols: Vec<Protocol>) {
+        self.starts = StatusSet::of(&protocols);
+        self.protocols = protocols;
+    }
+
+    /// The first protocol that the response announces an operation by, and the address of its monitor.
+    #[inline]
+    pub(crate) fn announced<'a>(
+        &'a self,
+        status: StatusCode,
+        headers: &'a HeaderMap,
+    ) -> Option<(&'a Protocol, &'a HeaderValue)> {
+        if !self.starts.has(status) {
+            return None;
+        }
+        self.protocols.iter().find_map(|protocol| protocol.announced(status, headers))
+    }
+
     /// Tells the observers. One that panics harms nothing but itself.
     pub(crate) fn tell(&self, event: &Event<'_>) {
         for observer in &self.observers {
@@ -141,12 +188,15 @@ impl LroLayer {
 
     /// Speaks `protocol` too. The one that was added first wins where several match.
     pub fn protocol(self, protocol: Protocol) -> Self {
-        self.with(|settings| settings.protocols.push(protocol))
+        self.with(|settings| {
+            let protocols = std::mem::take(&mut settings.protocols);
+            settings.set_protocols(protocols.into_iter().chain([protocol]).collect());
+        })
     }
 
     /// Speaks exactly these protocols. The first that matches wins.
     pub fn protocols(self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
-        self.with(|settings| settings.protocols = protocols.into_iter().collect())
+        self.with(|settings| settings.set_protocols(protocols.into_iter().collect()))
     }
 
     /// The delays where the server gives no hint, which is most of the time. Default: 1 s × 1.5 up to 30 s.
@@ -240,6 +290,7 @@ impl fmt::Debug for LroLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings {
             protocols,
+            starts: _,
             backoff,
             min_delay,
             max_delay,

@@ -1,5 +1,6 @@
 //! TODO
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(unreachable_pub)]
 
 mod body;
 mod error;
@@ -7,6 +8,9 @@ mod event;
 mod exchange;
 mod failure;
 mod future;
+#[cfg(feature = "__internals")]
+#[doc(hidden)]
+pub mod internals;
 mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;

@@ -16,7 +16,7 @@ use tower_service::Service;
 use crate::{
     Error, LroLayer, OperationError, Resume,
     future::{Start, follow},
-    reqwest::{redact_url, snapshot},
+    reqwest::{draft, redact_url},
 };
 
 /// The context that an [`OperationError`] is wrapped in, so that it is found whatever wraps it again: a wrapper that is
@@ -40,14 +40,15 @@ impl Middleware for LroLayer {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let layer = extensions.get().unwrap_or(self).clone();
-        let snapshot = if layer.is_off() { None } else { snapshot(&mut request) };
-        let Some(mut snapshot) = snapshot else { return next.run(request, extensions).await };
+        let draft = if layer.is_off() { None } else { draft(&mut request) };
+        let Some(mut draft) = draft else { return next.run(request, extensions).await };
         if let Some(resume) = extensions.remove::<Resume>() {
-            snapshot.extensions.insert(resume);
+            draft.extensions.insert(resume);
         }
+        draft.pack(request.headers());
 
         let first = next.clone().run(request, extensions).await;
-        let start = Start { service: (), layer, snapshot };
+        let start = Start { service: (), layer, draft };
         if !start.concerns(&first) {
             return first;
         }

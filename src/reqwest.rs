@@ -14,7 +14,7 @@ use crate::{
     BoxError, Error, Lro, LroBody, ResponseFuture,
     exchange::{AsRequest, AsResponse},
     future::Start,
-    poller::Snapshot,
+    poller::Draft,
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -31,22 +31,22 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(snapshot) = snapshot(&mut request) else {
+        let Some(draft) = draft(&mut request) else {
             return ResponseFuture::off(self.get_mut().call(request));
         };
-        let layer = snapshot.extensions.get().unwrap_or(self.layer());
+        let layer = draft.extensions.get().unwrap_or(self.layer());
         if layer.is_off() {
             return ResponseFuture::off(self.get_mut().call(request));
         }
         let layer = layer.clone();
-        let mut service = self.take_inner();
-        let future = service.call(request);
-        ResponseFuture::new(future, Start { service, layer, snapshot })
+        let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
+        start.draft.pack(request.headers());
+        ResponseFuture::new(start.service.call(request), start)
     }
 }
 
-/// Nothing, if the address is none that could be polled for.
-pub(crate) fn snapshot(request: &mut Request) -> Option<Snapshot> {
+/// A draft without headers; none, if the address is none that could be polled for.
+pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
     // A request shows its extensions, which hold its timeout, only to those who turn it into an `http::Request`; and it
     // clones only without a body that streams. The headers are left out to save their clones.
     let headers = mem::take(request.headers_mut());
@@ -56,7 +56,7 @@ pub(crate) fn snapshot(request: &mut Request) -> Option<Snapshot> {
     *request.body_mut() = body;
     let bare = http::Request::<Body>::try_from(bare?).ok()?;
     let (head, _) = bare.into_parts();
-    Some(Snapshot::from_parts(head, request.headers()))
+    Some(Draft::new(head.uri, head.version, head.extensions))
 }
 
 impl<E: 'static> AsRequest<E> for Request {

@@ -8,7 +8,7 @@ use std::{
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, poller::Snapshot};
+use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, poller::Draft};
 
 /// A service that sees long-running operations through.
 ///
@@ -81,9 +81,9 @@ where
             return ResponseFuture::off(self.inner.call(request));
         }
         let layer = layer.clone();
-        let mut service = self.take_inner();
-        let snapshot = Snapshot::of(&request);
-        let future = service.call(request);
-        ResponseFuture::new(future, Start { service, layer, snapshot })
+        let draft = Draft::new(request.uri().clone(), request.version(), request.extensions().clone());
+        let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
+        start.draft.pack(request.headers());
+        ResponseFuture::new(start.service.call(request), start)
     }
 }

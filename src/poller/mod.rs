@@ -48,20 +48,21 @@ mod transition;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header::LOCATION, response};
+use http::{HeaderName, Request, Uri, header::LOCATION, response};
 use http_body::Frame;
 
 pub use self::pace::{Backoff, DelayReason};
-pub(crate) use self::snapshot::Snapshot;
+pub(crate) use self::snapshot::Draft;
 use self::{
     frames::Frames,
     monitor::{Address, Trust, carry_query, text, without_query},
     pace::Pace,
+    snapshot::Snapshot,
     status::Scanner,
 };
 use crate::{
     AddressError, AddressErrorKind, Event, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
-    StatusErrorKind, layer::Settings,
+    StatusErrorKind,
 };
 
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
@@ -160,26 +161,33 @@ enum Phase {
     Ended,
 }
 
-/// The first protocol that the response announces an operation by, and the address of its monitor.
-#[inline]
-pub(crate) fn announced<'a>(
-    settings: &'a Settings,
-    status: StatusCode,
-    headers: &'a HeaderMap,
-) -> Option<(&'a Protocol, &'a HeaderValue)> {
-    settings.protocols.iter().find_map(|protocol| protocol.announced(status, headers))
+#[cfg(feature = "__internals")]
+pub(crate) use self::{pace::hint, status::Scanner as StatusScanner};
+
+#[cfg(feature = "__internals")]
+pub(crate) fn resolve(
+    layer: &LroLayer,
+    start: &Request<()>,
+    base: &Uri,
+    value: &http::HeaderValue,
+) -> Result<(Uri, bool), AddressError> {
+    let start = Snapshot::of(start);
+    let protocol = Protocol::operation_location();
+    let resolver = monitor::Resolver { start: &start, settings: layer.settings(), rules: &protocol.spec().trust };
+    let address = resolver.resolve(&protocol.spec().announcement.header, value, base)?;
+    Ok((address.uri, address.trust == Trust::Anonymous))
 }
 
 impl Poller {
     /// An operation that was announced by `answer`, or else is taken up by `resume`.
-    pub(crate) fn new(layer: LroLayer, mut start: Snapshot, resume: Option<Resume>, now: Now, seed: u64) -> Self {
-        start.extensions.remove::<Resume>();
+    pub(crate) fn new(layer: LroLayer, draft: Draft, resume: Option<Resume>, now: Now, seed: u64) -> Self {
+        let start = draft.seal();
         let settings = layer.settings();
         let operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
             let monitor = without_query(&settings.carry_query, &start.uri, &start.uri);
             Operation::new(
                 monitor,
-                settings.protocols.first().map_or_else(Protocol::operation_location, Protocol::clone),
+                settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone),
             )
         });
         Self {
@@ -204,7 +212,7 @@ impl Poller {
     /// Takes the start response in.
     pub(crate) fn accept(&mut self, answer: &Answer, now: Now) -> Next {
         let head = &answer.head;
-        let Some((protocol, value)) = announced(self.layer.settings(), head.status, &head.headers) else {
+        let Some((protocol, value)) = self.layer.settings().announced(head.status, &head.headers) else {
             return self.give_up(GiveUp::Monitor);
         };
         self.operation.protocol = protocol.clone();

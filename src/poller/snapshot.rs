@@ -3,43 +3,59 @@
 use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
-    header::{ACCEPT, ACCEPT_LANGUAGE, CONNECTION, USER_AGENT},
+    header::{ACCEPT, ACCEPT_LANGUAGE, CONNECTION, HOST, USER_AGENT},
 };
 
 use super::monitor::Trust;
+use crate::Resume;
 
-/// What is kept of the start request. Its body is not.
+/// What is kept of every request in case that it starts an operation. Its body is not.
+pub(crate) struct Draft {
+    uri: Uri,
+    version: Version,
+    pub(crate) extensions: Extensions,
+    headers: PackedHeaders,
+}
+
+impl Draft {
+    /// Without headers: those are packed where the draft is going to stay, since they are long to move.
+    #[inline]
+    pub(crate) const fn new(uri: Uri, version: Version, extensions: Extensions) -> Self {
+        Self { uri, version, extensions, headers: PackedHeaders::new() }
+    }
+
+    #[inline]
+    pub(crate) fn pack(&mut self, headers: &HeaderMap) {
+        self.headers.pack(headers, !has_authority(&self.uri));
+    }
+
+    /// It did start one.
+    pub(crate) fn seal(mut self) -> Snapshot {
+        self.extensions.remove::<Resume>();
+        let headers = Bytes::copy_from_slice(self.headers.as_slice());
+        Snapshot { uri: self.uri, version: self.version, extensions: self.extensions, headers }
+    }
+}
+
+/// What is kept of the start request in order to poll.
 pub(crate) struct Snapshot {
     pub(crate) uri: Uri,
     version: Version,
-    headers: PackedHeaders,
-    pub(crate) extensions: Extensions,
+    extensions: Extensions,
+    headers: Bytes,
 }
 
 impl Snapshot {
+    #[cfg(any(test, feature = "__internals"))]
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            uri: request.uri().clone(),
-            version: request.version(),
-            headers: PackedHeaders::pack(request.headers(), !has_authority(request.uri())),
-            extensions: request.extensions().clone(),
-        }
-    }
-
-    /// Of a head without headers, and its headers.
-    #[cfg(feature = "reqwest")]
-    pub(crate) fn from_parts(head: http::request::Parts, headers: &HeaderMap) -> Self {
-        Self {
-            headers: PackedHeaders::pack(headers, !has_authority(&head.uri)),
-            uri: head.uri,
-            version: head.version,
-            extensions: head.extensions,
-        }
+        let mut draft = Draft::new(request.uri().clone(), request.version(), request.extensions().clone());
+        draft.pack(request.headers());
+        draft.seal()
     }
 
     /// The `Host` header that the start request had, if its URI names no host.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        self.headers.iter().find(|(name, _)| name == http::header::HOST).map(|(_, value)| value)
+        unpack(self.headers.clone()).find(|(name, _)| name == HOST).map(|(_, value)| value)
     }
 
     /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
@@ -47,16 +63,15 @@ impl Snapshot {
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         *request.version_mut() = self.version;
-        let headers = self.headers.iter();
-        match trust {
-            Trust::Credentials => {
-                request.headers_mut().reserve(self.headers.count);
-                headers.for_each(|(name, value)| _ = request.headers_mut().append(name, value));
-                *request.extensions_mut() = self.extensions.clone();
-            }
-            Trust::Anonymous => headers
-                .filter(|(name, _)| [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT].contains(name))
-                .for_each(|(name, value)| _ = request.headers_mut().append(name, value)),
+        let may_see = |name: &HeaderName| match trust {
+            Trust::Credentials => true,
+            Trust::Anonymous => [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT].contains(name),
+        };
+        for (name, value) in unpack(self.headers.clone()).filter(|(name, _)| may_see(name)) {
+            request.headers_mut().append(name, value);
+        }
+        if trust == Trust::Credentials {
+            *request.extensions_mut() = self.extensions.clone();
         }
         request
     }
@@ -66,77 +81,109 @@ pub(crate) fn has_authority(uri: &Uri) -> bool {
     uri.authority().is_some()
 }
 
-/// The headers that polls repeat, in one buffer: one allocation whatever their number, where a clone of the `HeaderMap`
-/// costs at least one for each value that is not static. Each entry is the length of the name, the length of the value,
-/// whether it is sensitive, the name and the value.
+/// The headers that polls repeat, one after the other: a copy of their bytes, with no allocation while they fit in. A clone
+/// of the `HeaderMap` would cost at least one for each value that is not static.
 struct PackedHeaders {
-    buffer: Bytes,
-    count: usize,
+    inline: [u8; INLINE],
+    inline_len: usize,
+    /// All of them, where they do not fit in.
+    spilled: Vec<u8>,
 }
 
-const ENTRY_HEAD: usize = size_of::<u16>() + size_of::<u32>() + 1;
+/// Most requests' headers fit in here, but for long tokens.
+const INLINE: usize = 320;
+
+/// An entry is this word (the length of the value, whether it is sensitive, and the length of the name, from the top),
+/// the name and the value.
+const WORD: usize = size_of::<u64>();
+const SENSITIVE: u64 = 1 << 16;
 
 impl PackedHeaders {
-    fn pack(headers: &HeaderMap, keep_host: bool) -> Self {
-        let keep = |name: &HeaderName| is_repeated(name) || (keep_host && name == http::header::HOST);
-        let mut size = 0;
-        let mut lists_more = false;
-        for (name, value) in headers {
-            if keep(name) {
-                size += ENTRY_HEAD + name.as_str().len() + value.len();
-            } else {
-                lists_more |= name == CONNECTION;
-            }
-        }
-        let connection_lists = |name: &HeaderName| {
-            lists_more
-                && headers
-                    .get_all(CONNECTION)
-                    .into_iter()
-                    .filter_map(|value| value.to_str().ok())
-                    .flat_map(|value| value.split(','))
-                    .any(|listed| listed.trim().eq_ignore_ascii_case(name.as_str()))
-        };
-
-        let mut buffer = Vec::with_capacity(size);
-        let mut count = 0;
-        for (name, value) in headers {
-            if !keep(name) || connection_lists(name) {
-                continue;
-            }
-            let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.as_str().len()), u32::try_from(value.len())) else {
-                continue;
-            };
-            buffer.extend_from_slice(&name_len.to_le_bytes());
-            buffer.extend_from_slice(&value_len.to_le_bytes());
-            buffer.push(u8::from(value.is_sensitive()));
-            buffer.extend_from_slice(name.as_str().as_bytes());
-            buffer.extend_from_slice(value.as_bytes());
-            count += 1;
-        }
-        Self { buffer: buffer.into(), count }
+    const fn new() -> Self {
+        Self { inline: [0; INLINE], inline_len: 0, spilled: Vec::new() }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
-        let mut rest = self.buffer.clone();
-        std::iter::from_fn(move || {
-            let (head, _) = rest.split_first_chunk::<ENTRY_HEAD>()?;
-            let &[n0, n1, v0, v1, v2, v3, sensitive] = head;
-            let name_end = ENTRY_HEAD + usize::from(u16::from_le_bytes([n0, n1]));
-            let value_end = name_end + u32::from_le_bytes([v0, v1, v2, v3]) as usize;
-            let entry = rest.split_to(value_end);
-            let name = HeaderName::from_bytes(&entry[ENTRY_HEAD..name_end]).ok()?;
-            let mut value = HeaderValue::from_maybe_shared(entry.slice(name_end..)).ok()?;
-            value.set_sensitive(sensitive != 0);
-            Some((name, value))
-        })
+    #[inline]
+    fn pack(&mut self, headers: &HeaderMap, keep_host: bool) {
+        let mut lists_more = false;
+        let mut is_full = false;
+        let mut room = &mut self.inline[..];
+        for (name, value) in headers {
+            let name = name.as_str();
+            if !is_repeated(name) && !(keep_host && name == "host") {
+                lists_more |= name == "connection";
+                continue;
+            }
+            let size = WORD + name.len() + value.len();
+            if size > room.len() {
+                is_full = true;
+                break;
+            }
+            let (entry, rest) = std::mem::take(&mut room).split_at_mut(size);
+            let (word, texts) = entry.split_at_mut(WORD);
+            let (name_text, value_text) = texts.split_at_mut(name.len());
+            word.copy_from_slice(&entry_word(name, value).to_le_bytes());
+            name_text.copy_from_slice(name.as_bytes());
+            value_text.copy_from_slice(value.as_bytes());
+            room = rest;
+        }
+        self.inline_len = INLINE - room.len();
+        if is_full || lists_more {
+            self.spill(headers, keep_host);
+        }
+    }
+
+    /// Packs them once more, where they do not fit in, and without those that `Connection` lists.
+    #[cold]
+    fn spill(&mut self, headers: &HeaderMap, keep_host: bool) {
+        let is_listed = |name: &str| {
+            headers
+                .get_all(CONNECTION)
+                .into_iter()
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .any(|listed| listed.trim().eq_ignore_ascii_case(name))
+        };
+        let size = |(name, value): (&HeaderName, &HeaderValue)| WORD + name.as_str().len() + value.len();
+        self.spilled = Vec::with_capacity(headers.iter().map(size).sum());
+        self.inline_len = 0;
+        for (name, value) in headers {
+            let name = name.as_str();
+            // Longer than any transport would send.
+            let is_too_long = name.len() > usize::from(u16::MAX) || u32::try_from(value.len()).is_err();
+            if (is_repeated(name) || (keep_host && name == "host")) && !is_listed(name) && !is_too_long {
+                self.spilled.extend_from_slice(&entry_word(name, value).to_le_bytes());
+                self.spilled.extend_from_slice(name.as_bytes());
+                self.spilled.extend_from_slice(value.as_bytes());
+            }
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        if self.spilled.is_empty() { &self.inline[..self.inline_len] } else { &self.spilled }
     }
 }
 
-/// Whether polls repeat this header of the start request: all but those about its body, its preconditions and its
-/// connection.
-fn is_repeated(name: &HeaderName) -> bool {
-    let name = name.as_str();
+fn entry_word(name: &str, value: &HeaderValue) -> u64 {
+    let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
+    name.len() as u64 | sensitive | (value.len() as u64) << 32
+}
+
+fn unpack(mut packed: Bytes) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    std::iter::from_fn(move || {
+        let word = u64::from_le_bytes(*packed.first_chunk::<WORD>()?);
+        let name_end = WORD + (word & 0xFFFF) as usize;
+        let entry = packed.split_to(name_end + (word >> 32) as usize);
+        let name = HeaderName::from_bytes(&entry[WORD..name_end]).ok()?;
+        let mut value = HeaderValue::from_maybe_shared(entry.slice(name_end..)).ok()?;
+        value.set_sensitive(word & SENSITIVE != 0);
+        Some((name, value))
+    })
+}
+
+/// Whether polls repeat a header of the start request: all but those about its body, its preconditions and its connection.
+#[inline(always)]
+fn is_repeated(name: &str) -> bool {
     // By the first letter, because this runs for every header of every request.
     !match name.as_bytes().first() {
         Some(b'a') => name == "accept-encoding",
@@ -242,6 +289,23 @@ mod tests {
         let poll = snapshot.request(Uri::from_static("/monitor"), Trust::Credentials);
         assert_eq!(poll.headers(), request.headers());
         assert_eq!((poll.method(), poll.version()), (&http::Method::GET, Version::HTTP_2));
+    }
+
+    #[test]
+    fn long_and_many_headers_survive() {
+        for length in [1, 400, 511, 512, 513, 5000, 100_000] {
+            let mut request = request(&[("x-first", "1")]);
+            request.headers_mut().insert("authorization", HeaderValue::from_str(&"t".repeat(length)).unwrap());
+            request.headers_mut().insert("x-last", HeaderValue::from_static("2"));
+            let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials);
+            assert_eq!(poll.headers(), request.headers(), "{length}");
+        }
+        let mut request = request(&[]);
+        (0..1000).for_each(|n| _ = request.headers_mut().append("x-many", n.into()));
+        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials);
+        assert_eq!(poll.headers(), request.headers());
+        request.headers_mut().insert("connection", HeaderValue::from_static("x-many"));
+        assert!(Snapshot::of(&request).request(Uri::default(), Trust::Credentials).headers().is_empty());
     }
 
     #[test]

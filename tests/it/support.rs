@@ -1,5 +1,4 @@
 //! What the tests share: a client over the simulator, and services made of closures.
-#![allow(unreachable_pub)]
 
 use std::{
     net::SocketAddr,
