@@ -2,6 +2,8 @@
 //!
 //! It depends on the machine and on what else it is doing; `instructions` and `allocations` do not.
 
+#![allow(missing_docs)]
+
 #[path = "common/mod.rs"]
 mod common;
 

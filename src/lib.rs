@@ -1,4 +1,80 @@
-//! TODO
+//! Long-running operations for existing HTTP stacks, as a transparent layer.
+//!
+//! A service that starts work that takes its time answers `202 Accepted`, and names in `Operation-Location` an address,
+//! the monitor, that tells how the work is going. [`LroLayer`] catches such a response, polls the monitor as the service
+//! asks for it, and hands the caller the final status response. All other responses pass through untouched.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_lro::{LroLayer, ResponseExt, State};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let http_client = service_fn(|request: Request<String>| async move {
+//! #     Ok::<_, std::convert::Infallible>(match request.uri().path() {
+//! #         "/conversions" => Response::builder().status(202).header("operation-location", "/operations/1").body(String::new()),
+//! #         _ => Response::builder().body(r#"{"status": "Succeeded"}"#.to_owned()),
+//! #     }.unwrap())
+//! # });
+//! let client = ServiceBuilder::new().layer(LroLayer::new()).service(http_client);
+//!
+//! let request = Request::post("https://us.atlas.microsoft.com/conversions").body(String::new())?;
+//! let response = client.oneshot(request).await?;
+//! assert_eq!(response.status(), 200);
+//! assert_eq!(response.operation().map(|operation| operation.state()), Some(State::Succeeded));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The same layer goes into a `reqwest_middleware::ClientBuilder` with `.with(LroLayer::new())` (feature
+//! `reqwest-middleware`), and over a `reqwest::Client` in a tower stack (feature `reqwest`).
+//!
+//! # What comes out
+//!
+//! - `Ok`: a response that passed through; or the operation has ended, in success or not, and this is the server's last
+//!   answer, its head and its body byte for byte, with the [`Operation`] in its extensions ([`ResponseExt`]).
+//! - [`Error::Service`]: the first request failed. Nothing was accepted.
+//! - [`Error::Operation`]: the request **has happened**, but the operation could not be seen through. Nothing is lost: the
+//!   error has the [`Operation`], which can be [resumed](Operation::resume). It must not be sent again.
+//!
+//! The layer never sends the first request twice, never clones a body, and never makes up a response.
+//!
+//! # Where to put it in a stack
+//!
+//! ```text
+//!   your code
+//!   ── above: nothing that sends a request again, or times out sooner than the operation ──
+//!   LroLayer
+//!   ── below: what is to be done for each poll, too: authorisation, signing, retries of single
+//!      requests, decompression, tracing, limits, timeouts of single requests ──
+//!   the client
+//! ```
+//!
+//! While an operation waits, the layer holds no readied service, no response and no connection of those below.
+//!
+//! # Which timeout bounds what
+//!
+//! - [`LroLayer::timeout`]: the operation, from acceptance to the head of the final response.
+//! - One above the layer: all of it; it drops the future, and what is known of the operation with it.
+//! - One below the layer, or that of a reqwest client or request: every single request. A poll that takes longer has failed,
+//!   and is repeated.
+//!
+//! # Where polls go
+//!
+//! To the origin of the start request, and to those that are [allowed](LroLayer::allow_origin) or
+//! [trusted](LroLayer::trust_origin), and nowhere else: the address is written by the server, and the credentials of the
+//! start request go with it. See the README's section on security.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `reqwest`: [`Lro`] over `reqwest::Client` as a tower service.
+//! - `reqwest-middleware`: [`LroLayer`] as a `reqwest_middleware::Middleware`.
+//! - `simulator`: a service of long-running operations, for tests.
+//! - `full`: all of them.
+
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unreachable_pub)]
 
@@ -41,3 +117,8 @@ pub use self::{
     protocol::Protocol,
     service::Lro,
 };
+
+/// The examples of the README, to be compiled and run.
+#[cfg(all(doctest, feature = "reqwest-middleware"))]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

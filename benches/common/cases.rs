@@ -16,8 +16,6 @@ use tower::{Layer, Service};
 use tower_http::follow_redirect::FollowRedirectLayer;
 use tower_lro::{Backoff, LroLayer, internals::Scanner};
 
-use super::now;
-
 pub struct Case {
     pub name: &'static str,
     pub run: fn(usize),

@@ -110,7 +110,7 @@ impl PackedHeaders {
         let mut room = &mut self.inline[..];
         for (name, value) in headers {
             let name = name.as_str();
-            if !is_repeated(name) && !(keep_host && name == "host") {
+            if !(is_repeated(name) || (keep_host && name == "host")) {
                 lists_more |= name == "connection";
                 continue;
             }

@@ -1,0 +1,131 @@
+//! Uploads a file to a service that answers 202, and gets the finished result back as if it had answered 200.
+//!
+//! `cargo run --example quickstart` runs against a simulated Azure Maps on a loopback port. To send the same to a real
+//! service:
+//!
+//! ```text
+//! cargo run --example quickstart -- --endpoint URL [--header 'name: value']… [--file PATH]
+//! ```
+
+mod common;
+
+use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Instant};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest_middleware::ClientBuilder;
+use tower_lro::{
+    DelayReason, Event, LroLayer,
+    simulator::{Reply, Script, Simulator},
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error}");
+            let mut source = error.source();
+            while let Some(error) = source {
+                eprintln!("  because {error}");
+                source = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), BoxError> {
+    let Options { endpoint, headers, file } = Options::parse(env::args().skip(1))?;
+    let endpoint = match endpoint {
+        Some(endpoint) => endpoint,
+        None => {
+            let address = common::serve(simulator()).await?;
+            println!("A simulated Azure Maps listens on {address}; `--endpoint URL` goes to a real service.");
+            format!("http://{address}/mapData?api-version=2.0")
+        }
+    };
+    // Cargo says where the package is, wherever it was started from.
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let upload = fs::read(&file).or_else(|_| fs::read(Path::new(&package).join(&file)))?;
+    println!("Uploading {file}, {} bytes:\n", upload.len());
+
+    // The only line that an existing client needs is the one with `LroLayer`. The rest of it is for you to see it work.
+    let client = ClientBuilder::new(reqwest::Client::new()).with(LroLayer::new().on_event(tell())).build();
+    let response = client.post(endpoint).headers(headers).body(upload).send().await?;
+
+    println!("\nThis is what came back for the POST:\n\n{:?} {}", response.version(), response.status());
+    for (name, value) in response.headers() {
+        println!("{name}: {}", value.to_str().unwrap_or("(no text)"));
+    }
+    println!("\n{}", response.text().await?);
+    Ok(())
+}
+
+/// Azure Maps as its documentation has it, but quicker.
+fn simulator() -> Simulator {
+    let moment = std::time::Duration::from_millis(600);
+    let replies = [
+        Reply::status("NotStarted").retry_after(moment),
+        Reply::status("Running").retry_after(moment),
+        Reply::status("Running").retry_after(moment),
+        Reply::status("Succeeded").header("resource-location", "\"{origin}/resources/{id}\""),
+    ];
+    Simulator::new().script(Script::new(Reply::accepted().retry_after(moment)).polls(replies))
+}
+
+/// Prints what happens, and when.
+fn tell() -> impl Fn(&Event<'_>) {
+    let began = Instant::now();
+    move |event| {
+        let line = match event {
+            Event::Accepted { operation, .. } => {
+                format!("accepted: 202, the operation is at {}", operation.monitor().path())
+            }
+            Event::Waiting { delay, reason, .. } => {
+                let reason =
+                    if *reason == DelayReason::Hint { "as the service asks" } else { "no hint from the service" };
+                format!("  waiting {:.1} s, {reason}", delay.as_secs_f64())
+            }
+            Event::Polled { operation, .. } => {
+                format!("poll {}: {}", operation.polls(), operation.status().unwrap_or("no status yet"))
+            }
+            Event::PollFailed { failure, .. } => format!("  a poll failed: {failure:?}"),
+            Event::Moved { operation, .. } => format!("  the operation moved to {}", operation.monitor().path()),
+            Event::Finished { operation, .. } => {
+                format!("finished: {:?} after {} polls", operation.state(), operation.polls())
+            }
+            other => format!("{other:?}"),
+        };
+        println!("{:5.1} s  {line}", began.elapsed().as_secs_f64());
+    }
+}
+
+struct Options {
+    endpoint: Option<String>,
+    headers: HeaderMap,
+    file: String,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, BoxError> {
+        let file = "examples/data/campus.geojson".to_owned();
+        let mut options = Self { endpoint: None, headers: HeaderMap::new(), file };
+        while let Some(option) = arguments.next() {
+            let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
+            match option.as_str() {
+                "--endpoint" => options.endpoint = Some(value),
+                "--file" => options.file = value,
+                "--header" => {
+                    let (name, value) = value.split_once(':').ok_or("a header is written as 'name: value'")?;
+                    let mut value = HeaderValue::from_str(value.trim())?;
+                    value.set_sensitive(true);
+                    options.headers.append(HeaderName::from_bytes(name.trim().as_bytes())?, value);
+                }
+                _ => return Err(format!("{option} is none of --endpoint, --header, --file").into()),
+            }
+        }
+        Ok(options)
+    }
+}
