@@ -1,6 +1,9 @@
 //! The parts of the core that benches and fuzz targets look at by themselves. No public API.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, HeaderValue, Request, Uri};
 
@@ -9,6 +12,8 @@ use crate::{AddressError, LroLayer, poller};
 /// The status scanner, on a top-level `status`.
 #[derive(Debug)]
 pub struct Scanner(poller::StatusScanner);
+
+static STATUS: LazyLock<[poller::Watch; 1]> = LazyLock::new(|| [poller::Watch::text(["status"])]);
 
 #[allow(missing_docs)]
 impl Scanner {
@@ -19,8 +24,8 @@ impl Scanner {
     }
 
     /// The status word, and how much was read to find it.
-    pub fn scan(&mut self, bytes: &[u8]) -> Option<(&str, usize)> {
-        self.0.scan(bytes, &["status"])
+    pub fn scan<'a>(&'a mut self, bytes: &'a [u8]) -> Option<(&'a str, usize)> {
+        self.0.scan(bytes, &*STATUS)
     }
 
     #[must_use]

@@ -7,7 +7,7 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::LOCATION};
 
-use crate::{Origin, State};
+use crate::{Origin, State, poller::Watch};
 
 pub(crate) const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
 
@@ -48,8 +48,8 @@ pub(crate) struct Announcement {
 
 /// How the monitor's answers are to be read.
 pub(crate) struct Reading {
-    /// The JSON member that has the status word, from the top level down.
-    pub(crate) status: Vec<&'static str>,
+    /// The JSON members that may have the status word. The first in the body counts.
+    pub(crate) status: Vec<Watch>,
     /// Whether the HTTP status decides where no word is found: 202 is running, anything else the outcome.
     pub(crate) plain: bool,
     /// A non-terminal status response with one of these statuses may move the monitor by the announcing header.
@@ -95,7 +95,7 @@ impl Protocol {
                     header: OPERATION_LOCATION,
                     beaten_by: None,
                 },
-                reading: Reading { status: vec!["status"], plain: false, moves_on: None },
+                reading: Reading { status: vec![Watch::text(["status"])], plain: false, moves_on: None },
                 words: Words::default(),
                 trust: azure_maps_geographies(),
             }))
@@ -125,7 +125,11 @@ impl Protocol {
                     header: LOCATION,
                     beaten_by: Some(Protocol::operation_location()),
                 },
-                reading: Reading { status: vec!["status"], plain: true, moves_on: Some(vec![StatusCode::ACCEPTED]) },
+                reading: Reading {
+                    status: vec![Watch::text(["status"])],
+                    plain: true,
+                    moves_on: Some(vec![StatusCode::ACCEPTED]),
+                },
                 words: Words::default(),
                 trust: azure_maps_geographies(),
             }))

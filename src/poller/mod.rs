@@ -43,6 +43,7 @@ mod pace;
 mod snapshot;
 mod status;
 mod swar;
+mod text;
 mod transition;
 
 use std::time::{Duration, Instant, SystemTime};
@@ -52,7 +53,6 @@ use http::{HeaderName, Request, Uri, header::LOCATION, response};
 use http_body::Frame;
 
 pub use self::pace::{Backoff, DelayReason};
-pub(crate) use self::snapshot::Draft;
 use self::{
     frames::Frames,
     monitor::{Address, Trust, carry_query, text, without_query},
@@ -60,6 +60,7 @@ use self::{
     snapshot::Snapshot,
     status::Scanner,
 };
+pub(crate) use self::{snapshot::Draft, status::Watch};
 use crate::{
     AddressError, AddressErrorKind, Event, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
     StatusErrorKind,

@@ -24,22 +24,27 @@ const fn from_odd_to_even(mut mask: u64) -> u64 {
     mask ^ (mask << 32)
 }
 
-#[inline(always)]
-fn words(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    bytes.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(u64::from_le_bytes)
-}
-
 /// How many bytes come before the first quote or backslash.
+#[inline]
 pub(super) fn before_quote_or_backslash(bytes: &[u8]) -> usize {
-    for (index, word) in words(bytes).enumerate() {
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
         let found = equal(word, b'"') | equal(word, b'\\');
         if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + found.trailing_zeros() as usize / 8;
         }
+        rest = after;
     }
-    let read = bytes.len() - bytes.len() % 8;
-    let rest = &bytes[read..];
-    read + rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(rest.len())
+    let tail = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    bytes.len() - rest.len() + tail.unwrap_or(rest.len())
+}
+
+/// The text of a string without escapes, from after its opening quote, if it ends in these bytes.
+#[inline]
+pub(super) fn string(bytes: &[u8]) -> Option<&[u8]> {
+    let (text, rest) = bytes.split_at(before_quote_or_backslash(bytes));
+    (rest.first() == Some(&b'"')).then_some(text)
 }
 
 /// Reads whole words of a bracketed value, up to one that may end it, or that has a backslash. Brackets in strings do not
@@ -50,8 +55,9 @@ pub(super) fn before_quote_or_backslash(bytes: &[u8]) -> usize {
 pub(super) fn skip_nested(bytes: &[u8], depth: &mut usize, in_string: &mut bool) -> usize {
     let mut open = *depth;
     let mut carry = if *in_string { HIGH } else { 0 };
-    let mut read = 0;
-    for word in words(bytes) {
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
         if equal(word, b'\\') != 0 {
             break;
         }
@@ -64,11 +70,11 @@ pub(super) fn skip_nested(bytes: &[u8], depth: &mut usize, in_string: &mut bool)
         }
         open = open + count(equal(brackets, b'{') & !inside) - closing;
         carry = if inside >> 63 == 0 { 0 } else { HIGH };
-        read += 8;
+        rest = after;
     }
     *depth = open;
     *in_string = carry != 0;
-    read
+    bytes.len() - rest.len()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{MAX_WORD, Scanner};
+use super::{super::text::MAX_WORD, Kind, Scanner, Watch};
 
 const PATH: [&str; 1] = ["status"];
 
@@ -16,14 +16,18 @@ struct Seen {
 }
 
 fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, path: &[&str]) -> Seen {
+    scan_for(pieces, &[Watch { path: path.iter().map(ToString::to_string).collect(), kind: Kind::Text }])
+}
+
+fn scan_for<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, watches: &[Watch]) -> Seen {
     let mut scanner = Scanner::new();
     let mut seen = Seen { word: None, read: None, percent: None };
     let mut before = 0;
     for piece in pieces {
-        let found = scanner.scan(piece, path).map(|(word, read)| (word.to_owned(), read));
+        let found = scanner.scan(piece, watches).map(|(word, read)| (word.to_owned(), read));
         if let Some((word, read)) = found {
             seen = Seen { word: Some(word), read: Some(before + read), percent: None };
-            assert_eq!(scanner.scan(&piece[read..], path), None, "a second word");
+            assert_eq!(scanner.scan(&piece[read..], watches), None, "a second word");
         }
         before += piece.len();
     }
@@ -38,17 +42,24 @@ fn word(body: &str) -> Option<String> {
     whole(body.as_bytes()).word
 }
 
-/// Scans with every split in two, with every split in three for small bodies, and byte by byte.
+/// With every split in two, with every split in three for small bodies, and byte by byte.
 fn assert_splits_do_not_matter(body: &[u8], path: &[&str]) {
-    let expected = scan([body], path);
-    assert_eq!(scan(body.chunks(1), path), expected, "byte by byte: {:?}", String::from_utf8_lossy(body));
+    assert_splits_do_not_matter_for(
+        body,
+        &[Watch { path: path.iter().map(ToString::to_string).collect(), kind: Kind::Text }],
+    );
+}
+
+fn assert_splits_do_not_matter_for(body: &[u8], path: &[Watch]) {
+    let expected = scan_for([body], path);
+    assert_eq!(scan_for(body.chunks(1), path), expected, "byte by byte: {:?}", String::from_utf8_lossy(body));
     for first in 0..=body.len() {
         let (head, rest) = body.split_at(first);
-        assert_eq!(scan([head, rest], path), expected, "at {first}: {:?}", String::from_utf8_lossy(body));
+        assert_eq!(scan_for([head, rest], path), expected, "at {first}: {:?}", String::from_utf8_lossy(body));
         if body.len() <= 48 {
             for second in 0..=rest.len() {
                 let (middle, tail) = rest.split_at(second);
-                assert_eq!(scan([head, middle, tail], path), expected, "at {first} and {second}");
+                assert_eq!(scan_for([head, middle, tail], path), expected, "at {first} and {second}");
             }
         }
     }
@@ -129,6 +140,32 @@ fn a_path_leads_through_objects() {
     ] {
         assert_eq!(scan([body.as_bytes()], &path).word.as_deref(), expected, "{body}");
         assert_splits_do_not_matter(body.as_bytes(), &path);
+    }
+}
+
+#[test]
+fn of_several_watches_the_first_in_the_body_counts() {
+    let watches = [
+        Watch::text(["status"]),
+        Watch::text(["properties", "provisioningState"]),
+        Watch { path: vec!["error".to_owned()], kind: Kind::Presence },
+        Watch::text(["error", "status"]),
+        Watch::text(["properties", "deep", "er"]),
+    ];
+    for (body, expected) in [
+        (r#"{"status":"A","properties":{"provisioningState":"B"}}"#, Some("A")),
+        (r#"{"properties":{"provisioningState":"B"},"status":"A"}"#, Some("B")),
+        (r#"{"properties":{"status":"No","x":{"provisioningState":"No"}},"status":7}"#, None),
+        (r#"{"properties":{"deep":{"x":1,"er":"C"}},"status":"A"}"#, Some("C")),
+        (r#"{"error":null,"status":"A"}"#, Some("A")),
+        (r#"{"error":{"status":"A"}}"#, Some("error")),
+        (r#"{"error": "x"}"#, Some("error")),
+        (r#"{"error":false}"#, Some("error")),
+        (r#"{"error":[]}"#, Some("error")),
+        (r#"{"x":{"error":1}}"#, None),
+    ] {
+        assert_eq!(scan_for([body.as_bytes()], &watches).word.as_deref(), expected, "{body}");
+        assert_splits_do_not_matter_for(body.as_bytes(), &watches);
     }
 }
 
