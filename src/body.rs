@@ -143,8 +143,7 @@ impl<B: Body> Body for LroBody<B> {
         match &self.inner {
             Inner::Untouched { body } => body.size_hint(),
             Inner::Read { in_hand } => {
-                let read = SizeHint::with_exact(in_hand.answer.read.bytes() as u64);
-                if in_hand.is_over { read } else { sum(read, in_hand.body.size_hint()) }
+                sum(SizeHint::with_exact(in_hand.answer.read.bytes() as u64), in_hand.body.size_hint())
             }
         }
     }

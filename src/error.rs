@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, Uri};
 
 use crate::{
-    Operation, OperationFailed,
+    Operation, OperationFailed, State,
     redact::{Headless, Redacted},
 };
 
@@ -161,6 +161,27 @@ impl<E> OperationError<E> {
         &self.inner.1
     }
 
+    pub(crate) fn cause_text(&self) -> String {
+        let (operation, cause) = &*self.inner;
+        let of_what = if operation.state() == State::Succeeded { "result" } else { "monitor" };
+        match cause {
+            Cause::Timeout => {
+                let status = operation.status().unwrap_or("no status yet");
+                format!(
+                    "did not end in time ({status}, after {:?} and {} polls)",
+                    operation.elapsed(),
+                    operation.polls()
+                )
+            }
+            Cause::Service(_) => "polling it failed".to_owned(),
+            Cause::Body(_) => "its status response broke off".to_owned(),
+            Cause::Monitor(response) => format!("its {of_what} answered {}", response.status()),
+            Cause::Address(error) => error.to_string(),
+            Cause::Status(error) => error.to_string(),
+            Cause::Failed(failed) => format!("ended: {failed}"),
+        }
+    }
+
     /// The operation and what went wrong.
     #[must_use]
     pub fn into_parts(self) -> (Operation, Cause<E>) {
@@ -170,17 +191,7 @@ impl<E> OperationError<E> {
 
 impl<E> fmt::Display for OperationError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (operation, cause) = &*self.inner;
-        write!(f, "the operation {} was accepted, but ", Redacted(operation.monitor()))?;
-        match cause {
-            Cause::Timeout => write!(f, "did not end in time (after {:?})", operation.elapsed()),
-            Cause::Service(_) => f.write_str("polling it failed"),
-            Cause::Body(_) => f.write_str("its status response broke off"),
-            Cause::Monitor(response) => write!(f, "its monitor answered {}", response.status()),
-            Cause::Address(error) => error.fmt(f),
-            Cause::Status(error) => error.fmt(f),
-            Cause::Failed(failed) => write!(f, "ended: {failed}"),
-        }
+        write!(f, "the operation {} was accepted, but {}", Redacted(self.operation().monitor()), self.cause_text())
     }
 }
 
@@ -254,7 +265,7 @@ impl<E: fmt::Debug> fmt::Debug for Cause<E> {
 #[derive(Clone, PartialEq)]
 pub struct AddressError {
     kind: AddressErrorKind,
-    header: HeaderName,
+    header: Option<HeaderName>,
     value: Option<HeaderValue>,
     uris: Option<Box<Uris>>,
 }
@@ -287,7 +298,7 @@ pub enum AddressErrorKind {
 }
 
 impl AddressError {
-    pub(crate) fn new(kind: AddressErrorKind, header: HeaderName, value: Option<HeaderValue>) -> Self {
+    pub(crate) fn new(kind: AddressErrorKind, header: Option<HeaderName>, value: Option<HeaderValue>) -> Self {
         Self { kind, header, value, uris: None }
     }
 
@@ -301,10 +312,10 @@ impl AddressError {
         self.kind
     }
 
-    /// The header that has the address.
+    /// The header that has the address, if it stands in one.
     #[must_use]
-    pub fn header(&self) -> &HeaderName {
-        &self.header
+    pub fn header(&self) -> Option<&HeaderName> {
+        self.header.as_ref()
     }
 
     /// The header's value, as the server sent it. It may be a secret.
@@ -322,16 +333,21 @@ impl AddressError {
 
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let header = &self.header;
+        let place = match &self.header {
+            Some(header) => format!("its `{header}`"),
+            None => "its address".to_owned(),
+        };
         match self.kind {
-            AddressErrorKind::Missing => write!(f, "its monitor redirects without a `{header}`"),
-            AddressErrorKind::NotText => write!(f, "its `{header}` is not text"),
-            AddressErrorKind::Unresolvable => write!(f, "its `{header}` cannot be resolved to an address"),
-            AddressErrorKind::Scheme => write!(f, "its `{header}` is neither an http nor an https address"),
-            AddressErrorKind::UserInfo => write!(f, "its `{header}` has user information"),
-            AddressErrorKind::TooManyMoves => write!(f, "its monitor moved more than 10 times without giving a status"),
+            AddressErrorKind::Missing => f.write_str("its monitor redirects without an address"),
+            AddressErrorKind::NotText => write!(f, "{place} is not text"),
+            AddressErrorKind::Unresolvable => write!(f, "{place} cannot be resolved to an address"),
+            AddressErrorKind::Scheme => write!(f, "{place} is neither an http nor an https address"),
+            AddressErrorKind::UserInfo => write!(f, "{place} has user information"),
+            AddressErrorKind::TooManyMoves => {
+                f.write_str("its monitor moved more than 10 times without giving a status")
+            }
             AddressErrorKind::Untrusted => {
-                write!(f, "its `{header}` ")?;
+                write!(f, "{place} ")?;
                 if let Some(uris) = &self.uris {
                     write!(f, "names {}, which ", Redacted(&uris.refused))?;
                 }
@@ -362,6 +378,7 @@ impl StdError for AddressError {}
 pub struct StatusError {
     kind: StatusErrorKind,
     response: Response<Bytes>,
+    limit: usize,
 }
 
 /// Why no status was found.
@@ -375,8 +392,8 @@ pub enum StatusErrorKind {
 }
 
 impl StatusError {
-    pub(crate) fn new(kind: StatusErrorKind, response: Response<Bytes>) -> Self {
-        Self { kind, response }
+    pub(crate) fn new(kind: StatusErrorKind, response: Response<Bytes>, limit: usize) -> Self {
+        Self { kind, response, limit }
     }
 
     /// Why no status was found.
@@ -395,13 +412,14 @@ impl StatusError {
 impl fmt::Display for StatusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.response.status();
-        let bytes = self.response.body().len();
         match self.kind {
             StatusErrorKind::Missing => {
+                let bytes = self.response.body().len();
                 write!(f, "its monitor answered {status} with {bytes} bytes that give no status")
             }
             StatusErrorKind::TooLong => {
-                write!(f, "its monitor answered {status} and gave no status within {bytes} bytes")
+                let limit = self.limit;
+                write!(f, "its monitor answered {status} and gave no status within max_status_bytes ({limit})")
             }
         }
     }

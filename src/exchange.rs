@@ -1,17 +1,17 @@
 //! The request and response types that the layer works with: those of `http`, and those of reqwest.
 
-use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
-use crate::LroBody;
+use crate::{LroBody, poller::Outgoing};
 
 /// A request type that polls can be sent with, to a service with the error `E`.
 pub trait AsRequest<E>: Sized {
     /// A request without a body; nothing if its address cannot be said in this type.
-    fn from_http(request: Request<()>) -> Option<Self>;
+    fn from_outgoing(outgoing: Outgoing) -> Option<Self>;
 
-    /// Takes out of an error what must not be printed of the request that it is about.
-    fn redact(error: &mut E);
+    /// Takes out of an error what must not be printed of the request that it is about, which went to `uri`.
+    fn redact(error: &mut E, uri: &Uri);
 }
 
 /// A response type that can be read, or handed over.
@@ -29,17 +29,22 @@ pub trait AsResponse: Sized {
 
     fn pass_through(self) -> Self::Output;
 
+    /// Where it came from, if the transport follows redirects by itself.
+    fn effective_uri(&self) -> Option<Uri> {
+        None
+    }
+
     fn into_http(self) -> Response<Self::Body>;
 
     fn hand_over(response: Response<LroBody<Self::Body>>) -> Self::Output;
 }
 
 impl<B: Default, E> AsRequest<E> for Request<B> {
-    fn from_http(request: Request<()>) -> Option<Self> {
-        Some(request.map(|()| B::default()))
+    fn from_outgoing(outgoing: Outgoing) -> Option<Self> {
+        Some(outgoing.request.map(|()| B::default()))
     }
 
-    fn redact(_: &mut E) {}
+    fn redact(_: &mut E, _: &Uri) {}
 }
 
 impl<B: Body> AsResponse for Response<B> {

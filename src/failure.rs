@@ -3,10 +3,14 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::Response;
-use serde_json::{Value, value::RawValue};
+use http::{Response, StatusCode};
+use serde_json::value::RawValue;
 
-use crate::{Operation, redact::Headless};
+use crate::{
+    Operation,
+    poller::json::{elements, members, text, text_or_number},
+    redact::Headless,
+};
 
 /// The error of a failed operation: an OData error object ([OData JSON 4.01, section 21.1]), read with lenience.
 ///
@@ -27,45 +31,45 @@ pub struct Failure {
     json: String,
 }
 
+/// How deep errors may be in each other.
+const MAX_DEPTH: usize = 16;
+
 impl Failure {
+    /// Nothing, of what services write into good status responses.
     pub(crate) fn parse(raw: &RawValue) -> Option<Self> {
-        let value: Value = serde_json::from_str(raw.get()).unwrap_or_default();
-        let json = raw.get().to_owned();
-        match value {
-            Value::Object(members) => Some(Self { json, ..Self::read(&members) }),
-            Value::String(message) => Some(Self { message: Some(message), json, ..Self::empty() }),
-            // Services write `"error": null` into good status responses.
-            Value::Null if json == "null" => None,
-            _ => Some(Self { json, ..Self::empty() }),
-        }
+        let failure = Self { json: raw.get().to_owned(), ..Self::read(raw, MAX_DEPTH) };
+        let is_nothing = raw.get() == "null" || (raw.get().starts_with('[') && elements(raw).is_empty());
+        (!is_nothing).then_some(failure)
     }
 
-    fn empty() -> Self {
-        Self { code: None, message: None, target: None, details: Vec::new(), inner: None, json: String::new() }
-    }
-
-    fn read(members: &serde_json::Map<String, Value>) -> Self {
-        let nested = |value: &Value| match value {
-            Value::Object(members) => Some(Self::read(members)),
-            _ => None,
-        };
-        let text = |name| match members.get(name) {
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(number @ Value::Number(_)) => Some(number.to_string()),
-            _ => None,
-        };
-        Self {
-            code: text("code"),
-            message: text("message"),
-            target: text("target"),
-            details: match members.get("details") {
-                Some(Value::Array(details)) => details.iter().filter_map(nested).collect(),
-                Some(detail) => nested(detail).into_iter().collect(),
-                None => Vec::new(),
-            },
-            inner: members.get("innererror").or_else(|| members.get("innerError")).and_then(nested).map(Box::new),
+    fn read(raw: &RawValue, depth: usize) -> Self {
+        let mut failure = Self {
+            code: None,
+            message: text(raw),
+            target: None,
+            details: Vec::new(),
+            inner: None,
             json: String::new(),
+        };
+        let Some(depth) = depth.checked_sub(1) else { return failure };
+        let is_object = |raw: &&RawValue| raw.get().starts_with('{');
+        for (key, value) in members(raw.get().as_bytes()) {
+            match key.as_str() {
+                "code" if failure.code.is_none() => failure.code = text_or_number(value),
+                "message" if failure.message.is_none() => failure.message = text_or_number(value),
+                "target" if failure.target.is_none() => failure.target = text_or_number(value),
+                "details" if failure.details.is_empty() => {
+                    let details = if is_object(&value) { vec![value] } else { elements(value) };
+                    failure.details =
+                        details.into_iter().filter(is_object).map(|detail| Self::read(detail, depth)).collect();
+                }
+                "innererror" | "innerError" if failure.inner.is_none() && is_object(&value) => {
+                    failure.inner = Some(Box::new(Self::read(value, depth)));
+                }
+                _ => {}
+            }
         }
+        failure
     }
 
     /// The service's code for the error; a number is given as its digits.
@@ -150,18 +154,25 @@ impl fmt::Debug for Failure {
 /// final response.
 pub struct OperationFailed {
     // Boxed, so that a `Result` of it stays small.
-    inner: Box<(Operation, Option<Response<Bytes>>)>,
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    operation: Operation,
+    /// The HTTP status of the final response.
+    http: StatusCode,
+    response: Option<Response<Bytes>>,
 }
 
 impl OperationFailed {
-    pub(crate) fn new(operation: Operation, response: Option<Response<Bytes>>) -> Self {
-        Self { inner: Box::new((operation, response)) }
+    pub(crate) fn new(operation: Operation, http: StatusCode, response: Option<Response<Bytes>>) -> Self {
+        Self { inner: Box::new(Inner { operation, http, response }) }
     }
 
     /// The operation that failed.
     #[must_use]
     pub fn operation(&self) -> &Operation {
-        &self.inner.0
+        &self.inner.operation
     }
 
     /// The service's error object, if the final response had one.
@@ -174,13 +185,18 @@ impl OperationFailed {
     /// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure).
     #[must_use]
     pub fn response(&self) -> Option<&Response<Bytes>> {
-        self.inner.1.as_ref()
+        self.inner.response.as_ref()
     }
 }
 
 impl fmt::Display for OperationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation().status().unwrap_or("Failed"))?;
+        let operation = self.operation();
+        match operation.final_status() {
+            Some(status) => f.write_str(status)?,
+            // Only the HTTP status says so.
+            None => write!(f, "{:?} ({})", operation.state(), self.inner.http)?,
+        }
         match self.failure() {
             Some(failure) => write!(f, " {failure}"),
             None => Ok(()),
@@ -234,9 +250,9 @@ mod tests {
 
     #[test]
     fn odd_errors_are_kept_as_they_are() {
-        assert_eq!(failure("null"), None);
+        assert_eq!((failure("null"), failure("[]")), (None, None));
         assert_eq!(failure(r#""out of paper""#).unwrap().message(), Some("out of paper"));
-        for odd in ["7", "[]", "true", "{}", r#"{"code": [], "message": {}, "details": null, "innererror": 3}"#] {
+        for odd in ["7", "[7]", "true", "{}", r#"{"code": [], "message": {}, "details": null, "innererror": 3}"#] {
             let failure = failure(odd).unwrap();
             assert_eq!((failure.json(), failure.to_string().as_str()), (odd, "no code or message"));
         }

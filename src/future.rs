@@ -11,6 +11,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use http::Method;
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
@@ -51,7 +52,11 @@ pin_project! {
             future: S::Future,
             start: Option<Box<Start<S>>>,
         },
-        Polling { polling: Pin<Box<Polling<S, R>>> },
+        Polling {
+            polling: Pin<Box<Polling<S, R>>>,
+            // What to do at first.
+            next: Option<Next>,
+        },
     }
 }
 
@@ -74,12 +79,26 @@ where
     pub(crate) const fn off(future: S::Future) -> Self {
         Self { state: State::First { future, start: None } }
     }
+
+    /// Of a request that [takes an operation up](Start::resumes).
+    #[cold]
+    pub(crate) fn resumed(mut start: Start<S>, request: R) -> Self {
+        let resume = start.draft.extensions.remove::<Resume>();
+        let now = now();
+        let mut poller = Poller::new(start.layer, start.draft, resume, now, seed());
+        let (io, next) = match poller.resume(now) {
+            Ok(()) => (Io::Calling { future: start.service.call(request) }, Next::Read),
+            Err(next) => (Io::Idle, next),
+        };
+        let polling =
+            Polling { service: start.service, poller, io, alarm: Alarm { sleep: None }, _request: PhantomData };
+        Self { state: State::Polling { polling: Box::pin(polling), next: Some(next) } }
+    }
 }
 
 type BodyOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Body;
 type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
 type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
-type ResultOf<S, R> = Result<<S as Service<R>>::Response, <S as Service<R>>::Error>;
 
 impl<S, R> Future for ResponseFuture<S, R>
 where
@@ -93,14 +112,17 @@ where
         let mut state = self.project().state;
         if let StateProjection::First { future, start } = state.as_mut().project() {
             let result = ready!(future.poll(cx));
-            let Some(start) = start.take_if(|start| start.concerns(&result)) else {
-                return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
+            let start = start.take_if(|start| result.as_ref().is_ok_and(|response| start.concerns(response)));
+            let (polling, next) = match (start, result) {
+                (Some(start), Ok(response)) => Polling::begin(*start, response),
+                (_, result) => return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service)),
             };
-            let (polling, next) = Polling::begin(*start, result)?;
-            state.set(State::Polling { polling });
-            return state.poll_polling(cx, Some(next));
+            state.set(State::Polling { polling, next: Some(next) });
         }
-        state.poll_polling(cx, None)
+        match state.project() {
+            StateProjection::Polling { polling, next } => polling.as_mut().poll(cx, next.take()),
+            StateProjection::First { .. } => Poll::Pending,
+        }
     }
 }
 
@@ -119,15 +141,18 @@ impl<S> Start<S> {
         Start { service, layer: self.layer, draft: self.draft }
     }
 
-    /// Whether the outcome of the first call is anything to poll for.
+    /// Whether the response may announce an operation.
     #[inline]
-    pub(crate) fn concerns<T: AsResponse, E>(&self, result: &Result<T, E>) -> bool {
-        let is_announced = |response: &T| {
-            self.layer.settings().announced(response.status(), response.headers()).is_some()
-                // Another layer below may have seen it through already.
-                && response.extensions().get::<Operation>().is_none()
-        };
-        result.as_ref().is_ok_and(is_announced) || self.draft.extensions.get::<Resume>().is_some()
+    pub(crate) fn concerns<T: AsResponse>(&self, response: &T) -> bool {
+        let settings = self.layer.settings();
+        settings.may_be_announced(&self.draft.method, response.status(), response.headers())
+            // Another layer below may have seen it through already.
+            && response.extensions().get::<Operation>().is_none()
+    }
+
+    /// Whether the request takes an operation up: nothing but a `GET` can.
+    pub(crate) fn resumes(&self) -> bool {
+        self.draft.extensions.get::<Resume>().is_some() && self.draft.method == Method::GET
     }
 }
 
@@ -171,38 +196,17 @@ where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
     R: AsRequest<S::Error>,
 {
+    /// Of a response that [may announce](Start::concerns) an operation.
     #[cold]
-    pub(crate) fn begin(start: Start<S>, first: ResultOf<S, R>) -> Result<(Pin<Box<Self>>, Next), ErrorOf<S, R>> {
+    pub(crate) fn begin(start: Start<S>, response: S::Response) -> (Pin<Box<Self>>, Next) {
         let Start { service, layer, draft } = start;
         let now = now();
-        let resume = draft.extensions.get::<Resume>().cloned();
-        let is_resumed = resume.is_some();
-        let mut poller = Poller::new(layer, draft, resume, now, RandomState::new().hash_one(0));
-        let resumed = if is_resumed { poller.resume() } else { Ok(()) };
-        let (io, next) = match first {
-            Ok(response) => {
-                let (head, body) = response.into_http().into_parts();
-                let mut answer = Answer::new(head);
-                let next = match resumed {
-                    Ok(()) if is_resumed => poller.on_head(&mut answer, now),
-                    Ok(()) => poller.accept(&answer, now),
-                    Err(next) => next,
-                };
-                (Io::Reading { in_hand: InHand::new(answer, body) }, next)
-            }
-            Err(mut error) => {
-                R::redact(&mut error);
-                match resumed.map(|()| poller.on_service_error(now)) {
-                    Ok(Next::Fail(_)) => {
-                        let operation = poller.take_operation();
-                        return Err(Error::Operation(OperationError::new(operation, Cause::Service(error))));
-                    }
-                    Ok(next) | Err(next) => (Io::Idle, next),
-                }
-            }
-        };
+        let mut poller = Poller::new(layer, draft, None, now, seed());
+        let (mut answer, body) = take(response);
+        let next = poller.on_start(&mut answer, now);
+        let io = Io::Reading { in_hand: InHand::new(answer, body) };
         let polling = Self { service, poller, io, alarm: Alarm { sleep: None }, _request: PhantomData };
-        Ok((Box::pin(polling), next))
+        (Box::pin(polling), next)
     }
 
     #[cold]
@@ -228,7 +232,7 @@ where
                     poller.on_timer(None, now())
                 }
                 (None, IoProjection::Readying) => match this.service.poll_ready(cx) {
-                    Poll::Ready(Ok(())) => match R::from_http(poller.request()) {
+                    Poll::Ready(Ok(())) => match R::from_outgoing(poller.request()) {
                         Some(request) => {
                             let future = this.service.call(request);
                             this.io.set(Io::Calling { future });
@@ -237,7 +241,7 @@ where
                         None => poller.on_unsendable(),
                     },
                     Poll::Ready(Err(mut error)) => {
-                        R::redact(&mut error);
+                        R::redact(&mut error, &poller.target().0);
                         transport = Some(Cause::Service(error));
                         poller.on_service_gone(now())
                     }
@@ -248,14 +252,13 @@ where
                 },
                 (None, IoProjection::Calling { future }) => match future.poll(cx) {
                     Poll::Ready(Ok(response)) => {
-                        let (head, body) = response.into_http().into_parts();
-                        let mut answer = Answer::new(head);
+                        let (mut answer, body) = take(response);
                         let next = poller.on_head(&mut answer, now());
                         this.io.set(Io::Reading { in_hand: InHand::new(answer, body) });
                         next
                     }
                     Poll::Ready(Err(mut error)) => {
-                        R::redact(&mut error);
+                        R::redact(&mut error, &poller.target().0);
                         transport = Some(Cause::Service(error));
                         poller.on_service_error(now())
                     }
@@ -269,7 +272,7 @@ where
                     Poll::Ready(None) => poller.on_end(in_hand.as_mut().answer(), now()),
                     Poll::Ready(Some(Err(error))) => {
                         let next = poller.on_broken(in_hand.as_mut().answer(), now());
-                        if let Next::HandOver = next {
+                        if let Next::HandOver | Next::PassThrough = next {
                             in_hand.as_mut().set_error(error);
                         } else {
                             transport = Some(Cause::Body(error.into()));
@@ -286,10 +289,12 @@ where
                 Next::Read => {}
                 Next::Wait => this.io.set(Io::Idle),
                 Next::Send => this.io.set(Io::Readying),
-                Next::HandOver => {
+                Next::HandOver | Next::PassThrough => {
                     let IoOwned::Reading { in_hand } = this.io.as_mut().project_replace(Io::Idle) else { continue };
                     let mut response = in_hand.into_response();
-                    response.extensions_mut().insert(poller.take_operation());
+                    if let Next::HandOver = next {
+                        response.extensions_mut().insert(poller.take_operation());
+                    }
                     return Poll::Ready(Ok(S::Response::hand_over(response)));
                 }
                 Next::Fail(why) => {
@@ -302,9 +307,13 @@ where
                         GiveUp::Timeout => Cause::Timeout,
                         GiveUp::Transport => transport.unwrap_or(Cause::Timeout),
                         GiveUp::Monitor => Cause::Monitor(in_hand),
-                        GiveUp::Address(error) => Cause::Address(error),
-                        GiveUp::Status(kind) => Cause::Status(StatusError::new(kind, in_hand)),
-                        GiveUp::Failed => Cause::Failed(OperationFailed::new(operation.clone(), Some(in_hand))),
+                        GiveUp::Address(error) => Cause::Address(*error),
+                        GiveUp::Status(kind) => {
+                            Cause::Status(StatusError::new(kind, in_hand, poller.max_status_bytes()))
+                        }
+                        GiveUp::Failed => {
+                            Cause::Failed(OperationFailed::new(operation.clone(), in_hand.status(), Some(in_hand)))
+                        }
                     };
                     return Poll::Ready(Err(Error::Operation(OperationError::new(operation, cause))));
                 }
@@ -313,33 +322,21 @@ where
     }
 }
 
-/// Goes on after a first call that [concerns](Start::concerns) an operation.
+/// Sees an operation through from a response that [may announce](Start::concerns) it on.
 #[cfg(feature = "reqwest-middleware")]
-pub(crate) async fn follow<S, R>(start: Start<S>, first: ResultOf<S, R>) -> Result<OutputOf<S, R>, ErrorOf<S, R>>
+pub(crate) fn follow<S, R>(start: Start<S>, response: S::Response) -> ResponseFuture<S, R>
 where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
     R: AsRequest<S::Error>,
 {
-    let (mut polling, next) = Polling::<S, R>::begin(start, first)?;
-    let mut next = Some(next);
-    std::future::poll_fn(|cx| polling.as_mut().poll(cx, next.take())).await
+    let (polling, next) = Polling::begin(start, response);
+    ResponseFuture { state: State::Polling { polling, next: Some(next) } }
 }
 
-impl<S, R> State<S, R>
-where
-    S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
-    R: AsRequest<S::Error>,
-{
-    fn poll_polling(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        first: Option<Next>,
-    ) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
-        match self.project() {
-            StateProjection::Polling { polling } => polling.as_mut().poll(cx, first),
-            StateProjection::First { .. } => Poll::Pending,
-        }
-    }
+fn take<T: AsResponse>(response: T) -> (Answer, T::Body) {
+    let effective_uri = response.effective_uri();
+    let (head, body) = response.into_http().into_parts();
+    (Answer::new(head, effective_uri), body)
 }
 
 pin_project! {
@@ -363,6 +360,10 @@ impl Alarm {
         }
         sleep.as_pin_mut().map_or(Poll::Pending, |sleep| sleep.poll(cx))
     }
+}
+
+fn seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 fn now() -> Now {

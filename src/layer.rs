@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tower_layer::Layer;
 
-use crate::{Backoff, Event, Lro, Origin, Protocol};
+use crate::{Backoff, Event, FinalResponse, Lro, Origin, Protocol, protocol::Candidate};
 
 /// Sees long-running operations through: settings and door at once.
 ///
@@ -31,6 +31,7 @@ use crate::{Backoff, Event, Lro, Origin, Protocol};
 /// | [`max_status_bytes`](Self::max_status_bytes) | 16 MiB |
 /// | [`allow_origin`](Self::allow_origin), [`trust_origin`](Self::trust_origin) | the start request's own |
 /// | [`carry_query`](Self::carry_query) | `subscription-key`, `api-version` |
+/// | [`final_response`](Self::final_response) | as the protocol says: the final status response |
 /// | [`error_on_failure`](Self::error_on_failure) | `false` |
 /// | [`on_event`](Self::on_event) | nothing |
 ///
@@ -82,6 +83,7 @@ pub(crate) struct Settings {
     pub(crate) allowed: Vec<Origin>,
     pub(crate) trusted: Vec<Origin>,
     pub(crate) carry_query: Vec<String>,
+    pub(crate) final_response: Option<FinalResponse>,
     pub(crate) error_on_failure: bool,
     observers: Vec<Observer>,
 }
@@ -104,6 +106,7 @@ impl Default for Settings {
             allowed: Vec::new(),
             trusted: Vec::new(),
             carry_query: vec!["subscription-key".to_owned(), "api-version".to_owned()],
+            final_response: None,
             error_on_failure: false,
             observers: Vec::new(),
         }
@@ -116,7 +119,8 @@ struct StatusSet(u64);
 
 impl StatusSet {
     fn of(protocols: &[Protocol]) -> Self {
-        let statuses = protocols.iter().flat_map(|protocol| &protocol.spec().announcement.statuses);
+        let announcements = protocols.iter().flat_map(Protocol::announcements);
+        let statuses = announcements.flat_map(|announcement| &announcement.statuses);
         Self(statuses.filter_map(|&status| Self::bit(status)).fold(0, |set, bit| set | bit))
     }
 
@@ -141,17 +145,23 @@ impl Settings {
         self.protocols = protocols;
     }
 
-    /// The first protocol that the response announces an operation by, and the address of its monitor.
-    #[inline]
-    pub(crate) fn announced<'a>(
+    /// The ways in which a response may announce an operation.
+    pub(crate) fn candidates<'a>(
         &'a self,
+        method: &'a Method,
         status: StatusCode,
         headers: &'a HeaderMap,
-    ) -> Option<(&'a Protocol, &'a HeaderValue)> {
-        if !self.starts.has(status) {
-            return None;
-        }
-        self.protocols.iter().find_map(|protocol| protocol.announced(status, headers))
+    ) -> impl Iterator<Item = Candidate> + 'a {
+        self.protocols.iter().flat_map(move |protocol| {
+            let places = protocol.matches(method, status, headers);
+            places.map(|announcement| Candidate { protocol: protocol.clone(), announcement })
+        })
+    }
+
+    /// Whether there are any.
+    #[inline]
+    pub(crate) fn may_be_announced(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
+        self.starts.has(status) && self.candidates(method, status, headers).next().is_some()
     }
 
     /// Tells the observers. One that panics harms nothing but itself.
@@ -215,7 +225,8 @@ impl LroLayer {
     }
 
     /// Makes every delay longer by a random part of itself, from 0 up to `fraction`, so that operations that were started
-    /// together are not polled together. Default: 0.1. Nothing is added for 0, a negative number or NaN.
+    /// together are not polled together. Default: 0.1. Nothing is added for what is no positive, finite
+    /// number. Comes on top of [`max_delay`](Self::max_delay) and of the backoff's own maximum.
     pub fn spread(self, fraction: f64) -> Self {
         self.with(|settings| settings.spread = fraction)
     }
@@ -263,6 +274,12 @@ impl LroLayer {
         self.with(|settings| settings.carry_query = names.into_iter().map(Into::into).collect())
     }
 
+    /// What is handed over when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
+    /// is [`FinalResponse::Status`] for that of this layer.
+    pub fn final_response(self, final_response: FinalResponse) -> Self {
+        self.with(|settings| settings.final_response = Some(final_response))
+    }
+
     /// Whether operations that end in `Failed` or `Canceled` become errors,
     /// [`Cause::Failed`](crate::Cause::Failed). Default: no, their final response is handed over like any other.
     pub fn error_on_failure(self, yes: bool) -> Self {
@@ -301,6 +318,7 @@ impl fmt::Debug for LroLayer {
             allowed,
             trusted,
             carry_query,
+            final_response,
             error_on_failure,
             observers,
         } = &*self.settings;
@@ -316,6 +334,7 @@ impl fmt::Debug for LroLayer {
             .field("allow_origin", allowed)
             .field("trust_origin", trusted)
             .field("carry_query", carry_query)
+            .field("final_response", final_response)
             .field("error_on_failure", error_on_failure)
             .field("observers", &observers.len())
             .finish()

@@ -114,7 +114,7 @@ pub use self::{
     operation::{Operation, ResponseExt, Resume, State},
     origin::{Origin, OriginError},
     poller::{Backoff, DelayReason},
-    protocol::Protocol,
+    protocol::{Announcement, FinalResponse, Monitor, Protocol, ProtocolBuilder, ProtocolError, WithoutStatus},
     service::Lro,
 };
 

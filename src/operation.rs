@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use http::Uri;
+use http::{Method, StatusCode, Uri};
 
 use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
 
@@ -41,6 +41,8 @@ use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
 pub struct Operation {
     pub(crate) monitor: Uri,
     pub(crate) protocol: Protocol,
+    /// The place in the protocol of the announcement that it was announced by.
+    pub(crate) announcement: u8,
     pub(crate) state: State,
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
@@ -55,6 +57,10 @@ pub struct Operation {
 pub(crate) struct More {
     pub(crate) created: Option<String>,
     pub(crate) resource: Option<Uri>,
+    /// A `Location` that is not the monitor's.
+    pub(crate) location: Option<Uri>,
+    /// The start request's method and address, without any other parameter than `api-version`.
+    pub(crate) start: Option<(Method, Uri)>,
     pub(crate) failure: Option<Failure>,
 }
 
@@ -63,6 +69,7 @@ impl Operation {
         Self {
             monitor,
             protocol,
+            announcement: 0,
             state: State::NotStarted,
             polls: 0,
             elapsed: Duration::ZERO,
@@ -103,6 +110,11 @@ impl Operation {
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
+    }
+
+    /// The status word, if it is that of the state.
+    pub(crate) fn final_status(&self) -> Option<&str> {
+        self.status().filter(|status| self.protocol.spec().words.state(status) == self.state)
     }
 
     /// When the operation was created, in the service's own spelling: from the final status response's `created`,
@@ -239,19 +251,24 @@ pub trait ResponseExt: Sized {
     /// # Errors
     ///
     /// If the operation ended in [`State::Failed`] or [`State::Canceled`].
-    fn error_for_operation(self) -> Result<Self, OperationFailed> {
-        match self.operation() {
-            Some(operation) if matches!(operation.state(), State::Failed | State::Canceled) => {
-                Err(OperationFailed::new(operation.clone(), None))
-            }
-            _ => Ok(self),
-        }
+    fn error_for_operation(self) -> Result<Self, OperationFailed>;
+}
+
+fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
+    match operation.filter(|operation| matches!(operation.state(), State::Failed | State::Canceled)) {
+        Some(operation) => Err(OperationFailed::new(operation, http, None)),
+        None => Ok(response),
     }
 }
 
 impl<B> ResponseExt for http::Response<B> {
     fn operation(&self) -> Option<&Operation> {
         self.extensions().get()
+    }
+
+    fn error_for_operation(self) -> Result<Self, OperationFailed> {
+        let (http, operation) = (self.status(), self.operation().cloned());
+        error_for(self, http, operation)
     }
 }
 
@@ -260,5 +277,10 @@ impl<B> ResponseExt for http::Response<B> {
 impl ResponseExt for reqwest::Response {
     fn operation(&self) -> Option<&Operation> {
         self.extensions().get()
+    }
+
+    fn error_for_operation(self) -> Result<Self, OperationFailed> {
+        let (http, operation) = (self.status(), self.operation().cloned());
+        error_for(self, http, operation)
     }
 }

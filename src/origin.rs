@@ -6,9 +6,9 @@ use url::{Host, Url};
 
 /// A web origin ([RFC 6454]), or a pattern over the subdomains of one.
 ///
-/// Parsed from `https://host[:port]`, or from `https://*.host[:port]` for every subdomain of `host` at any depth
-/// (but not `host` itself). Scheme and port must be the same; hosts compare case-insensitively, and a missing
-/// port is the scheme's own.
+/// Parsed from `https://host[:port]`, from `https://*.host[:port]` for every subdomain of `host` at any depth
+/// (but not `host` itself), or from `https://*[:port]` for every host. Scheme and port must be the same; hosts compare
+/// case-insensitively, and a missing port is the scheme's own.
 ///
 /// Used by [`LroLayer::allow_origin`](crate::LroLayer::allow_origin) and
 /// [`LroLayer::trust_origin`](crate::LroLayer::trust_origin).
@@ -32,9 +32,15 @@ use url::{Host, Url};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     https: bool,
-    host: Host<String>,
+    hosts: Hosts,
     port: u16,
-    subdomains: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Hosts {
+    One(Host<String>),
+    Below(String),
+    Any,
 }
 
 impl Origin {
@@ -46,23 +52,21 @@ impl Origin {
                 "http" => false,
                 _ => return None,
             },
-            host: url.host()?.to_owned(),
+            hosts: Hosts::One(url.host()?.to_owned()),
             port: url.port_or_known_default()?,
-            subdomains: false,
         })
     }
 
     /// Whether `origin` is this one, or one that this pattern stands for.
     pub(crate) fn covers(&self, origin: &Self) -> bool {
-        if !self.subdomains {
-            return self == origin;
-        }
-        let (Host::Domain(parent), Host::Domain(host)) = (&self.host, &origin.host) else {
-            return false;
+        let is_covered = match (&self.hosts, &origin.hosts) {
+            (Hosts::Any, _) => true,
+            (Hosts::Below(parent), Hosts::One(Host::Domain(host))) => {
+                host.strip_suffix(parent.as_str()).is_some_and(|sub| sub.len() > 1 && sub.ends_with('.'))
+            }
+            (hosts, other) => hosts == other,
         };
-        self.https == origin.https
-            && self.port == origin.port
-            && host.strip_suffix(parent.as_str()).is_some_and(|sub| sub.len() > 1 && sub.ends_with('.'))
+        is_covered && self.https == origin.https && self.port == origin.port
     }
 }
 
@@ -71,9 +75,13 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
         let (scheme, rest) = text.split_once("://").ok_or(OriginError::Scheme)?;
-        let (rest, subdomains) = match rest.strip_prefix("*.") {
-            Some(rest) => (rest, true),
-            None => (rest, false),
+        // The parser of URLs takes no `*` in a host: a stand-in keeps its place.
+        let (rest, pattern) = match (rest.strip_prefix("*."), rest.strip_prefix('*')) {
+            (Some(parent), _) => (parent.to_owned(), "*."),
+            (None, Some(port)) if port.is_empty() || port.starts_with([':', '/']) => {
+                (format!("any.invalid{port}"), "*")
+            }
+            _ => (rest.to_owned(), ""),
         };
         if rest.contains('*') {
             return Err(OriginError::Host);
@@ -89,18 +97,24 @@ impl FromStr for Origin {
             return Err(OriginError::Host);
         }
         let origin = Self::of(&url).ok_or(OriginError::Scheme)?;
-        if subdomains && !matches!(origin.host, Host::Domain(_)) {
-            return Err(OriginError::Host);
-        }
-        Ok(Self { subdomains, ..origin })
+        let hosts = match (pattern, origin.hosts) {
+            ("*.", Hosts::One(Host::Domain(parent))) => Hosts::Below(parent),
+            ("*.", _) => return Err(OriginError::Host),
+            ("*", _) => Hosts::Any,
+            (_, one) => one,
+        };
+        Ok(Self { hosts, ..origin })
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, default_port) = if self.https { ("https", 443) } else { ("http", 80) };
-        let pattern = if self.subdomains { "*." } else { "" };
-        write!(f, "{scheme}://{pattern}{}", self.host)?;
+        match &self.hosts {
+            Hosts::One(host) => write!(f, "{scheme}://{host}")?,
+            Hosts::Below(parent) => write!(f, "{scheme}://*.{parent}")?,
+            Hosts::Any => write!(f, "{scheme}://*")?,
+        }
         if self.port != default_port {
             write!(f, ":{}", self.port)?;
         }
@@ -114,7 +128,7 @@ impl fmt::Display for Origin {
 pub enum OriginError {
     /// It does not start with `http://` or `https://`.
     Scheme,
-    /// Its host or port is invalid, it has user information, or a `*` anywhere but in a leading `*.`.
+    /// Its host or port is invalid, it has user information, or a `*` anywhere but in its place or in a leading `*.`.
     Host,
     /// It goes on after the port.
     Path,
@@ -124,7 +138,9 @@ impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scheme => "an origin starts with http:// or https://",
-            Self::Host => "an origin has a valid host, with no user information and `*` only in a leading `*.`",
+            Self::Host => {
+                "an origin has a valid host, with no user information and `*` only in its place or in a leading `*.`"
+            }
             Self::Path => "an origin has no path, query or fragment",
         })
     }
@@ -167,8 +183,13 @@ mod tests {
         ] {
             assert!(!pattern.covers(&origin(outside)), "{outside}");
         }
-        let dot = Origin { host: Host::Domain(".example.com".to_owned()), ..origin("https://example.com") };
-        assert!(!pattern.covers(&dot));
+        let dot = Hosts::One(Host::Domain(".example.com".to_owned()));
+        assert!(!pattern.covers(&Origin { hosts: dot, ..origin("https://example.com") }));
+
+        let any = origin("https://*");
+        assert!(any.covers(&origin("https://a.example.com")) && any.covers(&origin("https://[::1]")));
+        assert!(!any.covers(&origin("http://a.example.com")) && !any.covers(&origin("https://a.example.com:8443")));
+        assert!(origin("http://*:8080").covers(&origin("http://localhost:8080")));
     }
 
     #[test]
@@ -177,7 +198,7 @@ mod tests {
             ("example.com", OriginError::Scheme),
             ("ftp://example.com", OriginError::Scheme),
             ("https://", OriginError::Host),
-            ("https://*", OriginError::Host),
+            ("https://*a.example.com", OriginError::Host),
             ("https://a.*.example.com", OriginError::Host),
             ("https://*.127.0.0.1", OriginError::Host),
             ("https://user@example.com", OriginError::Host),
@@ -193,7 +214,14 @@ mod tests {
 
     #[test]
     fn display_parses_back() {
-        for text in ["https://example.com", "http://*.example.com:8080", "http://[::1]:80", "https://127.0.0.1"] {
+        for text in [
+            "https://example.com",
+            "http://*.example.com:8080",
+            "http://[::1]:80",
+            "https://127.0.0.1",
+            "https://*",
+            "http://*:81",
+        ] {
             assert_eq!(origin(&origin(text).to_string()), origin(text), "{text}");
         }
     }

@@ -24,7 +24,9 @@ impl Display for Redacted<'_> {
         for (index, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
             f.write_char(if index == 0 { '?' } else { '&' })?;
             match pair.split_once('=') {
-                Some((name, _)) if name.eq_ignore_ascii_case("api-version") => f.write_str(pair)?,
+                Some((name, version)) if name.eq_ignore_ascii_case("api-version") && is_version(version) => {
+                    f.write_str(pair)?
+                }
                 Some((name, _)) => write!(f, "{name}={REPLACED}")?,
                 None if pair.is_empty() => {}
                 None => f.write_str(REPLACED)?,
@@ -32,6 +34,11 @@ impl Display for Redacted<'_> {
         }
         Ok(())
     }
+}
+
+/// Nothing but a version, or a date with a word behind it.
+fn is_version(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
 
 impl fmt::Debug for Redacted<'_> {
@@ -66,6 +73,8 @@ mod tests {
             ("/a?API-Version=1&sig=s=s&&s&e=", "/a?API-Version=1&sig=***&&***&e=***"),
             ("https://u:s@example.com/", "https://example.com/"),
             ("/a?", "/a?"),
+            ("/a?api-version=1;sig=s", "/a?api-version=***"),
+            ("/a?api-version=2022-05-15-preview", "/a?api-version=2022-05-15-preview"),
         ] {
             assert_eq!(Redacted(&Uri::from_static(uri)).to_string(), printed);
         }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode, Uri};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 use tower_service::Service;
 
@@ -14,7 +14,7 @@ use crate::{
     BoxError, Error, Lro, LroBody, ResponseFuture,
     exchange::{AsRequest, AsResponse},
     future::Start,
-    poller::Draft,
+    poller::{Draft, Outgoing},
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -41,6 +41,9 @@ where
         let layer = layer.clone();
         let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
         start.draft.pack(request.headers());
+        if start.resumes() {
+            return ResponseFuture::resumed(*start, request);
+        }
         ResponseFuture::new(start.service.call(request), start)
     }
 }
@@ -56,32 +59,29 @@ pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
     *request.body_mut() = body;
     let bare = http::Request::<Body>::try_from(bare?).ok()?;
     let (head, _) = bare.into_parts();
-    Some(Draft::new(head.uri, head.version, head.extensions))
+    let mut draft = Draft::new(head.method, head.uri, head.version, head.extensions);
+    draft.timeout = request.timeout().copied();
+    Some(draft)
 }
 
 impl<E: 'static> AsRequest<E> for Request {
-    fn from_http(request: http::Request<()>) -> Option<Self> {
-        Self::try_from(request.map(|()| Body::default())).ok()
+    fn from_outgoing(outgoing: Outgoing) -> Option<Self> {
+        let mut request = Self::try_from(outgoing.request.map(|()| Body::default())).ok()?;
+        *request.timeout_mut() = outgoing.timeout;
+        Some(request)
     }
 
-    fn redact(error: &mut E) {
+    fn redact(error: &mut E, _: &Uri) {
         redact(error);
     }
 }
 
-/// Errors of reqwest print the address that they are about, with its query.
+/// Errors of reqwest print the address that they are about, with its query. Those inside of other errors cannot be reached.
 fn redact(error: &mut dyn Any) {
     if let Some(error) = error.downcast_mut() {
         redact_url(error);
-    } else if let Some(boxed) = error.downcast_mut::<BoxError>() {
-        if let Some(error) = boxed.downcast_mut() {
-            redact_url(error);
-        }
-    } else {
-        #[cfg(feature = "reqwest-middleware")]
-        if let Some(error) = error.downcast_mut() {
-            crate::middleware::redact(error);
-        }
+    } else if let Some(error) = error.downcast_mut::<BoxError>().and_then(|boxed| boxed.downcast_mut()) {
+        redact_url(error);
     }
 }
 
@@ -113,6 +113,10 @@ impl AsResponse for Response {
 
     fn pass_through(self) -> Self {
         self
+    }
+
+    fn effective_uri(&self) -> Option<Uri> {
+        self.url().as_str().parse().ok()
     }
 
     fn into_http(self) -> http::Response<Body> {

@@ -81,9 +81,17 @@ where
             return ResponseFuture::off(self.inner.call(request));
         }
         let layer = layer.clone();
-        let draft = Draft::new(request.uri().clone(), request.version(), request.extensions().clone());
+        let draft = Draft::new(
+            request.method().clone(),
+            request.uri().clone(),
+            request.version(),
+            request.extensions().clone(),
+        );
         let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
         start.draft.pack(request.headers());
+        if start.resumes() {
+            return ResponseFuture::resumed(*start, request);
+        }
         ResponseFuture::new(start.service.call(request), start)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 
 /// From this many frames on, small ones are put together, so that what is kept costs about as much as its bytes, even of a
@@ -52,6 +52,21 @@ impl Frames {
         })?;
         self.bytes -= frame.data_ref().map_or(0, Bytes::len);
         Some(frame)
+    }
+
+    /// Leaves out the first `bytes` of the data.
+    pub(crate) fn skip(&mut self, mut bytes: usize) {
+        while bytes > 0 {
+            let Some(frame) = self.pop() else { return };
+            let Ok(mut data) = frame.into_data() else { continue };
+            let skipped = bytes.min(data.len());
+            bytes -= skipped;
+            data.advance(skipped);
+            if !data.is_empty() {
+                self.bytes += data.len();
+                self.frames.push_front(Frame::data(data));
+            }
+        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -107,6 +122,17 @@ mod tests {
         assert_eq!(out, body);
         assert!(last.unwrap().is_trailers());
         assert_eq!((frames.bytes(), frames.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn the_beginning_can_be_left_out() {
+        for skipped in 0..=10 {
+            let mut frames = Frames::default();
+            ["abc", "", "d", "efghi"].into_iter().for_each(|data| frames.push(Frame::data(data.into())));
+            frames.skip(skipped);
+            assert_eq!(frames.to_bytes(), "abcdefghi".as_bytes()[skipped.min(9)..]);
+            assert_eq!(frames.bytes(), 9 - skipped.min(9));
+        }
     }
 
     #[test]

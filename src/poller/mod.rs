@@ -36,8 +36,12 @@
 //! The deadline (`LroLayer::timeout`) leads from everywhere but `Finishing` and `Collecting` to `Fail`. A `303`, and every
 //! other final response that stands elsewhere, is fetched by the same states, with no status looked for.
 
+mod announce;
+mod conclude;
 mod details;
 mod frames;
+pub(crate) mod json;
+mod message;
 mod monitor;
 mod pace;
 mod snapshot;
@@ -49,25 +53,28 @@ mod transition;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Uri, header::LOCATION, response};
+use http::{Uri, response};
 use http_body::Frame;
 
 pub use self::pace::{Backoff, DelayReason};
 use self::{
+    announce::Considered,
     frames::Frames,
-    monitor::{Address, Trust, carry_query, text, without_query},
+    monitor::{Address, carry_query, with_api_version_alone, without_query},
     pace::Pace,
     snapshot::Snapshot,
     status::Scanner,
 };
-pub(crate) use self::{snapshot::Draft, status::Watch};
-use crate::{
-    AddressError, AddressErrorKind, Event, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
-    StatusErrorKind,
+pub(crate) use self::{
+    monitor::Trust,
+    snapshot::{Draft, Outgoing},
+    status::{Kind, MAX_DEPTH, MAX_WATCHES, Watch},
 };
-
-const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
-const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id");
+use crate::{
+    AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
+    StatusErrorKind,
+    protocol::{Announcement, Monitor},
+};
 
 /// The time, as the driver sees it.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +93,8 @@ pub(crate) enum Next {
     Wait,
     /// Ready the service, send [`Poller::request`], and tell of the answer's head or the service's error.
     Send,
+    /// The answer in hand is no business of the layer.
+    PassThrough,
     /// The answer in hand is the final response.
     HandOver,
     /// Give the caller an error.
@@ -100,7 +109,7 @@ pub(crate) enum GiveUp {
     Transport,
     /// The answer in hand.
     Monitor,
-    Address(AddressError),
+    Address(Box<AddressError>),
     Status(StatusErrorKind),
     Failed,
 }
@@ -109,13 +118,15 @@ pub(crate) enum GiveUp {
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
     pub(crate) read: Frames,
+    /// Where it came from, if the transport follows redirects by itself and says so.
+    effective_uri: Option<Uri>,
     scanner: Scanner,
     scanned: usize,
 }
 
 impl Answer {
-    pub(crate) fn new(head: response::Parts) -> Self {
-        Self { head, read: Frames::default(), scanner: Scanner::new(), scanned: 0 }
+    pub(crate) fn new(head: response::Parts, effective_uri: Option<Uri>) -> Self {
+        Self { head, read: Frames::default(), effective_uri, scanner: Scanner::new(), scanned: 0 }
     }
 }
 
@@ -138,11 +149,14 @@ pub(crate) struct Poller {
     failures: u32,
     moves: u8,
     has_status: bool,
+    /// Whether the caller's request was one on the monitor.
+    is_resumed: bool,
     phase: Phase,
 }
 
-#[derive(Debug)]
 enum Phase {
+    /// Reading a response that may announce an operation.
+    Announcing(Vec<Considered>),
     /// Reading what nobody needs; of a status response, for the percentage in it.
     Draining {
         left: usize,
@@ -152,6 +166,8 @@ enum Phase {
     Sending,
     /// Looking for the status.
     Scanning,
+    /// The status is terminal: reading the head of the response that is in its body, with so much of its end seen.
+    Unwrapping(usize),
     /// The status is terminal: reading the details, if they are at hand.
     Finishing,
     /// Keeping the body for the error.
@@ -168,24 +184,29 @@ pub(crate) use self::{pace::hint, status::Scanner as StatusScanner};
 #[cfg(feature = "__internals")]
 pub(crate) fn resolve(
     layer: &LroLayer,
-    start: &Request<()>,
+    start: &http::Request<()>,
     base: &Uri,
     value: &http::HeaderValue,
 ) -> Result<(Uri, bool), AddressError> {
     let start = Snapshot::of(start);
     let protocol = Protocol::operation_location();
-    let resolver = monitor::Resolver { start: &start, settings: layer.settings(), rules: &protocol.spec().trust };
-    let address = resolver.resolve(&protocol.spec().announcement.header, value, base)?;
+    let resolver = monitor::Resolver { start: &start, settings: layer.settings(), spec: protocol.spec() };
+    let address = resolver.resolve(&crate::protocol::OPERATION_LOCATION, value, base)?;
     Ok((address.uri, address.trust == Trust::Anonymous))
 }
 
 impl Poller {
-    /// An operation that was announced by `answer`, or else is taken up by `resume`.
+    /// Of a response that may announce an operation, or a request that takes one up.
     pub(crate) fn new(layer: LroLayer, draft: Draft, resume: Option<Resume>, now: Now, seed: u64) -> Self {
         let start = draft.seal();
         let settings = layer.settings();
+        let is_resumed = resume.is_some();
         let operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
-            let monitor = without_query(&settings.carry_query, &start.uri, &start.uri);
+            // Until it is known where it is, and where that cannot be known.
+            let monitor = match is_resumed {
+                true => without_query(&settings.carry_query, &start.uri, &start.uri),
+                false => with_api_version_alone(&start.uri),
+            };
             Operation::new(
                 monitor,
                 settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone),
@@ -193,7 +214,7 @@ impl Poller {
         });
         Self {
             began: now.instant.checked_sub(operation.elapsed).unwrap_or(now.instant),
-            deadline: settings.timeout.and_then(|timeout| now.instant.checked_add(timeout)),
+            deadline: None,
             due: now.instant,
             timer: None,
             delay: None,
@@ -203,57 +224,23 @@ impl Poller {
             failures: 0,
             moves: 0,
             has_status: operation.status.is_some(),
-            phase: Phase::Sending,
+            is_resumed,
+            // Until it is accepted, there is nothing to tell of.
+            phase: Phase::Ended,
             layer,
             start,
             operation,
         }
     }
 
-    /// Takes the start response in.
-    pub(crate) fn accept(&mut self, answer: &Answer, now: Now) -> Next {
-        let head = &answer.head;
-        let Some((protocol, value)) = self.layer.settings().announced(head.status, &head.headers) else {
-            return self.give_up(GiveUp::Monitor);
-        };
-        self.operation.protocol = protocol.clone();
-        let header = &self.operation.protocol.spec().announcement.header;
-        let address = self.resolver().resolve(header, value, &self.start.uri);
-        let named_by_location = *header == LOCATION;
-        if let Some(uri) = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri)) {
-            self.operation.monitor = self.without_credentials(uri);
-        }
-        self.operation.id = [OPERATION_ID, X_MS_OPERATION_ID]
-            .iter()
-            .find_map(|name| text(head.headers.get(name)?))
-            .filter(|id| !id.is_empty())
-            .map(Box::from);
-        if !named_by_location {
-            self.note_resource(head.headers.get(LOCATION).and_then(text));
-        }
-        self.tell(|operation| Event::Accepted { operation });
-        match address {
-            Ok(address) => {
-                self.trust = address.trust;
-                self.schedule(pace::hint(&head.headers, now.wall), now);
-                self.drain(false, now)
-            }
-            Err(error) => self.give_up(GiveUp::Address(error)),
-        }
+    /// How the operation was announced.
+    fn announcement(&self) -> &Announcement {
+        self.operation.protocol.announcement(self.operation.announcement)
     }
 
-    /// Takes an operation up again, whose monitor was asked by the first request.
-    pub(crate) fn resume(&mut self) -> Result<(), Next> {
-        self.tell(|operation| Event::Accepted { operation });
-        self.operation.polls = self.operation.polls.saturating_add(1);
-        let header = self.operation.protocol.spec().announcement.header.clone();
-        match self.resolver().check(&header, &self.operation.monitor) {
-            Ok(address) => {
-                self.trust = address.trust;
-                Ok(())
-            }
-            Err(error) => Err(self.give_up(GiveUp::Address(error))),
-        }
+    /// How its monitor answers.
+    fn monitor(&self) -> &Monitor {
+        &self.announcement().monitor
     }
 
     /// When [`on_timer`](Self::on_timer) is due, if nothing happens before.
@@ -262,28 +249,34 @@ impl Poller {
     }
 
     /// The next request.
-    pub(crate) fn request(&mut self) -> Request<()> {
+    pub(crate) fn request(&mut self) -> Outgoing {
+        if self.result.is_none() {
+            self.operation.polls = self.operation.polls.saturating_add(1);
+        }
+        let (uri, trust) = self.target();
+        self.start.request(uri, trust)
+    }
+
+    /// Where the next request goes, or the last one went.
+    pub(crate) fn target(&self) -> (Uri, Trust) {
         let (uri, trust) = match &self.result {
             Some(result) => (&result.uri, result.trust),
-            None => {
-                self.operation.polls = self.operation.polls.saturating_add(1);
-                (&self.operation.monitor, self.trust)
-            }
+            None => (&self.operation.monitor, self.trust),
         };
         let uri = match trust {
             Trust::Credentials => carry_query(&self.layer.settings().carry_query, &self.start.uri, uri),
             Trust::Anonymous => uri.clone(),
         };
-        self.start.request(uri, trust)
+        (uri, trust)
     }
 
     /// The timer is due.
     pub(crate) fn on_timer(&mut self, answer: Option<&mut Answer>, now: Now) -> Next {
         self.touch(now);
-        let is_late = self.deadline.is_some_and(|deadline| now.instant >= deadline)
-            || (self.deadline.is_some() && self.timer >= self.deadline);
+        let is_late = self.is_late(now) || (self.deadline.is_some() && self.timer >= self.deadline);
         match (&self.phase, answer) {
-            (Phase::Finishing, Some(answer)) => self.hand_over(answer, false),
+            // Some of the details are missing, but it has ended.
+            (Phase::Finishing | Phase::Unwrapping(_), Some(answer)) => self.conclude(answer, false, now),
             (Phase::Collecting { .. }, Some(answer)) => self.give_up_collected(answer),
             _ if is_late => self.give_up(GiveUp::Timeout),
             (Phase::Draining { .. }, answer) => self.wait(answer),
@@ -310,9 +303,7 @@ impl Poller {
 
     /// The request could not be made: the transport has no way to say its address.
     pub(crate) fn on_unsendable(&mut self) -> Next {
-        let header = self.operation.protocol.spec().announcement.header.clone();
-        let error = AddressError::new(AddressErrorKind::Unresolvable, header, None);
-        self.give_up(GiveUp::Address(error))
+        self.give_up_address(AddressError::new(AddressErrorKind::Unresolvable, None, None))
     }
 
     /// The head of the answer to a request is there.
@@ -320,24 +311,22 @@ impl Poller {
         self.touch(now);
         let status = answer.head.status;
         let headers = &answer.head.headers;
-        let is_plain = self.operation.protocol.spec().reading.plain;
+        let monitor = self.monitor();
+        let is_result = self.result.is_some();
+        let is_outcome = monitor.outcomes.contains(&status.as_u16()) && !is_result;
         match status.as_u16() {
-            301 | 302 | 307 | 308 => self.redirect(headers, now, false),
-            303 => self.redirect(headers, now, true),
-            408 | 429 | 500 | 502 | 503 | 504 => {
+            _ if monitor.result_redirects.contains(&status) => self.redirect(answer, now, true),
+            301 | 302 | 307 | 308 => self.redirect(answer, now, false),
+            _ if monitor.failed_polls.contains(&status) => {
                 self.poll_failed(PollFailure::Http(status), pace::hint(headers, now.wall), now)
             }
-            404 if !self.has_status && !is_plain && self.result.is_none() => {
+            404 if !self.has_status && !is_outcome && !is_result => {
                 self.poll_failed(PollFailure::Http(status), pace::hint(headers, now.wall), now)
             }
-            200..=299 if self.result.is_some() => self.hand_over(answer, false),
+            200..=299 if is_result => self.hand_over(),
             204 => self.finish(State::Succeeded, answer, now),
-            200..=299 => {
-                self.phase = Phase::Scanning;
-                self.timer = self.deadline;
-                Next::Read
-            }
-            _ if is_plain && self.result.is_none() => self.finish(State::Failed, answer, now),
+            200..=299 => self.read_status(answer, now),
+            _ if is_outcome => self.read_status(answer, now),
             _ => self.collect(GiveUp::Monitor, None, now),
         }
     }
@@ -351,38 +340,52 @@ impl Poller {
         }
         let Some(data) = frame.data_ref().cloned() else { return Next::Read };
         self.touch(now);
+        let is_late = self.is_late(now);
+        // A body that is always ready never lets the timer fire.
+        match &self.phase {
+            Phase::Scanning if is_late => return self.give_up(GiveUp::Timeout),
+            Phase::Finishing | Phase::Unwrapping(_) if is_late => return self.conclude(answer, false, now),
+            Phase::Draining { .. } | Phase::Collecting { .. }
+                if self.timer.is_some_and(|timer| now.instant >= timer) =>
+            {
+                return self.on_timer(Some(answer), now);
+            }
+            _ => {}
+        }
         match &mut self.phase {
-            // A body that is always ready never lets the timer fire.
-            Phase::Scanning if self.deadline.is_some_and(|deadline| now.instant >= deadline) => {
-                self.give_up(GiveUp::Timeout)
+            Phase::Announcing(_) => {
+                answer.read.push(frame);
+                self.consider(answer, &data, now)
             }
             Phase::Scanning => {
                 answer.read.push(frame);
                 self.scan(answer, &data, now)
             }
+            Phase::Unwrapping(seen) => {
+                answer.read.push(frame);
+                match message::end_of_head(&data, seen) {
+                    true => self.unwrap(answer, now),
+                    false if answer.read.bytes() > details::MAX_BYTES => self.conclude(answer, false, now),
+                    false => Next::Read,
+                }
+            }
             Phase::Finishing => {
                 answer.read.push(frame);
-                if answer.read.bytes() > details::MAX_BYTES { self.hand_over(answer, false) } else { Next::Read }
+                self.finish_reading(answer, &data, now)
             }
             Phase::Draining { left, is_status } => {
+                let is_over = data.len() > *left;
+                *left = left.saturating_sub(data.len());
                 if *is_status {
-                    let path = &self.operation.protocol.spec().reading.status;
-                    _ = answer.scanner.scan(&data, path);
+                    _ = answer.scanner.scan(&data, &[]);
                 }
-                match left.checked_sub(data.len()) {
-                    Some(rest) => {
-                        *left = rest;
-                        Next::Read
-                    }
-                    None => self.wait(Some(answer)),
-                }
+                if is_over { self.wait(Some(answer)) } else { Next::Read }
             }
             Phase::Collecting { left, .. } => {
                 let kept = data.len().min(*left);
                 *left -= kept;
-                let is_full = kept < data.len();
                 answer.read.push(Frame::data(data.slice(..kept)));
-                if is_full { self.give_up_collected(answer) } else { Next::Read }
+                if kept < data.len() { self.give_up_collected(answer) } else { Next::Read }
             }
             Phase::Waiting | Phase::Sending | Phase::Ended => Next::Read,
         }
@@ -391,8 +394,9 @@ impl Poller {
     /// The body of the answer in hand is at its end.
     pub(crate) fn on_end(&mut self, answer: &mut Answer, now: Now) -> Next {
         match &self.phase {
+            Phase::Announcing(_) => self.decide(answer, true, now),
             Phase::Scanning => self.no_status(answer, now),
-            Phase::Finishing => self.hand_over(answer, true),
+            Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, true, now),
             Phase::Collecting { .. } => self.give_up_collected(answer),
             Phase::Draining { .. } | Phase::Waiting | Phase::Sending | Phase::Ended => self.wait(Some(answer)),
         }
@@ -401,19 +405,32 @@ impl Poller {
     /// The body of the answer in hand broke off.
     pub(crate) fn on_broken(&mut self, answer: &mut Answer, now: Now) -> Next {
         match &self.phase {
+            Phase::Announcing(_) => self.pass_through(),
             Phase::Scanning => {
                 self.touch(now);
-                self.poll_failed(PollFailure::Body, None, now)
+                self.poll_failed(PollFailure::Body, pace::hint(&answer.head.headers, now.wall), now)
             }
-            // The caller gets to see it, behind what was read.
-            Phase::Finishing => self.hand_over(answer, false),
+            // It has ended; the caller gets to see the break, behind what was read.
+            Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, false, now),
             _ => self.on_end(answer, now),
         }
+    }
+
+    pub(crate) fn max_status_bytes(&self) -> usize {
+        self.layer.settings().max_status_bytes
     }
 
     /// The operation, when it has ended.
     pub(crate) fn take_operation(&mut self) -> Operation {
         let protocol = self.operation.protocol.clone();
         std::mem::replace(&mut self.operation, Operation::new(Uri::default(), protocol))
+    }
+}
+
+impl Drop for Poller {
+    fn drop(&mut self) {
+        if !matches!(self.phase, Phase::Ended | Phase::Announcing(_)) {
+            self.end(Outcome::Dropped);
+        }
     }
 }

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Uri, uri::PathAndQuery};
 use url::Url;
 
 use super::snapshot::{Snapshot, has_authority};
-use crate::{AddressError, AddressErrorKind, Origin, layer::Settings, protocol::TrustRule};
+use crate::{AddressError, AddressErrorKind, Origin, layer::Settings, protocol::Spec};
 
 /// What a request to an origin may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) struct Address {
 pub(crate) struct Resolver<'a> {
     pub(crate) start: &'a Snapshot,
     pub(crate) settings: &'a Settings,
-    pub(crate) rules: &'a [TrustRule],
+    pub(crate) spec: &'a Spec,
 }
 
 impl Resolver<'_> {
@@ -39,18 +39,30 @@ impl Resolver<'_> {
         value: &HeaderValue,
         base: &Uri,
     ) -> Result<Address, AddressError> {
-        let error = |kind| AddressError::new(kind, header.clone(), Some(value.clone()));
+        let error = |kind| AddressError::new(kind, Some(header.clone()), Some(value.clone()));
         let reference = text(value).ok_or_else(|| error(AddressErrorKind::NotText))?;
-        let url = self.join(base, reference).map_err(error)?;
+        self.resolve_with(reference, base, error)
+    }
+
+    /// The same for an address that does not stand in a header.
+    pub(crate) fn resolve_text(&self, reference: &str, base: &Uri) -> Result<Address, AddressError> {
+        self.resolve_with(reference, base, |kind| AddressError::new(kind, None, None))
+    }
+
+    fn resolve_with(
+        &self,
+        reference: &str,
+        base: &Uri,
+        error: impl Fn(AddressErrorKind) -> AddressError,
+    ) -> Result<Address, AddressError> {
+        let url = self.join(base, reference).map_err(&error)?;
         let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
         self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, &self.start.uri))
     }
 
-    /// Decides whether an absolute `uri` that does not stand in a header may be polled.
-    pub(crate) fn check(&self, header: &HeaderName, uri: &Uri) -> Result<Address, AddressError> {
-        let error = |kind| AddressError::new(kind, header.clone(), None).with_uri(uri.clone(), &self.start.uri);
-        let url = self.join(uri, "").map_err(error)?;
-        self.judge(&url, uri.clone()).map_err(|_| error(AddressErrorKind::Untrusted))
+    /// Decides whether a `uri` may be polled.
+    pub(crate) fn check(&self, uri: &Uri) -> Result<Address, AddressError> {
+        self.resolve_text("", uri)
     }
 
     /// Resolves an address that will not be polled.
@@ -62,6 +74,13 @@ impl Resolver<'_> {
     }
 
     fn join(&self, base: &Uri, reference: &str) -> Result<Url, AddressErrorKind> {
+        // The parser of URLs drops user information that is empty.
+        let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        let absolute = reference.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).map(|(_, rest)| rest);
+        let authority = absolute.or_else(|| reference.strip_prefix("//"));
+        if authority.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()).is_some_and(|host| host.contains('@')) {
+            return Err(AddressErrorKind::UserInfo);
+        }
         let base = self.absolute(base).ok_or(AddressErrorKind::Unresolvable)?;
         let mut url = base.join(reference).map_err(|_| AddressErrorKind::Unresolvable)?;
         url.set_fragment(None);
@@ -83,12 +102,13 @@ impl Resolver<'_> {
         let covered_by = |origins: &[Origin], origin: &Origin| origins.iter().any(|known| known.covers(origin));
         let trusted = covered_by(&self.settings.trusted, &origin)
             || self
-                .rules
+                .spec
+                .trust
                 .iter()
                 .any(|rule| covered_by(&rule.to, &origin) && own.iter().any(|own| covered_by(&rule.from, own)));
         if trusted {
             Ok(Address { uri, trust: Trust::Credentials })
-        } else if covered_by(&self.settings.allowed, &origin) {
+        } else if covered_by(&self.settings.allowed, &origin) || covered_by(&self.spec.allowed, &origin) {
             Ok(Address { uri, trust: Trust::Anonymous })
         } else {
             Err(uri)
@@ -120,6 +140,9 @@ impl Resolver<'_> {
     fn absolute(&self, uri: &Uri) -> Option<Url> {
         let mut url = if has_authority(uri) {
             Url::parse(&uri.to_string()).ok()?
+        } else if has_authority(&self.start.uri) {
+            // As of an operation that was started by a path alone.
+            Url::parse(&self.start.uri.to_string()).ok()?.join(&uri.to_string()).ok()?
         } else {
             let host = self.start.host();
             let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("no-host.invalid");
@@ -151,17 +174,35 @@ pub(crate) fn carry_query(names: &[String], from: &Uri, to: &Uri) -> Uri {
     with_parameters(to, parameters(to).chain(parameters(from).filter(|(name, _)| is_carried(name))))
 }
 
-/// Removes the query parameters that [`carry_query`] would add again, `api-version` excepted.
+/// Removes the query parameters called `names`, `api-version` excepted, that are those of `from`, so that [`carry_query`]
+/// adds them again.
 pub(crate) fn without_query(names: &[String], from: &Uri, uri: &Uri) -> Uri {
-    let is_kept = |name: &str| {
+    let is_kept = |(name, parameter): (&str, &str)| {
         name.eq_ignore_ascii_case("api-version")
             || !is_among(names, name)
-            || !parameters(from).any(|(carried, _)| carried.eq_ignore_ascii_case(name))
+            || !parameters(from)
+                .any(|(carried, it)| carried.eq_ignore_ascii_case(name) && value(it) == value(parameter))
     };
-    if parameters(uri).all(|(name, _)| is_kept(name)) {
+    if parameters(uri).all(is_kept) {
         return uri.clone();
     }
-    with_parameters(uri, parameters(uri).filter(|(name, _)| is_kept(name)))
+    with_parameters(uri, parameters(uri).filter(|&parameter| is_kept(parameter)))
+}
+
+/// The value of a parameter, decoded.
+fn value(parameter: &str) -> Option<String> {
+    url::form_urlencoded::parse(parameter.as_bytes()).next().map(|(_, value)| value.into_owned())
+}
+
+/// Removes user information, and all query parameters but `api-version`.
+pub(crate) fn with_api_version_alone(uri: &Uri) -> Uri {
+    let uri = with_parameters(uri, parameters(uri).filter(|(name, _)| name.eq_ignore_ascii_case("api-version")));
+    let host =
+        uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(_, host)| host.to_owned());
+    let Some(host) = host.and_then(|host| host.parse().ok()) else { return uri };
+    let mut parts = uri.into_parts();
+    parts.authority = Some(host);
+    Uri::from_parts(parts).unwrap_or_default()
 }
 
 /// The query's parameters: their names, and their names and values together.

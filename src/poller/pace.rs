@@ -104,7 +104,7 @@ impl Pace {
 
     fn spread(&mut self, delay: Duration, fraction: f64) -> Duration {
         // Anything but a positive number, NaN included, means none.
-        if fraction > 0.0 {
+        if fraction > 0.0 && fraction.is_finite() {
             let seconds = delay.as_secs_f64() * fraction * self.random();
             Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
         } else {

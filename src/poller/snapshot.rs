@@ -1,8 +1,10 @@
 //! Snapshot: what is kept of the start request in order to poll.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Request, Uri, Version,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{ACCEPT, ACCEPT_LANGUAGE, CONNECTION, HOST, USER_AGENT},
 };
 
@@ -11,17 +13,20 @@ use crate::Resume;
 
 /// What is kept of every request in case that it starts an operation. Its body is not.
 pub(crate) struct Draft {
+    pub(crate) method: Method,
     uri: Uri,
     version: Version,
     pub(crate) extensions: Extensions,
+    /// The request's own, of reqwest, which is not among its extensions for everybody.
+    pub(crate) timeout: Option<Duration>,
     headers: PackedHeaders,
 }
 
 impl Draft {
     /// Without headers: those are packed where the draft is going to stay, since they are long to move.
     #[inline]
-    pub(crate) const fn new(uri: Uri, version: Version, extensions: Extensions) -> Self {
-        Self { uri, version, extensions, headers: PackedHeaders::new() }
+    pub(crate) const fn new(method: Method, uri: Uri, version: Version, extensions: Extensions) -> Self {
+        Self { method, uri, version, extensions, timeout: None, headers: PackedHeaders::new() }
     }
 
     #[inline]
@@ -33,22 +38,46 @@ impl Draft {
     pub(crate) fn seal(mut self) -> Snapshot {
         self.extensions.remove::<Resume>();
         let headers = Bytes::copy_from_slice(self.headers.as_slice());
-        Snapshot { uri: self.uri, version: self.version, extensions: self.extensions, headers }
+        Snapshot {
+            method: self.method,
+            uri: self.uri,
+            version: self.version,
+            extensions: self.extensions,
+            timeout: self.timeout,
+            headers,
+        }
     }
 }
 
 /// What is kept of the start request in order to poll.
 pub(crate) struct Snapshot {
+    pub(crate) method: Method,
     pub(crate) uri: Uri,
     version: Version,
     extensions: Extensions,
+    timeout: Option<Duration>,
     headers: Bytes,
+}
+
+/// A request that is to be sent.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "reqwest-middleware"), allow(dead_code, reason = "what only reqwest's doors look at"))]
+pub struct Outgoing {
+    pub(crate) request: Request<()>,
+    pub(crate) trust: Trust,
+    /// The start request's own.
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Snapshot {
     #[cfg(any(test, feature = "__internals"))]
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let mut draft = Draft::new(request.uri().clone(), request.version(), request.extensions().clone());
+        let mut draft = Draft::new(
+            request.method().clone(),
+            request.uri().clone(),
+            request.version(),
+            request.extensions().clone(),
+        );
         draft.pack(request.headers());
         draft.seal()
     }
@@ -59,7 +88,7 @@ impl Snapshot {
     }
 
     /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
-    pub(crate) fn request(&self, uri: Uri, trust: Trust) -> Request<()> {
+    pub(crate) fn request(&self, uri: Uri, trust: Trust) -> Outgoing {
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         *request.version_mut() = self.version;
@@ -73,7 +102,7 @@ impl Snapshot {
         if trust == Trust::Credentials {
             *request.extensions_mut() = self.extensions.clone();
         }
-        request
+        Outgoing { request, trust, timeout: self.timeout }
     }
 }
 
@@ -214,7 +243,7 @@ mod tests {
     }
 
     fn repeated(headers: &[(&str, &str)], trust: Trust) -> Vec<String> {
-        let poll = Snapshot::of(&request(headers)).request(Uri::from_static("/monitor"), trust);
+        let poll = Snapshot::of(&request(headers)).request(Uri::from_static("/monitor"), trust).request;
         poll.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
     }
 
@@ -286,9 +315,9 @@ mod tests {
         let mut request = request(&[("cookie", "a"), ("cookie", "b"), ("x-empty", "")]);
         request.headers_mut().insert("x-bytes", HeaderValue::from_bytes(b"\xff\x80").unwrap());
         let snapshot = Snapshot::of(&request);
-        let poll = snapshot.request(Uri::from_static("/monitor"), Trust::Credentials);
+        let poll = snapshot.request(Uri::from_static("/monitor"), Trust::Credentials).request;
         assert_eq!(poll.headers(), request.headers());
-        assert_eq!((poll.method(), poll.version()), (&http::Method::GET, Version::HTTP_2));
+        assert_eq!((poll.method(), poll.version()), (&Method::GET, Version::HTTP_2));
     }
 
     #[test]
@@ -297,15 +326,15 @@ mod tests {
             let mut request = request(&[("x-first", "1")]);
             request.headers_mut().insert("authorization", HeaderValue::from_str(&"t".repeat(length)).unwrap());
             request.headers_mut().insert("x-last", HeaderValue::from_static("2"));
-            let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials);
+            let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
             assert_eq!(poll.headers(), request.headers(), "{length}");
         }
         let mut request = request(&[]);
         (0..1000).for_each(|n| _ = request.headers_mut().append("x-many", n.into()));
-        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials);
+        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
         assert_eq!(poll.headers(), request.headers());
         request.headers_mut().insert("connection", HeaderValue::from_static("x-many"));
-        assert!(Snapshot::of(&request).request(Uri::default(), Trust::Credentials).headers().is_empty());
+        assert!(Snapshot::of(&request).request(Uri::default(), Trust::Credentials).request.headers().is_empty());
     }
 
     #[test]
@@ -314,7 +343,7 @@ mod tests {
         let mut secret = HeaderValue::from_static("secret");
         secret.set_sensitive(true);
         request.headers_mut().insert("authorization", secret);
-        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials);
+        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
         assert!(poll.headers()["authorization"].is_sensitive());
         assert!(!poll.headers()["x-plain"].is_sensitive());
     }
@@ -337,7 +366,7 @@ mod tests {
         let mut request = request(&headers);
         request.extensions_mut().insert("secret");
         let snapshot = Snapshot::of(&request);
-        assert!(snapshot.request(Uri::default(), Trust::Anonymous).extensions().is_empty());
-        assert_eq!(snapshot.request(Uri::default(), Trust::Credentials).extensions().get(), Some(&"secret"));
+        assert!(snapshot.request(Uri::default(), Trust::Anonymous).request.extensions().is_empty());
+        assert_eq!(snapshot.request(Uri::default(), Trust::Credentials).request.extensions().get(), Some(&"secret"));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{
     swar,
-    text::{Text, cut},
+    text::{MAX_WORD, Text},
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -27,6 +27,7 @@ pub(crate) struct Watch {
     pub(crate) kind: Kind,
 }
 
+#[cfg(any(test, feature = "__internals"))]
 impl Watch {
     pub(crate) fn text<const N: usize>(path: [&str; N]) -> Self {
         Self { path: path.map(str::to_owned).into(), kind: Kind::Text }
@@ -152,7 +153,7 @@ impl Scanner {
                             return watch.path.last().map(|key| (key.as_str(), position));
                         }
                         if byte == b'"' {
-                            let Some(word) = swar::string(&rest[1..]) else {
+                            let Some(word) = swar::string(&rest[1..]).filter(|word| word.len() <= MAX_WORD) else {
                                 self.text.clear();
                                 self.at = At::InText;
                                 position += 1;
@@ -160,7 +161,7 @@ impl Scanner {
                             };
                             self.at = At::Comma;
                             position += word.len() + 2;
-                            if let Some(word) = cut(word) {
+                            if let Ok(word) = std::str::from_utf8(word) {
                                 self.is_found = true;
                                 return Some((word, position));
                             }
@@ -184,8 +185,8 @@ impl Scanner {
                     let (read, is_over) = self.text.advance(rest);
                     position += read;
                     if is_over {
-                        self.wanted =
-                            self.text.as_str().map_or_else(Wanted::default, |key| self.wants(key.as_bytes(), watches));
+                        let key = self.text.clone().end().map(str::to_owned);
+                        self.wanted = key.map_or_else(Wanted::default, |key| self.wants(key.as_bytes(), watches));
                         self.at = At::Colon;
                     }
                 }
@@ -194,9 +195,9 @@ impl Scanner {
                     position += read;
                     if is_over {
                         self.at = At::Comma;
-                        if self.text.as_str().is_some() {
+                        if self.text.clone().end().is_some() {
                             self.is_found = true;
-                            return self.text.as_str().map(|word| (word, position));
+                            return self.text.end().map(|word| (word, position));
                         }
                     }
                 }
@@ -205,7 +206,7 @@ impl Scanner {
                         self.text.push(&[byte]);
                         position += 1;
                     } else {
-                        self.percent = self.percent.or(self.text.as_str().and_then(percentage));
+                        self.percent = self.percent.or(self.text.end().and_then(percentage));
                         self.at = At::Comma;
                     }
                 }

@@ -2,14 +2,18 @@
 
 use super::swar;
 
-/// The longest word that is kept. What a service writes beyond it is cut off, and no longer a known word.
+/// The longest word that is kept. One that is longer is cut off, and known for it by its [`ELLIPSIS`].
 pub(super) const MAX_WORD: usize = 64;
 
+const ELLIPSIS: &str = "…";
+
 /// A string at hand, unescaped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Text {
-    bytes: [u8; MAX_WORD],
+    /// With room for an ellipsis.
+    bytes: [u8; MAX_WORD + ELLIPSIS.len()],
     len: usize,
+    is_too_long: bool,
     escape: Escape,
     /// The first half of a surrogate pair.
     high: Option<u16>,
@@ -29,12 +33,20 @@ enum Escape {
 
 impl Text {
     pub(super) const fn new() -> Self {
-        Self { bytes: [0; MAX_WORD], len: 0, escape: Escape::None, high: None, is_malformed: false }
+        Self {
+            bytes: [0; MAX_WORD + ELLIPSIS.len()],
+            len: 0,
+            is_too_long: false,
+            escape: Escape::None,
+            high: None,
+            is_malformed: false,
+        }
     }
 
     pub(super) fn clear(&mut self) {
         // The bytes may stay: nobody looks beyond the length.
         self.len = 0;
+        self.is_too_long = false;
         self.escape = Escape::None;
         self.high = None;
         self.is_malformed = false;
@@ -100,6 +112,7 @@ impl Text {
         let taken = &bytes[..bytes.len().min(room)];
         self.bytes[self.len..self.len + taken.len()].copy_from_slice(taken);
         self.len += taken.len();
+        self.is_too_long |= taken.len() < bytes.len();
     }
 
     fn push_escaped(&mut self, byte: u8) {
@@ -124,21 +137,21 @@ impl Text {
         }
     }
 
-    /// The text, cut off where it is too long; nothing if it is malformed.
-    pub(super) fn as_str(&self) -> Option<&str> {
-        if self.is_malformed { None } else { cut(&self.bytes[..self.len]) }
-    }
-}
-
-/// The text, cut off at a character where it is too long; nothing if it is not UTF-8 up to there.
-pub(super) fn cut(text: &[u8]) -> Option<&str> {
-    let kept = &text[..text.len().min(MAX_WORD)];
-    match std::str::from_utf8(kept) {
-        Ok(text) => Some(text),
-        // Cut off within a character.
-        Err(error) if kept.len() == MAX_WORD && error.error_len().is_none() => {
-            std::str::from_utf8(&kept[..error.valid_up_to()]).ok()
+    /// The text that has been read; nothing if it is malformed.
+    pub(super) fn end(&mut self) -> Option<&str> {
+        if self.is_malformed {
+            return None;
         }
-        Err(_) => None,
+        if self.is_too_long {
+            let kept = match std::str::from_utf8(&self.bytes[..self.len]) {
+                Ok(text) => text.len(),
+                // Within a character.
+                Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                Err(_) => return None,
+            };
+            self.len = kept + ELLIPSIS.len();
+            self.bytes[kept..self.len].copy_from_slice(ELLIPSIS.as_bytes());
+        }
+        std::str::from_utf8(&self.bytes[..self.len]).ok()
     }
 }

@@ -6,13 +6,14 @@ use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION};
 
 use super::{
     Answer, GiveUp, Next, Now, Phase, Poller,
-    details::{self, Details},
-    monitor::{Resolver, text, without_query},
+    monitor::{Address, Resolver, text, without_query},
     pace,
 };
-use crate::{AddressError, AddressErrorKind, Event, Operation, Outcome, PollFailure, State, StatusErrorKind};
+use crate::{
+    AddressError, AddressErrorKind, DelayReason, Event, Operation, Outcome, PollFailure, State, StatusErrorKind,
+    WithoutStatus, protocol::Moves,
+};
 
-const RESOURCE_LOCATION: HeaderName = HeaderName::from_static("resource-location");
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
 /// How often the monitor may move between two statuses.
@@ -21,16 +22,14 @@ const MAX_MOVES: u8 = 10;
 /// How much of a body that nobody needs is read for the sake of its connection, and how long.
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DRAIN_TIME_AT_LEAST: Duration = Duration::from_millis(250);
 
 /// How much of the body of an error response is kept.
 const COLLECT_BYTES: usize = 1 << 20;
 
-/// How long the rest of a failed operation's last response is waited for, for its error object.
-const DETAILS_TIME: Duration = Duration::from_secs(1);
-
 impl Poller {
     pub(super) fn resolver(&self) -> Resolver<'_> {
-        Resolver { start: &self.start, settings: self.layer.settings(), rules: &self.operation.protocol.spec().trust }
+        Resolver { start: &self.start, settings: self.layer.settings(), spec: self.operation.protocol.spec() }
     }
 
     /// What the start request's address has of `carry_query` is added to every poll, and is not the monitor's own.
@@ -38,15 +37,30 @@ impl Poller {
         without_query(&self.layer.settings().carry_query, &self.start.uri, uri)
     }
 
-    pub(super) fn note_resource(&mut self, reference: Option<&str>) {
-        let resource = reference.and_then(|reference| self.resolver().locate(&self.operation.monitor, reference));
-        if let Some(resource) = resource {
-            self.operation.more_mut().resource = Some(resource);
+    /// The address that a header names, without credentials of the start request's.
+    pub(super) fn located(&self, headers: &HeaderMap, header: &HeaderName, base: &Uri) -> Option<Uri> {
+        let reference = headers.get(header).and_then(text).filter(|reference| !reference.is_empty())?;
+        self.resolver().locate(base, reference).map(|uri| self.without_credentials(&uri))
+    }
+
+    /// A `Location` that does not name the monitor may be where the result is.
+    pub(super) fn note_location(&mut self, headers: &HeaderMap, base: &Uri) {
+        if self.announcement().by.header() == Some(&LOCATION) {
+            return;
+        }
+        if let Some(location) = self.located(headers, &LOCATION, base) {
+            let more = self.operation.more_mut();
+            more.resource = Some(location.clone());
+            more.location = Some(location);
         }
     }
 
     pub(super) fn tell<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
         self.layer.settings().tell(&event(&self.operation));
+    }
+
+    pub(super) fn is_late(&self, now: Now) -> bool {
+        self.deadline.is_some_and(|deadline| now.instant >= deadline)
     }
 
     pub(super) fn touch(&mut self, now: Now) {
@@ -59,13 +73,18 @@ impl Poller {
         self.delay = Some((delay, reason));
     }
 
-    fn until(&self, instant: Instant) -> Option<Instant> {
+    pub(super) fn until(&self, instant: Instant) -> Option<Instant> {
         Some(self.deadline.map_or(instant, |deadline| instant.min(deadline)))
     }
 
     pub(super) fn drain(&mut self, is_status: bool, now: Now) -> Next {
         self.phase = Phase::Draining { left: DRAIN_BYTES, is_status };
-        self.timer = self.until(later(now.instant, DRAIN_TIME));
+        // A hint is never made longer.
+        let at_least = match self.delay {
+            Some((_, DelayReason::Hint)) => now.instant,
+            _ => later(now.instant, DRAIN_TIME_AT_LEAST),
+        };
+        self.timer = self.until(later(now.instant, DRAIN_TIME).min(self.due.max(at_least)));
         Next::Read
     }
 
@@ -102,37 +121,57 @@ impl Poller {
         }
     }
 
-    /// The monitor is elsewhere (301, 302, 307, 308), or the result is there (303).
-    pub(super) fn redirect(&mut self, headers: &HeaderMap, now: Now, is_result: bool) -> Next {
-        self.moves += 1;
-        let error = if self.moves > MAX_MOVES { AddressErrorKind::TooManyMoves } else { AddressErrorKind::Missing };
-        let Some(value) = headers.get(LOCATION).filter(|_| self.moves <= MAX_MOVES) else {
-            return self.give_up(GiveUp::Address(AddressError::new(error, LOCATION, None)));
-        };
+    /// The monitor is elsewhere, or the result is there.
+    pub(super) fn redirect(&mut self, answer: &mut Answer, now: Now, is_result: bool) -> Next {
+        let headers = &answer.head.headers;
         let base = self.result.as_ref().map_or(&self.operation.monitor, |result| &result.uri);
-        let address = match self.resolver().resolve(&LOCATION, value, base) {
-            Ok(address) => address,
-            Err(error) => return self.give_up(GiveUp::Address(error)),
+        self.moves += 1;
+        let address = match headers.get(LOCATION) {
+            _ if self.moves > MAX_MOVES => Err(AddressError::new(AddressErrorKind::TooManyMoves, Some(LOCATION), None)),
+            None => Err(AddressError::new(AddressErrorKind::Missing, Some(LOCATION), None)),
+            Some(value) => self.resolver().resolve(&LOCATION, value, base),
         };
-        if is_result && self.result.is_none() {
-            self.operation.state = State::Succeeded;
-            self.operation.more_mut().resource = Some(self.without_credentials(&address.uri));
-            self.tell(|operation| Event::Polled { operation });
-        }
+        let address = match address {
+            Ok(address) => address,
+            Err(_) if is_result && self.monitor().result_may_be_missing => {
+                self.operation.state = State::Succeeded;
+                return self.hand_over();
+            }
+            Err(error) => {
+                if is_result {
+                    self.operation.state = State::Succeeded;
+                    self.operation.more_mut().resource = error.uri().map(|uri| self.without_credentials(uri));
+                }
+                return self.give_up_address(error);
+            }
+        };
+        // A redirect may ask for a delay like anything else (RFC 9110, section 10.2.3).
+        let hint = pace::hint(headers, now.wall);
         if is_result || self.result.is_some() {
-            self.result = Some(Box::new(address));
+            self.fetch(address, now);
         } else {
             self.move_to(address);
+            self.due = now.instant;
         }
-        // A redirect may ask for a delay like anything else (RFC 9110, section 10.2.3).
-        match pace::hint(headers, now.wall) {
-            Some(hint) => self.schedule(Some(hint), now),
-            None => self.due = now.instant,
+        if hint.is_some() {
+            self.schedule(hint, now);
         }
         self.drain(false, now)
     }
 
-    fn move_to(&mut self, address: super::Address) {
+    /// The operation has succeeded, and its result is there.
+    pub(super) fn fetch(&mut self, address: Address, now: Now) {
+        if self.result.is_none() {
+            self.operation.state = State::Succeeded;
+            self.operation.more_mut().resource = Some(self.without_credentials(&address.uri));
+            self.tell(|operation| Event::Polled { operation });
+            self.failures = 0;
+        }
+        self.result = Some(Box::new(address));
+        self.due = now.instant;
+    }
+
+    fn move_to(&mut self, address: Address) {
         let monitor = self.without_credentials(&address.uri);
         self.trust = address.trust;
         if monitor != self.operation.monitor {
@@ -141,12 +180,29 @@ impl Poller {
         }
     }
 
+    /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
+    pub(super) fn read_status(&mut self, answer: &mut Answer, now: Now) -> Next {
+        let monitor = self.monitor();
+        let word =
+            monitor.status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?)).map(str::to_owned);
+        if let Some(word) = word {
+            return self.on_word(&word, answer, now);
+        }
+        if monitor.status.is_empty() {
+            return self.no_status(answer, now);
+        }
+        self.phase = Phase::Scanning;
+        self.timer = self.deadline;
+        Next::Read
+    }
+
     pub(super) fn scan(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
         let room = self.layer.settings().max_status_bytes.saturating_sub(answer.scanned);
         let within = &data[..data.len().min(room)];
         answer.scanned += within.len();
-        let spec = self.operation.protocol.spec();
-        let Some((word, read)) = answer.scanner.scan(within, &spec.reading.status) else {
+        let protocol = self.operation.protocol.clone();
+        let watches = &protocol.announcement(self.operation.announcement).monitor.status;
+        let Some((word, read)) = answer.scanner.scan(within, watches) else {
             return if answer.scanner.is_at_end() {
                 self.no_status(answer, now)
             } else if within.len() < data.len() {
@@ -155,30 +211,58 @@ impl Poller {
                 Next::Read
             };
         };
-        let state = spec.words.state(word);
+        // Words are short.
+        let word = Box::<str>::from(word);
+        _ = answer.scanner.scan(&within[read..], watches);
+        self.on_word(&word, answer, now)
+    }
+
+    fn on_word(&mut self, word: &str, answer: &mut Answer, now: Now) -> Next {
+        let state = self.operation.protocol.spec().words.state(word);
+        let is_refusal = !answer.head.status.is_success();
+        if is_refusal && !state.is_terminal() {
+            // Error bodies call many things a status.
+            return self.finish(State::Failed, answer, now);
+        }
         if self.operation.status.as_deref() != Some(word) {
             self.operation.status = Some(word.into());
         }
-        if state.is_terminal() {
-            return self.finish(state, answer, now);
+        let is_failure = matches!(state, State::Failed | State::Canceled);
+        if self.monitor().is_by_http && !is_failure {
+            self.no_status(answer, now)
+        } else if state.is_terminal() {
+            self.finish(state, answer, now)
+        } else {
+            self.running(state, answer, now)
         }
-        _ = answer.scanner.scan(&within[read..], &self.operation.protocol.spec().reading.status);
-        self.running(state, answer, now)
     }
 
     pub(super) fn no_status(&mut self, answer: &mut Answer, now: Now) -> Next {
+        if !answer.head.status.is_success() {
+            return self.finish(State::Failed, answer, now);
+        }
         if answer.head.status == StatusCode::ACCEPTED {
-            self.running(State::Running, answer, now)
-        } else if self.operation.protocol.spec().reading.plain {
-            self.finish(State::Succeeded, answer, now)
-        } else {
-            self.collect(GiveUp::Status(StatusErrorKind::Missing), Some(answer), now)
+            return self.running(State::Running, answer, now);
+        }
+        match self.monitor().without_status {
+            WithoutStatus::Succeeded => self.finish(State::Succeeded, answer, now),
+            WithoutStatus::Running => self.running(State::Running, answer, now),
+            // What is there is no monitor any more, but what it redirects to.
+            WithoutStatus::Error if self.was_redirected(answer) => self.finish(State::Succeeded, answer, now),
+            WithoutStatus::Error => self.collect(GiveUp::Status(StatusErrorKind::Missing), Some(answer), now),
         }
     }
 
+    /// Whether the transport followed a redirect of the poll by itself.
+    fn was_redirected(&self, answer: &Answer) -> bool {
+        let parts = |uri: &Uri| (uri.authority().cloned(), uri.path().to_owned());
+        answer.effective_uri.as_ref().is_some_and(|uri| parts(uri) != parts(&self.operation.monitor))
+    }
+
     fn status_too_long(&mut self, answer: &mut Answer, now: Now) -> Next {
-        if self.operation.protocol.spec().reading.plain && answer.head.status != StatusCode::ACCEPTED {
-            self.finish(State::Succeeded, answer, now)
+        let is_plain = self.monitor().without_status != WithoutStatus::Error;
+        if is_plain || answer.head.status == StatusCode::ACCEPTED {
+            self.no_status(answer, now)
         } else {
             self.give_up(GiveUp::Status(StatusErrorKind::TooLong))
         }
@@ -190,66 +274,23 @@ impl Poller {
         self.failures = 0;
         self.moves = 0;
         answer.read.clear();
-
-        let spec = self.operation.protocol.spec();
-        let header = &spec.announcement.header;
-        let may_move = spec.reading.moves_on.as_ref().is_none_or(|statuses| statuses.contains(&answer.head.status));
-        if let Some(value) = answer.head.headers.get(header).filter(|_| may_move) {
-            match self.resolver().resolve(header, value, &self.operation.monitor) {
-                Ok(address) => self.move_to(address),
-                Err(error) => return self.give_up(GiveUp::Address(error)),
-            }
+        self.note_location(&answer.head.headers, &self.operation.monitor.clone());
+        match self.moved_to(answer) {
+            Some(Ok(address)) => self.move_to(address),
+            Some(Err(error)) => return self.give_up_address(error),
+            None => {}
         }
         self.schedule(pace::hint(&answer.head.headers, now.wall), now);
         self.drain(true, now)
     }
 
-    /// The status is terminal. What is at hand of the rest is read for the details, but not waited for, unless they are
-    /// those of a failure.
-    pub(super) fn finish(&mut self, state: State, answer: &mut Answer, now: Now) -> Next {
-        self.operation.state = state;
-        let is_failure = state != State::Succeeded;
-        if is_failure && self.layer.settings().error_on_failure {
-            return self.collect(GiveUp::Failed, Some(answer), now);
-        }
-        if answer.read.bytes() > details::MAX_BYTES {
-            return self.hand_over(answer, false);
-        }
-        self.phase = Phase::Finishing;
-        self.timer = if is_failure { self.until(later(now.instant, DETAILS_TIME)) } else { Some(now.instant) };
-        Next::Read
-    }
-
-    pub(super) fn hand_over(&mut self, answer: &mut Answer, is_whole: bool) -> Next {
-        if self.result.is_none() {
-            self.note_details(answer, is_whole);
-            self.tell(|operation| Event::Polled { operation });
-        }
-        self.end(Outcome::Response);
-        Next::HandOver
-    }
-
-    fn note_details(&mut self, answer: &Answer, is_whole: bool) {
-        let headers = &answer.head.headers;
-        if answer.head.status == StatusCode::CREATED {
-            self.note_resource(headers.get(LOCATION).and_then(text));
-        }
-        self.operation.percent = percent(answer).or(self.operation.percent);
-        // Of a large result there is only a part; what a failure has to say may be in it all the same.
-        if is_whole || self.operation.state != State::Succeeded {
-            let details = Details::parse(&answer.read.to_bytes());
-            self.note_resource(details.resource_location.as_deref());
-            self.operation.percent = details.percent.or(self.operation.percent);
-            if let Some(id) = details.id {
-                self.operation.id = Some(id.into());
-            }
-            if details.created.is_some() || details.failure.is_some() {
-                let more = self.operation.more_mut();
-                more.created = details.created.or(more.created.take());
-                more.failure = details.failure;
-            }
-        }
-        self.note_resource(headers.get(RESOURCE_LOCATION).and_then(text));
+    fn moved_to(&self, answer: &Answer) -> Option<Result<Address, AddressError>> {
+        let announcement = self.announcement();
+        let Moves { header, statuses } = announcement.monitor.moves.as_ref()?;
+        let header = header.as_ref().or(announcement.by.header())?;
+        let value = answer.head.headers.get(header)?;
+        let may_move = statuses.is_empty() || statuses.contains(&answer.head.status);
+        may_move.then(|| self.resolver().resolve(header, value, &self.operation.monitor))
     }
 
     /// Keeps the body of the answer in hand for the error.
@@ -268,7 +309,7 @@ impl Poller {
             return self.give_up(GiveUp::Monitor);
         };
         if matches!(why, GiveUp::Failed) {
-            self.note_details(answer, true);
+            _ = self.note_details(answer, true);
             self.tell(|operation| Event::Polled { operation });
         }
         self.give_up(why)
@@ -277,6 +318,10 @@ impl Poller {
     pub(super) fn give_up_transport(&mut self, outcome: Outcome) -> Next {
         self.end(outcome);
         Next::Fail(GiveUp::Transport)
+    }
+
+    pub(super) fn give_up_address(&mut self, error: AddressError) -> Next {
+        self.give_up(GiveUp::Address(Box::new(error)))
     }
 
     pub(super) fn give_up(&mut self, why: GiveUp) -> Next {
@@ -298,21 +343,13 @@ impl Poller {
     }
 }
 
-impl Drop for Poller {
-    fn drop(&mut self) {
-        if !matches!(self.phase, Phase::Ended) {
-            self.end(Outcome::Dropped);
-        }
-    }
-}
-
 /// `now + delay`, or so late that nobody will see it.
-fn later(now: Instant, delay: Duration) -> Instant {
+pub(super) fn later(now: Instant, delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86400);
     now.checked_add(delay).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
 }
 
-fn percent(answer: &Answer) -> Option<f64> {
+pub(super) fn percent(answer: &Answer) -> Option<f64> {
     answer.scanner.percent().or_else(|| progress(text(answer.head.headers.get(X_PROGRESS)?)?))
 }
 

@@ -36,6 +36,24 @@ impl From<Bytes> for SimulatorBody {
     }
 }
 
+impl From<Vec<u8>> for SimulatorBody {
+    fn from(data: Vec<u8>) -> Self {
+        Bytes::from(data).into()
+    }
+}
+
+impl From<String> for SimulatorBody {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for SimulatorBody {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
 impl Body for SimulatorBody {
     type Data = Bytes;
     type Error = ConnectionLost;

@@ -2,7 +2,8 @@
 //!
 //! [`Simulator`] is a tower `Service` over `http` types. Every request to it, but a `GET`, starts an operation, which a
 //! [`Script`] plays: what the start is answered, what each poll is, and what there is where the result is. Out of the box it
-//! is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`.
+//! is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
+//! [`Protocol`](crate::Protocol) that has a constructor.
 //!
 //! It runs in memory, under tokio's paused time too, and behind any server that takes tower services.
 //!
@@ -33,6 +34,7 @@
 //! ```
 
 mod body;
+mod known;
 mod script;
 
 use std::{
@@ -46,7 +48,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::HOST};
 use http_body::Body;
 use tokio::time::Instant;
@@ -159,13 +161,13 @@ impl Simulator {
         lock(&self.shared.state).queued.push_back(script);
     }
 
-    /// How many operations were started.
+    /// How many requests came that start an operation, whatever they were answered.
     #[must_use]
     pub fn started(&self) -> u64 {
         lock(&self.shared.state).started
     }
 
-    /// The requests so far, with [`recording`](Self::recording).
+    /// The requests so far; none without [`recording`](Self::recording).
     #[must_use]
     pub fn recorded(&self) -> Vec<Recorded> {
         lock(&self.shared.state).recorded.clone()
@@ -173,7 +175,7 @@ impl Simulator {
 
     /// Forgets the operations that have ended, for the memory of long runs; their monitors answer 404 from then on.
     pub fn forget_ended(&self) {
-        lock(&self.shared.state).operations.retain(|_, played| played.polls < played.script.polls.len());
+        lock(&self.shared.state).operations.retain(|_, played| !played.has_ended());
     }
 
     fn record(&self, request: &http::request::Parts, body_bytes: usize) {
@@ -203,24 +205,31 @@ impl Simulator {
         let mut state = lock(&self.shared.state);
         let origin = origin(request);
         let path = request.uri.path();
-        let id_in = |prefix| path.strip_prefix(prefix).and_then(script::operation_number);
-        if let Some(id) = id_in("/operations/") {
+        let is_get = request.method == Method::GET;
+        let id_in = |place| path.split_once(place).and_then(|(_, rest)| script::operation_number(rest));
+        let at_start = |played: &Played| played.start.path() == path;
+        if let Some((id, what)) = id_in("/operations/") {
             return match state.operations.get_mut(&id) {
-                Some(played) => {
-                    let reply = played.script.poll_reply(played.polls);
-                    played.polls += 1;
-                    reply.filled(id, &origin, &played.start)
-                }
+                Some(played) if what == "/result" => played.script.resource.clone().filled(id, &origin, &played.start),
+                Some(played) => played.poll(id, &origin),
                 None => Reply::http(404),
             };
         }
-        if let Some(id) = id_in("/resources/") {
+        if let Some((id, _)) = id_in("/resources/") {
             return match state.operations.get(&id) {
                 Some(played) => played.script.resource.clone().filled(id, &origin, &played.start),
                 None => Reply::http(404),
             };
         }
-        if request.method == Method::GET {
+        if let Some((&id, played)) = state.operations.iter_mut().find(|(_, played)| is_get && at_start(played)) {
+            return if played.script.is_own_monitor && !played.has_ended() {
+                played.poll(id, &origin)
+            } else {
+                played.script.original.clone().filled(id, &origin, &played.start)
+            };
+        }
+        let starts_on_get = state.queued.front().unwrap_or(&settings.script).starts_on_get;
+        if is_get && !starts_on_get {
             return Reply::http(404);
         }
         state.started += 1;
@@ -229,6 +238,18 @@ impl Simulator {
         let reply = script.start.clone().filled(id, &origin, &request.uri);
         state.operations.insert(id, Played { script, polls: 0, start: request.uri.clone() });
         reply
+    }
+}
+
+impl Played {
+    fn poll(&mut self, id: u64, origin: &str) -> Reply {
+        let reply = self.script.poll_reply(self.polls);
+        self.polls += 1;
+        reply.filled(id, origin, &self.start)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.polls >= self.script.polls.len()
     }
 }
 
@@ -280,7 +301,7 @@ where
                 Some(Fault::BrokenAfter(_) | Fault::StalledAfter(_)) | None => {}
             }
             let mut response = Response::new(SimulatorBody::new(reply.body, reply.chunk, reply.fault));
-            *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or_default();
+            *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             *response.headers_mut() = reply.headers;
             Ok(response)
         })
@@ -295,10 +316,4 @@ async fn length<B: Body>(body: B) -> usize {
         length += frame.data_ref().map_or(0, Buf::remaining);
     }
     length
-}
-
-impl From<&'static str> for SimulatorBody {
-    fn from(text: &'static str) -> Self {
-        Self::from(Bytes::from_static(text.as_bytes()))
-    }
 }

@@ -9,13 +9,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 ///
 /// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
 /// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
-/// `{origin}/operations/{id}`, the result at `{origin}/resources/{id}`.
+/// `{origin}/operations/{id}` (with any path before and after it), the result at `{origin}/operations/{id}/result` and at
+/// `{origin}/resources/{id}`, and what was made or changed at the address of the start request.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Script {
     pub(super) start: Reply,
     pub(super) polls: Vec<Reply>,
     pub(super) resource: Reply,
+    pub(super) original: Reply,
+    pub(super) is_own_monitor: bool,
+    pub(super) starts_on_get: bool,
 }
 
 /// One answer of the simulated service.
@@ -47,18 +51,31 @@ pub enum Fault {
 impl Script {
     /// Plays `start`, and then a monitor that answers 404 until [`polls`](Self::polls) says more.
     pub fn new(start: Reply) -> Self {
-        Self { start, polls: Vec::new(), resource: Reply::json(r#"{"id": "{id}"}"#) }
+        Self {
+            start,
+            polls: Vec::new(),
+            resource: Reply::json(r#"{"id": "{id}"}"#),
+            original: Reply::json(r#"{"id": "{id}", "at": "{start}"}"#),
+            is_own_monitor: false,
+            starts_on_get: false,
+        }
     }
 
-    /// Azure Maps, version 2: 202 with `Operation-Location`; `NotStarted`, `Running`, and `Succeeded` with a quoted
-    /// `Resource-Location`, as in [its documentation].
+    /// Azure Maps, version 2: 202 with `Operation-Location`; `NotStarted` and `Running`, which ask for 30 seconds, and
+    /// `Succeeded` with a quoted `Resource-Location`, as in [its documentation].
     ///
     /// [its documentation]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation-v2
     pub fn azure_maps() -> Self {
+        let status = |word: &str| Reply::json(azure_maps_status("created", word)).retry_after(Duration::from_secs(30));
+        let succeeded = r#" {
+    "operationId": "{id}",
+    "created": "2021-05-06T07:55:19.5256829+00:00",
+    "status": "Succeeded"
+}"#;
         Self::new(Reply::accepted()).polls([
-            Reply::status("NotStarted"),
-            Reply::status("Running"),
-            Reply::status("Succeeded").header("resource-location", "\"{origin}/resources/{id}\""),
+            status("NotStarted"),
+            status("Running"),
+            Reply::json(succeeded).header("resource-location", "\"{origin}/resources/{id}\""),
         ])
     }
 
@@ -67,27 +84,18 @@ impl Script {
     ///
     /// [its documentation]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation
     pub fn azure_maps_v1() -> Self {
-        let status = |word: &str| {
-            Reply::json(format!(
-                r#"{{
-    "operationId": "{{id}}",
-    "createdDateTime": "3/11/2020 8:45:13 PM +00:00",
-    "status": "{word}"
-}}"#
-            ))
-        };
-        let succeeded = Reply::json(
-            r#" {
+        let status =
+            |word: &str| Reply::json(azure_maps_status("createdDateTime", word)).retry_after(Duration::from_secs(30));
+        let succeeded = r#" {
     "operationId": "{id}",
     "createdDateTime": "3/11/2020 8:45:13 PM +00:00",
     "status": "Succeeded",
     "resourceLocation": "{origin}/resources/{id}"
-}"#,
-        );
+}"#;
         Self::new(Reply::http(202).header("location", "{origin}/operations/{id}")).polls([
             status("NotStarted"),
             status("Running"),
-            Reply { status: 201, ..succeeded }.header("location", "\"{origin}/resources/{id}\""),
+            Reply::json(succeeded).code(201).header("location", "\"{origin}/resources/{id}\""),
         ])
     }
 
@@ -130,6 +138,21 @@ impl Script {
         Self { resource, ..self }
     }
 
+    /// What there is at the address of the start request, when the operation has ended.
+    pub fn original(self, original: Reply) -> Self {
+        Self { original, ..self }
+    }
+
+    /// The monitor is at the address of the start request.
+    pub fn own_monitor(self) -> Self {
+        Self { is_own_monitor: true, ..self }
+    }
+
+    /// A `GET` starts it, too.
+    pub fn starts_on_get(self) -> Self {
+        Self { starts_on_get: true, ..self }
+    }
+
     pub(super) fn poll_reply(&self, polls: usize) -> Reply {
         self.polls.get(polls).or(self.polls.last()).cloned().unwrap_or_else(|| Reply::http(404))
     }
@@ -142,7 +165,7 @@ impl Default for Script {
 }
 
 impl Reply {
-    /// An HTTP status, with nothing else.
+    /// An HTTP status from 100 to 999 (any other is served as 500), with nothing else.
     pub fn http(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), chunk: None, delay: Duration::ZERO, fault: None }
     }
@@ -157,23 +180,18 @@ impl Reply {
         Self::http(200).header("content-type", "application/json").body(body.into())
     }
 
-    /// A status response of Azure Maps, version 2.
+    /// A status response of Azure Maps, version 2, without a hint when to come again.
     pub fn status(word: &str) -> Self {
-        Self::json(format!(
-            r#"{{
-    "operationId": "{{id}}",
-    "created": "2021-05-06T07:55:19.5256829+00:00",
-    "status": "{word}"
-}}"#
-        ))
+        Self::json(azure_maps_status("created", word))
     }
 
     /// A status response with a result of this many bytes behind the status.
     pub fn status_with_result(word: &str, bytes: usize) -> Self {
-        Self::json(format!(r#"{{"status": "{word}", "result": "{}"}}"#, "x".repeat(bytes)))
+        let word = serde_json::Value::from(word);
+        Self::json(format!(r#"{{"status": {word}, "result": "{}"}}"#, "x".repeat(bytes)))
     }
 
-    /// Adds a header. One that is none is left out.
+    /// Adds a header. An invalid name or value is ignored.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             self.headers.append(name, value);
@@ -188,6 +206,11 @@ impl Reply {
         } else {
             self.header("retry-after-ms", &delay.as_millis().to_string())
         }
+    }
+
+    /// Replaces the HTTP status.
+    pub fn code(self, status: u16) -> Self {
+        Self { status, ..self }
     }
 
     /// Replaces the body.
@@ -228,6 +251,17 @@ impl Reply {
     }
 }
 
+fn azure_maps_status(created: &str, word: &str) -> String {
+    let word = serde_json::Value::from(word);
+    format!(
+        r#"{{
+    "operationId": "{{id}}",
+    "{created}": "3/11/2020 8:45:13 PM +00:00",
+    "status": {word}
+}}"#
+    )
+}
+
 pub(super) fn unauthorised() -> Reply {
     let error =
         r#"{"error": {"code": "401 Unauthorized", "message": "The subscription-key is missing or not known."}}"#;
@@ -241,6 +275,8 @@ fn operation_id(number: u64) -> String {
     format!("{number:08x}{OPERATION_ID}")
 }
 
-pub(super) fn operation_number(id: &str) -> Option<u64> {
-    u64::from_str_radix(id.strip_suffix(OPERATION_ID)?, 16).ok()
+/// The number of the operation whose identifier this begins with, and what follows it.
+pub(super) fn operation_number(id: &str) -> Option<(u64, &str)> {
+    let (number, rest) = id.split_once(OPERATION_ID)?;
+    Some((u64::from_str_radix(number, 16).ok()?, rest))
 }

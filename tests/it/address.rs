@@ -51,6 +51,7 @@ async fn addresses_are_resolved_against_the_start_request() {
         ("HTTPS://example.com/Operations/1", "https://example.com/Operations/1"),
         ("/operations/1?a=b&c", "https://example.com/operations/1?a=b&c"),
         ("/operations/%2e%2e/x", "https://example.com/x"),
+        ("/operations//user@1", "https://example.com/operations//user@1"),
         ("https:/evil.test", "https://example.com/evil.test"),
     ] {
         assert_eq!(polled(&exact(), start, location).await.as_deref(), Ok(expected), "{location:?}");
@@ -76,6 +77,9 @@ async fn what_is_no_address_of_the_same_origin_is_refused_before_any_poll() {
         ("https://user:secret@example.com/operations/1", UserInfo),
         ("https://user@example.com/operations/1", UserInfo),
         ("https://example.com@evil.test/", UserInfo),
+        ("https://@example.com/operations/1", UserInfo),
+        ("//@example.com/operations/1", UserInfo),
+        ("//example.com:@evil.test", UserInfo),
         ("ftp://example.com/operations/1", Scheme),
         ("file:///etc/passwd", Scheme),
         ("javascript:alert(1)", Scheme),
@@ -100,9 +104,34 @@ async fn an_address_that_is_no_text_is_refused_and_not_lost() {
     let Error::Operation(error) = error else { panic!("{error:?}") };
     let Cause::Address(cause) = error.cause() else { panic!("{error:?}") };
     assert_eq!((cause.kind(), cause.value()), (AddressErrorKind::NotText, Some(&value)));
-    assert_eq!(cause.header(), "operation-location");
+    assert_eq!(cause.header().unwrap(), "operation-location");
     assert_eq!(error.operation().monitor(), "https://example.com/start");
     assert_eq!(log.uris().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_no_address_the_operation_holds_no_credential_instead() {
+    let (service, _) = answering(operation("ftp://x/", DONE));
+    let uri = "https://user:pw@example.com/a?code=SECRET&api-version=1&subscription-key=SECRET";
+    let request = Request::post(uri).body(String::new()).unwrap();
+    let error = exact().layer(service).oneshot(request).await.unwrap_err();
+    assert_eq!(error.operation().unwrap().monitor(), "https://example.com/a?api-version=1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_addresses_hold_no_credential_either_and_have_bases_of_their_own() {
+    let (service, _) = answering(|index, _| match index {
+        0 => Ok(Response::builder()
+            .status(202)
+            .header("operation-location", "/operations/1")
+            .header("location", "result/5?subscription-key=SECRET")
+            .body(String::new())?),
+        _ => Ok(Response::new(r#"{"status": "Running"}"#.to_owned())),
+    });
+    let request = Request::post("https://example.com/a/start?subscription-key=SECRET").body(String::new()).unwrap();
+    let error = exact().timeout(std::time::Duration::from_secs(2)).layer(service).oneshot(request).await.unwrap_err();
+    // As of the start request, not of the monitor.
+    assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.com/a/result/5");
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +236,9 @@ async fn query_parameters_are_carried_over_where_they_are_missing() {
         (None, "/1?", "/1?Subscription-Key=s%20e&api-version=2.0"),
         (None, "/1?a=b", "/1?a=b&Subscription-Key=s%20e&api-version=2.0"),
         (None, "/1?API-VERSION=1.0", "/1?API-VERSION=1.0&Subscription-Key=s%20e"),
-        (None, "/1?subscription-key=x&api-version=", "/1?api-version=&Subscription-Key=s%20e"),
+        // What the server says itself is not overridden.
+        (None, "/1?subscription-key=x&api-version=", "/1?subscription-key=x&api-version="),
+        (None, "/1?a=b&subscription-key=s+e", "/1?a=b&Subscription-Key=s%20e&api-version=2.0"),
         (Some(&["other", "absent"][..]), "/1", "/1?other=1"),
         (Some(&[][..]), "/1?a", "/1?a"),
     ] {

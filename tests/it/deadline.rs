@@ -97,6 +97,54 @@ async fn a_deadline_that_is_over_ends_a_service_that_is_always_ready() {
     assert!(matches!(error.cause(), Cause::Timeout));
 }
 
+/// A body of frames without an end and without data, after some text.
+struct Endless(Option<&'static str>);
+
+impl http_body::Body for Endless {
+    type Data = bytes::Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Infallible>>> {
+        let text = self.0.take().unwrap_or_default();
+        Poll::Ready(Some(Ok(http_body::Frame::data(text.into()))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_is_over_ends_bodies_that_are_always_ready() {
+    // In the start response, when looking for the status, in the details, and in an error response.
+    for (start, status, poll, is_handed_over) in [
+        ("x", 200, r#"{"status": "Running"}"#, false),
+        ("", 200, r#"{"stat"#, false),
+        ("", 200, r#"{"status": "Failed", "#, true),
+        ("", 403, "no", false),
+    ] {
+        let service = service_fn(move |request: Request<String>| {
+            let is_start = request.method() == "POST";
+            let response = Response::builder().status(if is_start { 202 } else { status });
+            let body = if is_start { start } else { poll };
+            let response = response.header("operation-location", "/operations/1").header("retry-after", "1");
+            async move { Ok::<_, Infallible>(response.body(Endless(Some(body))).unwrap()) }
+        });
+        let request = Request::post("https://example.com/").body(String::new()).unwrap();
+        let layer = exact().timeout(seconds(3));
+        let mut operation = tokio_test::task::spawn(layer.layer(service).oneshot(request));
+        let mut steps = 0;
+        let outcome = loop {
+            if let Poll::Ready(outcome) = operation.poll() {
+                break outcome;
+            }
+            tokio::time::advance(std::time::Duration::from_millis(500)).await;
+            steps += 1;
+            assert!(steps < 100, "{start:?} {poll:?}");
+        };
+        assert_eq!(outcome.is_ok(), is_handed_over, "{poll:?}");
+    }
+}
+
 /// How many of these are alive.
 #[derive(Debug)]
 struct Alive(Arc<AtomicUsize>);

@@ -27,7 +27,12 @@ async fn after_it_the_error_says_what_happened_and_where() {
     let prefix =
         "the operation https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e was accepted, but ";
     for (layer, reply, message, source) in [
-        (exact().timeout(seconds(5)), Reply::status("Running"), "did not end in time (after 5s)", None),
+        (
+            exact().timeout(seconds(5)),
+            Reply::status("Running"),
+            "did not end in time (Running, after 5s and 3 polls)",
+            None,
+        ),
         (exact(), Reply::http(403), "its monitor answered 403 Forbidden", None),
         (exact(), Reply::http(200).body("{}"), "its monitor answered 200 OK with 2 bytes that give no status", None),
         (exact().max_failures(0), Reply::http(1).fault(Fault::Refused), "polling it failed", Some(ConnectionLost)),

@@ -109,6 +109,17 @@ async fn hints_of_failed_polls_count_and_broken_ones_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hint_is_kept_whatever_becomes_of_the_body() {
+    let stalled = Reply::accepted().body("a body").fault(Fault::StalledAfter(3));
+    let script = Script::new(stalled.retry_after(std::time::Duration::from_millis(100))).polls([
+        Reply::status("Running").fault(Fault::BrokenAfter(5)).retry_after(seconds(30)),
+        Reply::status("Succeeded"),
+    ]);
+    let (_, requests) = play(exact(), script).await;
+    assert_eq!(millis(&requests), [0, 100, 30_100]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn dates_are_hints_too() {
     let (service, log) = answering(|index, _| match index {
         0 => accepted("/operations/1"),

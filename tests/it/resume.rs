@@ -100,6 +100,54 @@ async fn a_key_in_the_query_goes_with_the_get_and_not_with_the_operation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_timeout_counts_from_the_get() {
+    let simulator = Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled)]));
+    let operation = given_up(&simulator).await;
+    let request = get(&operation, operation.resume());
+    let began = tokio::time::Instant::now();
+    let error = exact().timeout(seconds(10)).layer(simulator).oneshot(request).await.unwrap_err();
+    assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Timeout)), "{error:?}");
+    assert_eq!((began.elapsed(), error.operation().unwrap().elapsed()), (seconds(10), seconds(15)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_a_get_resumes() {
+    let simulator = long();
+    let operation = given_up(&simulator).await;
+    let mut request = start();
+    request.extensions_mut().insert(operation.resume());
+    let response = exact().layer(simulator.clone()).oneshot(request).await.unwrap();
+    // It starts another, and is told as that.
+    assert_eq!((response.operation().unwrap().polls(), simulator.started()), (7, 2));
+    assert_ne!(response.operation().unwrap().monitor(), operation.monitor());
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_with_a_host_and_without_are_the_same() {
+    for (started, host, resumed) in [
+        ("/mapData", None, "https://atlas.microsoft.com"),
+        ("/mapData", Some("atlas.microsoft.com"), "https://atlas.microsoft.com"),
+        ("https://atlas.microsoft.com/mapData", None, ""),
+    ] {
+        let simulator = long();
+        let mut request = start_at(started);
+        host.map(|host| request.headers_mut().insert("host", host.parse().unwrap()));
+        let layer = exact().timeout(seconds(5));
+        let error = layer.layer(simulator.clone()).oneshot(request).await.unwrap_err();
+        let operation = error.operation().unwrap().clone();
+        let path = format!("{resumed}{}", operation.monitor().path());
+        let mut request = Request::get(&path).extension(operation.resume()).body(SimulatorBody::default()).unwrap();
+        if resumed.is_empty() {
+            request.headers_mut().insert("host", "atlas.microsoft.com".parse().unwrap());
+        }
+        let response = exact().layer(simulator.clone()).oneshot(request).await.unwrap();
+        assert_eq!(response.operation().unwrap().monitor(), path.as_str());
+        let last = simulator.recorded().last().unwrap().uri.clone();
+        assert_eq!(last, path.as_str(), "{started} {resumed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_operation_of_another_origin_is_not_polled_with_this_ones_credentials() {
     let simulator = long();
     let operation = given_up(&simulator).await;

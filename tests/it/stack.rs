@@ -59,7 +59,7 @@ async fn over_the_layers_of_tower_http() {
 async fn under_the_layers_of_tower_http() {
     let client = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http())
-        .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, seconds(60)))
+        .layer(TimeoutLayer::with_status_code(http::StatusCode::GATEWAY_TIMEOUT, seconds(600)))
         .layer(FollowRedirectLayer::new())
         .layer(exact())
         .service(Simulator::new());

@@ -244,7 +244,9 @@ async fn under_the_location_protocol_the_http_status_decides_where_there_is_no_o
         (Reply::json(r#"{"status": "Failed"}"#), State::Failed),
         (Reply::http(404).body("gone"), State::Failed),
         (Reply::http(410), State::Failed),
-        (Reply::http(501), State::Failed),
+        (Reply::http(409).body(r#"{"status": "Canceled"}"#), State::Canceled),
+        (Reply::http(409).body(r#"{"status": "Running"}"#), State::Failed),
+        (Reply::http(400).body(r#"{"status": 400, "title": "no"}"#), State::Failed),
     ] {
         let script = plain([
             Reply::http(202),
@@ -260,9 +262,36 @@ async fn under_the_location_protocol_the_http_status_decides_where_there_is_no_o
     }
     let (outcome, requests) = play(layer(), plain([Reply::http(404)])).await;
     assert_eq!((outcome.unwrap().status().as_u16(), requests.len()), (404, 2));
+    let (outcome, requests) = play(layer(), plain([Reply::http(501)])).await;
+    assert!(matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Monitor(_))));
+    assert_eq!(requests.len(), 2);
     let (outcome, requests) = play(layer().max_failures(3), plain([Reply::http(429)])).await;
     assert!(matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Monitor(_))));
     assert_eq!(requests.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_only_the_http_status_tells_of_is_named_by_it() {
+    let script = || plain([Reply::status("Running"), Reply::http(410)]);
+    let (outcome, _) = play(exact().protocols([Protocol::location()]), script()).await;
+    let failed = outcome.unwrap().error_for_operation().unwrap_err();
+    assert_eq!(failed.to_string(), "Failed (410 Gone)");
+    let (outcome, _) = play(exact().protocols([Protocol::location()]).error_on_failure(true), script()).await;
+    assert!(outcome.unwrap_err().to_string().ends_with("was accepted, but ended: Failed (410 Gone)"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_202_without_a_status_is_running() {
+    let long = Reply::http(202).body(format!("{{\"x\": \"{}\"}}", "x".repeat(1000)));
+    let (outcome, requests) = play(exact().max_status_bytes(10), polls([long, Reply::http(204)])).await;
+    assert_eq!((outcome.unwrap().status().as_u16(), requests.len()), (204, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn words_that_are_too_long_are_not_known() {
+    let long = format!("Succeeded{}garbage", " ".repeat(60));
+    let (outcome, _) = play(exact(), polls([Reply::status(&long), Reply::status("Succeeded")])).await;
+    assert_eq!(outcome.unwrap().operation().unwrap().polls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -314,6 +343,7 @@ async fn resource_locations_are_found_in_head_and_body() {
     assert_eq!(resource(body.clone()).await.as_deref(), Some("https://other.test/1?a=b"));
     assert_eq!(resource(body.header("resource-location", "/1")).await, Some(format!("{origin}/1")));
     assert_eq!(resource(done()).await, None);
+    assert_eq!(resource(done().header("resource-location", "\"\"")).await, None);
     assert_eq!(resource(done().header("resource-location", "https://[")).await, None);
     assert_eq!(resource(done().header("resource-location", "https://u:p@x/")).await, None);
 }

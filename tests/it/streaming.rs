@@ -150,6 +150,28 @@ async fn frames_trailers_and_hints_come_out_as_if_nothing_had_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_length_that_is_not_known_stays_so() {
+    let (outcome, _) = play(exact(), polls([Reply::status("Succeeded").chunks(7)])).await;
+    let hint = outcome.unwrap().body().size_hint();
+    assert_eq!(hint.upper(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_details_are_there_as_soon_as_the_object_is_whole() {
+    // The end of the body comes later than that of the object.
+    let (mut sender, receiver) = Channel::<Bytes, Infallible>::new(8);
+    sender.send_data("{\"status\": \"Succeeded\",".into()).await.unwrap();
+    sender.send_data(" \"id\": \"7\"}".into()).await.unwrap();
+    let receiver = std::sync::Arc::new(Mutex::new(Some(receiver)));
+    let response = final_body(move || receiver.lock().unwrap().take().unwrap()).await;
+    assert_eq!(
+        (response.operation().unwrap().id(), response.operation().unwrap().elapsed().as_millis()),
+        (Some("7"), 1000)
+    );
+    drop(sender);
+}
+
+#[tokio::test(start_paused = true)]
 async fn errors_after_the_handover_are_the_inner_bodys_own() {
     for (after, chunk) in [(90, 1000), (100, 7), (200, 64)] {
         let reply = Reply::status_with_result("Succeeded", 1000).chunks(chunk).fault(Fault::BrokenAfter(after));

@@ -126,7 +126,7 @@ async fn azure_maps_v2_comes_back_as_its_final_status_response() {
     assert_eq!(operation.resource().unwrap(), format!("https://atlas.microsoft.com/resources/{id}").as_str());
     assert_eq!((operation.polls(), operation.state(), operation.failure()), (3, State::Succeeded, None));
     let body = format!(
-        "{{\n    \"operationId\": \"{id}\",\n    \"created\": \"2021-05-06T07:55:19.5256829+00:00\",\n    \"status\": \"Succeeded\"\n}}"
+        " {{\n    \"operationId\": \"{id}\",\n    \"created\": \"2021-05-06T07:55:19.5256829+00:00\",\n    \"status\": \"Succeeded\"\n}}"
     );
     assert_eq!(text(response).await, body);
     assert_eq!(requests.len(), 4);

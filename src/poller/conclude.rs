@@ -1,0 +1,205 @@
+//! Conclude: from a terminal status to what is handed over.
+
+use std::time::Duration;
+
+use http::{
+    HeaderName, Method, StatusCode, Uri,
+    header::{CONTENT_TYPE, LOCATION},
+};
+
+use super::{
+    Answer, GiveUp, Next, Now, Phase, Poller,
+    details::{self, Details},
+    message,
+    monitor::{Address, Trust, text},
+    status::Scanner,
+    transition::{later, percent},
+};
+use crate::{AddressError, Event, FinalResponse, Outcome, State, protocol::By};
+
+const RESOURCE_LOCATION: HeaderName = HeaderName::from_static("resource-location");
+
+/// How long the rest of a failed operation's last response is waited for, for its error object.
+const DETAILS_TIME: Duration = Duration::from_secs(1);
+
+impl Poller {
+    pub(super) fn final_response(&self) -> FinalResponse {
+        self.layer.settings().final_response.unwrap_or(self.operation.protocol.spec().final_response)
+    }
+
+    /// The status is terminal.
+    pub(super) fn finish(&mut self, state: State, answer: &mut Answer, now: Now) -> Next {
+        self.operation.state = state;
+        let monitor = self.monitor();
+        let outcome = monitor.final_status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
+        if let Some(outcome) = outcome.and_then(|outcome| StatusCode::from_bytes(outcome.as_bytes()).ok()) {
+            answer.head.status = outcome;
+            self.operation.state = state_of(outcome);
+        }
+        let is_message = |text: &str| text.trim_start().to_ascii_lowercase().starts_with("application/http");
+        let content_type = answer.head.headers.get(CONTENT_TYPE).and_then(text);
+        if self.monitor().unwraps_messages && content_type.is_some_and(is_message) {
+            self.phase = Phase::Unwrapping(0);
+            self.timer = self.deadline;
+            return Next::Read;
+        }
+        self.read_details(answer, now)
+    }
+
+    /// The head of the response in the body has been read.
+    pub(super) fn unwrap(&mut self, answer: &mut Answer, now: Now) -> Next {
+        let body = answer.read.to_bytes();
+        if let Some((length, status, headers)) = message::head(&body) {
+            answer.read.skip(length);
+            answer.head.status = status;
+            answer.head.headers = headers;
+            answer.scanner = Scanner::new();
+            _ = answer.scanner.scan(&body[length..], &[]);
+            self.operation.state = state_of(status);
+        }
+        self.read_details(answer, now)
+    }
+
+    /// What is at hand of the rest is read for the details. It is not waited for, unless the result depends on it, or they are
+    /// those of a failure.
+    fn read_details(&mut self, answer: &mut Answer, now: Now) -> Next {
+        let is_failure = self.operation.state != State::Succeeded;
+        if is_failure && self.layer.settings().error_on_failure {
+            return self.collect(GiveUp::Failed, Some(answer), now);
+        }
+        if answer.read.bytes() > details::MAX_BYTES {
+            return self.conclude(answer, false, now);
+        }
+        if answer.scanner.is_at_end() {
+            // Whatever comes after the object, it is none of it.
+            return self.conclude(answer, true, now);
+        }
+        self.phase = Phase::Finishing;
+        let has_resource_header = answer.head.headers.contains_key(RESOURCE_LOCATION);
+        let is_resource_asked_for = matches!(self.final_response(), FinalResponse::Auto | FinalResponse::Resource);
+        let body_may_name_it = !self.operation.protocol.spec().resource.is_empty();
+        self.timer = if is_failure {
+            self.until(later(now.instant, DETAILS_TIME))
+        } else if is_resource_asked_for && body_may_name_it && !has_resource_header {
+            self.deadline
+        } else {
+            Some(now.instant)
+        };
+        Next::Read
+    }
+
+    pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
+        _ = answer.scanner.scan(data, &[]);
+        if answer.scanner.is_at_end() {
+            self.conclude(answer, true, now)
+        } else if answer.read.bytes() > details::MAX_BYTES {
+            self.conclude(answer, false, now)
+        } else {
+            Next::Read
+        }
+    }
+
+    /// The final status response has been read as far as is needed. Hands it over, or fetches the result.
+    pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Now) -> Next {
+        let resource = self.note_details(answer, is_whole);
+        if self.operation.state == State::Succeeded {
+            match self.result_address(answer, resource) {
+                Some(Ok(address)) => {
+                    answer.read.clear();
+                    self.fetch(address, now);
+                    return self.drain(false, now);
+                }
+                Some(Err(error)) if !self.monitor().result_may_be_missing => return self.give_up_address(error),
+                Some(Err(_)) | None => {}
+            }
+        }
+        self.tell(|operation| Event::Polled { operation });
+        self.hand_over()
+    }
+
+    pub(super) fn hand_over(&mut self) -> Next {
+        self.end(Outcome::Response);
+        Next::HandOver
+    }
+
+    /// Where the final response is, if it is not the final status response.
+    fn result_address(&self, answer: &Answer, resource: Option<Uri>) -> Option<Result<Address, AddressError>> {
+        let choice = self.final_response();
+        if choice == FinalResponse::Status {
+            return None;
+        }
+        let check = |uri: Uri| Some(self.resolver().check(&uri));
+        let more = self.operation.more.as_ref();
+        let by = &self.announcement().by;
+        let remembered = more.and_then(|more| more.start.as_ref());
+        let method = remembered.map_or(&self.start.method, |(method, _)| method);
+        let original = || match remembered {
+            _ if matches!(by, By::Own) => None,
+            // The caller's own request is that on the monitor, when this is a resumed operation.
+            Some((_, uri)) if self.is_resumed => check(uri.clone()),
+            _ => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
+        };
+        let location = || {
+            let here = self.located(&answer.head.headers, &LOCATION, &self.operation.monitor);
+            here.or_else(|| more.and_then(|more| more.location.clone()))
+        };
+        match choice {
+            FinalResponse::Status => None,
+            FinalResponse::Resource => resource.and_then(check),
+            FinalResponse::Location => location().and_then(check),
+            FinalResponse::OriginalUri => original(),
+            FinalResponse::Auto => {
+                if let Some(resource) = resource {
+                    check(resource)
+                } else if [Method::PUT, Method::PATCH].contains(method) {
+                    original()
+                } else if method == Method::POST && by.header() != Some(&LOCATION) {
+                    location().and_then(check)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    /// Fills in what the final status response says of the operation; returns the resource that it names.
+    pub(super) fn note_details(&mut self, answer: &Answer, is_whole: bool) -> Option<Uri> {
+        let headers = &answer.head.headers;
+        let protocol = self.operation.protocol.clone();
+        let base = self.operation.monitor.clone();
+        self.note_location(headers, &base);
+        if answer.head.status == StatusCode::CREATED {
+            if let Some(created) = self.located(headers, &LOCATION, &base) {
+                self.operation.more_mut().resource = Some(created);
+            }
+        }
+        self.operation.percent = percent(answer).or(self.operation.percent);
+        let mut named = None;
+        // Of a large result there is only a part; what a failure has to say may be in it all the same.
+        if is_whole || self.operation.state != State::Succeeded {
+            let body = answer.read.to_bytes();
+            let details = Details::parse(&body);
+            self.operation.percent = details.percent.or(self.operation.percent);
+            if let Some(id) = details.id {
+                self.operation.id = Some(id.into());
+            }
+            if details.created.is_some() || details.failure.is_some() {
+                let more = self.operation.more_mut();
+                more.created = details.created.or(more.created.take());
+                more.failure = details.failure;
+            }
+            let name = protocol.spec().resource.iter().find_map(|path| details::member(&body, path));
+            let resource = name.and_then(|name| self.resolver().locate(&base, &name));
+            named = resource.map(|resource| self.without_credentials(&resource));
+        }
+        named = self.located(headers, &RESOURCE_LOCATION, &base).or(named);
+        if let Some(resource) = &named {
+            self.operation.more_mut().resource = Some(resource.clone());
+        }
+        named
+    }
+}
+
+fn state_of(outcome: StatusCode) -> State {
+    if outcome.is_client_error() || outcome.is_server_error() { State::Failed } else { State::Succeeded }
+}

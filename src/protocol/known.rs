@@ -1,0 +1,281 @@
+//! The protocols of known families of services, written with the builder.
+
+use std::sync::LazyLock;
+
+use super::{Announcement, FinalResponse, Monitor, Protocol, ProtocolBuilder, WithoutStatus};
+
+/// Azure Maps answers from its geographies (`us.`, `eu.`).
+const AZURE_MAPS: [&str; 2] = ["https://atlas.microsoft.com", "https://*.atlas.microsoft.com"];
+
+fn operation_location() -> ProtocolBuilder {
+    Protocol::builder("operation-location")
+        .announced(Announcement::by_header("operation-location").monitor(Monitor::new().status_at("/status")))
+        .resource_at("/resourceLocation")
+        .trusts(AZURE_MAPS, AZURE_MAPS)
+}
+
+fn location() -> ProtocolBuilder {
+    Protocol::builder("location")
+        // Where both are sent, `Location` is the result.
+        .announced(
+            Announcement::by_header("operation-location")
+                .and_header("location")
+                .monitor(Monitor::new().status_at("/status")),
+        )
+        .announced(Announcement::by_header("location").monitor(plain()))
+        .resource_at("/resourceLocation")
+        .trusts(AZURE_MAPS, AZURE_MAPS)
+}
+
+/// A top-level status decides if there is one, and else the HTTP status.
+fn plain() -> Monitor {
+    Monitor::new()
+        .status_at("/status")
+        .without_status(WithoutStatus::Succeeded)
+        .outcomes(400..=499)
+        .moved_by("location", [202])
+}
+
+fn azure_core() -> ProtocolBuilder {
+    Protocol::builder("azure-core")
+        .announced(
+            Announcement::by_header("operation-location")
+                .on([200, 201, 202])
+                .monitor(Monitor::new().status_at("/status")),
+        )
+        .resource_at("/resourceLocation")
+        .final_response(FinalResponse::Auto)
+        .trusts(AZURE_MAPS, AZURE_MAPS)
+}
+
+fn azure_resource_manager() -> ProtocolBuilder {
+    const STATE: &str = "/properties/provisioningState";
+    let operation = || Monitor::new().status_at("/status");
+    let location = || Monitor::new().status_at("/status").status_at(STATE).by_http();
+    let resource = || Monitor::new().status_at(STATE).without_status(WithoutStatus::Succeeded).stays();
+    let asynchronous = || Announcement::by_header("azure-asyncoperation").monitor(operation());
+    Protocol::builder("azure-resource-manager")
+        // A 202's own body is never the outcome.
+        .announced(asynchronous())
+        .announced(Announcement::by_header("location").monitor(location()))
+        // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for.
+        .announced(asynchronous().on([200, 201]).unless_ended(STATE, true))
+        .announced(
+            Announcement::by_header("location")
+                .on([200, 201])
+                .to(["PUT", "PATCH"])
+                .monitor(location())
+                .unless_ended(STATE, false),
+        )
+        .announced(
+            Announcement::by_status()
+                .on([200, 201])
+                .to(["PUT", "PATCH"])
+                .monitor(resource())
+                .unless_ended(STATE, false),
+        )
+        .final_response(FinalResponse::Auto)
+}
+
+fn fabric() -> ProtocolBuilder {
+    Protocol::builder("fabric")
+        .announced(Announcement::by_header("location").monitor(Monitor::new().status_at("/status")))
+        .canceled(["Deduped"])
+        .final_response(FinalResponse::Location)
+        .trusts(["https://api.fabric.microsoft.com", "https://api.powerbi.com"], ["https://*.analysis.windows.net"])
+}
+
+fn graph() -> ProtocolBuilder {
+    let monitor = Monitor::new().status_at("/status").result_may_be_missing().moved_by("location", [202]);
+    Protocol::builder("graph")
+        .announced(Announcement::by_header("location").monitor(monitor))
+        .failed(["deleteFailed"])
+        .allows(["https://*"])
+}
+
+fn odata() -> ProtocolBuilder {
+    let monitor =
+        Monitor::new().by_http().moved_by("location", [202]).final_status_header("asyncresult").unwraps_messages();
+    Protocol::builder("odata").announced(Announcement::by_header("location").monitor(monitor))
+}
+
+fn fhir() -> ProtocolBuilder {
+    // A 500 is the outcome of the job; what passes are throttling and the gateways' own errors.
+    let monitor = Monitor::new().by_http().outcomes(400..=599).failed_polls([408, 429, 502, 503, 504]);
+    Protocol::builder("fhir").announced(Announcement::by_header("content-location").monitor(monitor))
+}
+
+fn async_request_reply() -> ProtocolBuilder {
+    Protocol::builder("async-request-reply")
+        .announced(Announcement::by_header("location").monitor(plain().result_redirects([302, 303])))
+}
+
+fn key_vault() -> ProtocolBuilder {
+    let monitor = Monitor::new().status_at("/status").outcomes(400..=499).moved_by("location", [202]);
+    Protocol::builder("key-vault")
+        .announced(Announcement::by_header("location").monitor(monitor))
+        .resource_at("/target")
+        .final_response(FinalResponse::Resource)
+}
+
+fn aip_151() -> ProtocolBuilder {
+    let monitor = Monitor::new()
+        .status_present("/error")
+        .status_present("/response")
+        .without_status(WithoutStatus::Running)
+        .stays();
+    let announcement = Announcement::by_body("/name", "/{first}/{name}")
+        .name_contains("operations/")
+        .to(["POST", "PUT", "PATCH", "DELETE"])
+        .unless_present("/error")
+        .unless_present("/response")
+        .monitor(monitor);
+    Protocol::builder("aip-151").announced(announcement).succeeded(["response"]).failed(["error"])
+}
+
+macro_rules! known {
+    ($($(#[$documentation:meta])* $name:ident)*) => {
+        impl Protocol {
+            $(
+                $(#[$documentation])*
+                #[must_use]
+                pub fn $name() -> Self {
+                    static PROTOCOL: LazyLock<Protocol> = LazyLock::new(|| $name().finish());
+                    PROTOCOL.clone()
+                }
+            )*
+
+            /// All the protocols that have a constructor here, to be chosen from by [`name`](Self::name).
+            ///
+            /// # Example
+            ///
+            /// ```
+            /// use tower_lro::Protocol;
+            ///
+            /// let fabric = Protocol::known().find(|known| known.name() == "fabric");
+            /// assert!(fabric.is_some());
+            /// ```
+            pub fn known() -> impl Iterator<Item = Self> {
+                [$(Self::$name as fn() -> Self),*].into_iter().map(|known| known())
+            }
+        }
+
+        #[cfg(test)]
+        const BUILDERS: &[fn() -> ProtocolBuilder] = &[$($name),*];
+    };
+}
+
+known! {
+    /// `202 Accepted` with `Operation-Location`; the status is the top-level member `status` of the monitor's JSON; the final
+    /// response is the final status response. The default.
+    ///
+    /// Spoken by [Azure Maps (V2)], Document Intelligence, Language, Translator, Communication Services, and the rest of the
+    /// services that follow the [Azure REST API guidelines].
+    ///
+    /// Requests to `https://atlas.microsoft.com` or its subdomains are followed to `https://atlas.microsoft.com` and its
+    /// subdomains with their credentials, because Azure Maps answers from its geographies (`us.`, `eu.`).
+    ///
+    /// [Azure Maps (V2)]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation-v2
+    /// [Azure REST API guidelines]: https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#long-running-operations--jobs
+    operation_location
+
+    /// `202 Accepted` with `Location`. A top-level `status` decides if the monitor's JSON has one; else another 202 means
+    /// running, and anything else is the outcome and is handed over, a 4xx included (408 and 429 are failed polls, and other 5xx errors:
+    /// a retry layer outside would take them for an answer to the start request, and send it again).
+    ///
+    /// Spoken by [Azure Maps (V1)], its Route Matrix and batch services, Synapse, and many others; the plain form of the
+    /// [asynchronous request-reply pattern]. Where `Operation-Location` is sent too, that names the monitor, and `Location`
+    /// the result.
+    ///
+    /// Not spoken unless asked for: container registries and others answer `202` with `Location` to requests that start no
+    /// operation.
+    ///
+    /// [Azure Maps (V1)]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation
+    /// [asynchronous request-reply pattern]: https://learn.microsoft.com/azure/architecture/patterns/async-request-reply
+    location
+
+    /// `Operation-Location` on `200`, `201` and `202`, with the result by method and by `resourceLocation`
+    /// ([`FinalResponse::Auto`]): the data plane of Azure as its SDKs see it, by the [Azure REST API guidelines].
+    ///
+    /// Some services send `Operation-Location` with a `201` that starts nothing, where it is the new resource's own address:
+    /// speak this protocol where you know the service.
+    ///
+    /// [Azure REST API guidelines]: https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#long-running-operations--jobs
+    azure_core
+
+    /// Azure Resource Manager: `Azure-AsyncOperation`, else `Location`, else a `properties.provisioningState` in the response
+    /// to a `PUT` or `PATCH` that is not terminal; on `200`, `201` and `202`
+    /// ([asynchronous operations in the ARM resource provider contract]).
+    ///
+    /// The result is what is at the address of the start request after a `PUT` or `PATCH`, at `Location` after a `POST`, and
+    /// the final status response after a `DELETE` ([`FinalResponse::Auto`]). The bodies of responses of 200 and 201 to all
+    /// requests that could start something are read for their `provisioningState`; what is finished passes through.
+    ///
+    /// [asynchronous operations in the ARM resource provider contract]: https://github.com/cloud-and-ai-microsoft/resource-provider-contract/blob/master/v1.0/async-api-reference.md
+    azure_resource_manager
+
+    /// Microsoft Fabric and Power BI: `202 Accepted` with `Location` on one of the regional hosts, `*.analysis.windows.net`,
+    /// which get the credentials of requests to `api.fabric.microsoft.com` and `api.powerbi.com`; the result is at the
+    /// `Location` of the last status response, if it has one ([long running operations in Fabric]).
+    ///
+    /// [long running operations in Fabric]: https://learn.microsoft.com/rest/api/fabric/articles/long-running-operation
+    fabric
+
+    /// Microsoft Graph and OneDrive: `202 Accepted` with `Location` on any `https` host; hosts other than that of the start
+    /// request are polled without credentials, which they refuse. The end is a status of `completed`, also in a 202, or a
+    /// 303; one that names no result that may be fetched is handed over itself ([long-running actions in Graph]).
+    ///
+    /// [long-running actions in Graph]: https://learn.microsoft.com/graph/long-running-actions-overview
+    graph
+
+    /// OData: `Prefer: respond-async` was sent (by you), and answered by `202 Accepted` with `Location`. The HTTP status of the
+    /// status monitor decides; the `AsyncResult` of its last response becomes the status of what is handed over, and a body of
+    /// `application/http` the response ([OData 4.01, asynchronous requests]).
+    ///
+    /// [OData 4.01, asynchronous requests]: https://docs.oasis-open.org/odata/odata/v4.01/odata-v4.01-part1-protocol.html#sec_AsynchronousRequests
+    odata
+
+    /// HL7 FHIR, bulk data among it: `202 Accepted` with `Content-Location`; 202 with `X-Progress` until it is done, then the
+    /// manifest, or a 4xx or 5xx with an `OperationOutcome`, which is handed over as a failure
+    /// ([FHIR asynchronous bulk data request pattern]).
+    ///
+    /// [FHIR asynchronous bulk data request pattern]: https://hl7.org/fhir/async-bulk.html
+    fhir
+
+    /// [`location`](Self::location), where a `302` or `303` names the result: the [asynchronous request-reply pattern] of
+    /// the Azure Architecture Center.
+    ///
+    /// [asynchronous request-reply pattern]: https://learn.microsoft.com/azure/architecture/patterns/async-request-reply
+    async_request_reply
+
+    /// Azure Key Vault: `202 Accepted` with `Location`; the status is the top-level member `status`; the result is at
+    /// `target`. A pending operation that was deleted answers 404, which is handed over as a failure
+    /// ([certificate creation in Key Vault]).
+    ///
+    /// [certificate creation in Key Vault]: https://learn.microsoft.com/azure/key-vault/certificates/create-certificate
+    key_vault
+
+    /// Google's long-running operations over REST: `200 OK` with an `Operation` of `name`, `done`, and `error` or `response`
+    /// ([AIP-151]). It is polled at `/{version}/{name}`, where the version is the first segment of the start request's path.
+    ///
+    /// The bodies of responses of 200 to `POST`, `PUT`, `PATCH` and `DELETE` are read for the name of an operation, which has
+    /// `operations/` in it; all others pass through.
+    ///
+    /// [AIP-151]: https://google.aip.dev/151
+    aip_151
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_built_without_a_mistake_and_go_by_names_of_their_own() {
+        for builder in BUILDERS {
+            builder().build().unwrap();
+        }
+        let names: std::collections::BTreeSet<String> =
+            Protocol::known().map(|known| known.name().to_owned()).collect();
+        assert_eq!(names.len(), BUILDERS.len());
+    }
+}

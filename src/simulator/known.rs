@@ -1,0 +1,133 @@
+//! Scripts of the known families of services, in their own words and shapes.
+
+use std::time::Duration;
+
+use super::{Reply, Script};
+
+const SECONDS: fn(u64) -> Duration = Duration::from_secs;
+
+impl Script {
+    /// The data plane of Azure: `201` with `Operation-Location`, and the resource at the address of the start request.
+    /// [`Protocol::azure_core`](crate::Protocol::azure_core).
+    pub fn azure_core() -> Self {
+        let start = Reply::json(r#"{"role": "contributor", "name": "madge"}"#).code(201);
+        Self::new(start.header("operation-location", "{origin}/operations/{id}"))
+            .polls([
+                Reply::json(r#"{"id": "{id}", "status": "Running"}"#),
+                Reply::json(r#"{"id": "{id}", "status": "Succeeded"}"#),
+            ])
+            .original(Reply::json(r#"{"role": "contributor", "name": "madge"}"#))
+    }
+
+    /// Azure Resource Manager, a resource that is made: `201` with `Azure-AsyncOperation` and a `provisioningState`, and the
+    /// resource at the address of the start request. [`Protocol::azure_resource_manager`](crate::Protocol::azure_resource_manager).
+    pub fn azure_resource_manager() -> Self {
+        let resource = |state: &str| {
+            Reply::json(format!(
+                r#"{{"properties": {{"provisioningState": "{state}"}}, "location": "westus2", "tags": null, "name": "topic1"}}"#
+            ))
+        };
+        let operation = "{origin}/subscriptions/0/providers/Microsoft.EventGrid/locations/westus2/operations/{id}";
+        Self::new(resource("Creating").code(201).header("azure-asyncoperation", operation))
+            .polls([
+                Reply::json(r#"{"name": "{id}", "status": "InProgress"}"#).retry_after(SECONDS(10)),
+                Reply::http(504),
+                Reply::json(r#"{"name": "{id}", "status": "Succeeded"}"#),
+            ])
+            .original(resource("Succeeded"))
+    }
+
+    /// Microsoft Fabric: the monitor and the result on a regional host, and a new `Location` in every poll.
+    /// [`Protocol::fabric`](crate::Protocol::fabric).
+    pub fn fabric() -> Self {
+        const MONITOR: &str = "https://wabi-us-central-b-primary-redirect.analysis.windows.net/v1/operations/{id}";
+        let here = |reply: Reply| reply.header("location", MONITOR).header("x-ms-operation-id", "{id}");
+        let status = |word: &str, percent: &str| {
+            let created = "2026-06-15T11:01:15.184111";
+            Reply::json(format!(
+                r#"{{"status": "{word}", "createdTimeUtc": "{created}", "percentComplete": {percent}, "error": null}}"#
+            ))
+        };
+        Self::new(here(Reply::json("null").code(202)).retry_after(SECONDS(20)))
+            .polls([
+                here(status("NotStarted", "null")).retry_after(SECONDS(20)),
+                here(status("Running", "50")).retry_after(SECONDS(20)),
+                status("Succeeded", "100").header("location", &format!("{MONITOR}/result")),
+            ])
+            .resource(Reply::json(r#"{"id": "{id}", "type": "Lakehouse", "displayName": "lake"}"#))
+    }
+
+    /// Microsoft Graph: the copy of an item, with its monitor on a foreign host, and the end in a 202.
+    /// [`Protocol::graph`](crate::Protocol::graph).
+    pub fn graph() -> Self {
+        let status = |word: &str, percent: &str| {
+            let body = format!(
+                r#"{{"@odata.type": "microsoft.graph.asyncJobStatus", "operation": "itemCopy", "percentageComplete": {percent}, "status": "{word}"}}"#
+            );
+            Reply::json(body).code(202)
+        };
+        Self::new(
+            Reply::http(202).header("location", "https://contoso.sharepoint.com/_api/v2.0/monitor/operations/{id}"),
+        )
+        .polls([status("notStarted", "0"), status("inProgress", "27.8"), status("completed", "100")])
+    }
+
+    /// OData: a status monitor, and the outcome with `AsyncResult`. [`Protocol::odata`](crate::Protocol::odata).
+    pub fn odata() -> Self {
+        let accepted = || Reply::http(202).header("location", "{origin}/service/async/operations/{id}");
+        let outcome = Reply::json(r##"{"@odata.context": "{origin}/service/$metadata#Orders/$entity", "ID": 1}"##);
+        Self::new(accepted().header("preference-applied", "respond-async").retry_after(SECONDS(5)))
+            .polls([accepted().retry_after(SECONDS(5)), outcome.header("asyncresult", "201")])
+    }
+
+    /// FHIR, a bulk export: started by a `GET`, 202 with `X-Progress` until the manifest. [`Protocol::fhir`](crate::Protocol::fhir).
+    pub fn fhir() -> Self {
+        let manifest = r#"{"transactionTime": "2021-01-01T00:00:00Z", "request": "{start}", "requiresAccessToken": true, "output": [], "error": []}"#;
+        Self::new(Reply::http(202).header("content-location", "{origin}/bulkstatus/operations/{id}"))
+            .polls([
+                Reply::http(202).header("x-progress", "in progress, 45%").retry_after(SECONDS(120)),
+                Reply::json(manifest),
+            ])
+            .starts_on_get()
+    }
+
+    /// The asynchronous request-reply pattern: a status endpoint that redirects to the resource when it is there.
+    /// [`Protocol::async_request_reply`](crate::Protocol::async_request_reply).
+    pub fn async_request_reply() -> Self {
+        Self::new(Reply::http(202).header("location", "{origin}/api/status/operations/{id}").retry_after(SECONDS(5)))
+            .polls([
+                Reply::json(r#"{"status": "In progress"}"#).retry_after(SECONDS(5)),
+                Reply::http(302).header("location", "{origin}/resources/{id}"),
+            ])
+            .resource(Reply::json(r#"{"it": "is done"}"#))
+    }
+
+    /// Key Vault, a certificate that is made: the result at the `target`. [`Protocol::key_vault`](crate::Protocol::key_vault).
+    pub fn key_vault() -> Self {
+        let pending = |word: &str, more: &str| {
+            Reply::json(format!(
+                r#"{{"id": "{{origin}}/certificates/cert1/pending", "issuer": {{"name": "Self"}}, "status": "{word}"{more}, "request_id": "{{id}}"}}"#
+            ))
+        };
+        let accepted = pending("inProgress", "").code(202);
+        let location = "{origin}/certificates/cert1/pending/operations/{id}?api-version=7.4";
+        Self::new(accepted.header("location", location).retry_after(SECONDS(10)))
+            .polls([
+                pending("inProgress", "").retry_after(SECONDS(10)),
+                pending("completed", r#", "target": "{origin}/certificates/cert1/resources/{id}""#),
+            ])
+            .resource(Reply::json(r#"{"id": "{origin}/certificates/cert1", "attributes": {"enabled": true}}"#))
+    }
+
+    /// Google's long-running operations: `200` with a `name`, and `done` at the end. [`Protocol::aip_151`](crate::Protocol::aip_151).
+    pub fn aip_151() -> Self {
+        const NAME: &str = r#""name": "projects/p/locations/us-central1/operations/{id}""#;
+        let operation = |more: &str| {
+            Reply::json(format!(
+                r#"{{{NAME}, "metadata": {{"@type": "type.googleapis.com/google.cloud.translation.v3.BatchTranslateMetadata", "state": "RUNNING"}}{more}}}"#
+            ))
+        };
+        let response = r#", "done": true, "response": {"@type": "type.googleapis.com/google.cloud.translation.v3.BatchTranslateResponse", "totalCharacters": "12"}"#;
+        Self::new(operation("")).polls([operation(""), operation(r#", "done": false"#), operation(response)])
+    }
+}
