@@ -21,42 +21,47 @@ const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id
 pub(super) struct Considered {
     candidate: Candidate,
     scanner: Scanner,
-    /// Whether it does.
-    verdict: Option<bool>,
+    /// Whether the response's body meets the condition.
+    is_met: Option<bool>,
+    /// Whether the body has the name of the operation, where that is needed.
+    is_named: Option<bool>,
 }
 
 impl Considered {
     fn new(candidate: Candidate) -> Self {
         let announcement = candidate.announcement();
-        let needs_no_body = announcement.condition.is_none() && !matches!(announcement.by, By::Body { .. });
-        Self { verdict: needs_no_body.then_some(true), scanner: Scanner::new(), candidate }
+        let is_met = announcement.condition.is_none().then_some(true);
+        let is_named = (!matches!(announcement.by, By::Body { .. })).then_some(true);
+        Self { is_met, is_named, scanner: Scanner::new(), candidate }
     }
 
     fn read(&mut self, data: &[u8]) {
-        let announcement = self.candidate.announcement();
-        let Some(condition) = announcement.condition.as_ref().filter(|_| self.verdict.is_none()) else { return };
-        // A name is looked for when the body is whole.
-        let has_address = !matches!(announcement.by, By::Body { .. });
+        let Some(condition) = self.candidate.announcement().condition.as_ref().filter(|_| self.is_met.is_none()) else {
+            return;
+        };
         if let Some((word, _)) = self.scanner.scan(data, &condition.status) {
-            let is_terminal = self.candidate.protocol.spec().words.state(word).is_terminal();
-            self.verdict = if is_terminal { Some(false) } else { has_address.then_some(true) };
-        } else if self.scanner.is_at_end() && !condition.or_absent {
-            self.verdict = Some(false);
-        } else if self.scanner.is_at_end() && has_address {
-            self.verdict = Some(true);
+            self.is_met = Some(!self.candidate.protocol.spec().words.state(word).is_terminal());
+        } else if self.scanner.is_at_end() {
+            self.is_met = Some(condition.or_absent);
         }
     }
 
     /// Decides when the body is whole, or as much of it as there is going to be.
     fn close(&mut self, answer: &Answer, is_whole: bool) {
-        if self.verdict.is_none() {
-            let announcement = self.candidate.announcement();
-            let is_named = match &announcement.by {
-                By::Body { .. } => is_whole && name(announcement, answer).is_some(),
-                By::Header(_) | By::Own => is_whole,
-            };
-            self.verdict =
-                Some(is_named && announcement.condition.as_ref().is_none_or(|condition| condition.or_absent));
+        let announcement = self.candidate.announcement();
+        let or_absent = announcement.condition.as_ref().is_none_or(|condition| condition.or_absent);
+        self.is_met.get_or_insert(is_whole && or_absent);
+        if self.is_named.is_none() {
+            self.is_named = Some(is_whole && name(announcement, answer).is_some());
+        }
+    }
+
+    /// Whether it does announce one.
+    fn verdict(&self) -> Option<bool> {
+        match (self.is_met, self.is_named) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
         }
     }
 }
@@ -95,7 +100,7 @@ impl Poller {
             if is_whole {
                 candidate.close(answer, true);
             }
-            match candidate.verdict {
+            match candidate.verdict() {
                 Some(false) => {}
                 None => return Next::Read,
                 Some(true) => {

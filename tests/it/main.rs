@@ -1,6 +1,7 @@
 //! Tests through the public doors, in one binary to save on linking.
 
 mod address;
+mod builder;
 mod deadline;
 mod error;
 mod event;
@@ -8,6 +9,7 @@ mod load;
 mod middleware;
 mod pace;
 mod poll;
+mod protocols;
 mod reqwest_service;
 mod resume;
 mod secret;

@@ -1,0 +1,135 @@
+//! Protocols of one's own.
+
+use tower_lro::{
+    Announcement, Error, FinalResponse, Monitor, Protocol, ProtocolError, ResponseExt, State, WithoutStatus,
+    simulator::{Reply, Script},
+};
+
+use crate::support::{exact, send, start_at, text};
+
+async fn ends(protocol: Protocol, start: Reply, polls: impl IntoIterator<Item = Reply>) -> (u16, Option<State>, usize) {
+    let script = Script::new(start).polls(polls);
+    let (outcome, requests) =
+        send(exact().protocols([protocol]), script, start_at("https://example.com/v1/jobs")).await;
+    let response = outcome.unwrap();
+    (response.status().as_u16(), response.operation().map(|operation| operation.state()), requests.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn statuses_are_where_the_protocol_says() {
+    let by = |monitor: Monitor| {
+        let announcement = Announcement::by_header("x-job").on([201]).to(["POST"]).monitor(monitor);
+        Protocol::builder("jobs").announced(announcement).succeeded(["Shipped"]).failed(["Lost"]).running(["Completed"])
+    };
+    let start = || Reply::http(201).header("x-job", "/operations/{id}");
+    let pointer = by(Monitor::new().status_at("/job/phase~1name")).build().unwrap();
+    let phase = |word: &str| Reply::json(format!(r#"{{"status": "Failed", "job": {{"phase/name": "{word}"}}}}"#));
+    assert_eq!(
+        ends(pointer.clone(), start(), [phase("Completed"), phase("shipped")]).await,
+        (200, Some(State::Succeeded), 3)
+    );
+    assert_eq!(ends(pointer.clone(), start(), [phase("Packed"), phase("LOST")]).await.1, Some(State::Failed));
+    // Another status or method starts nothing.
+    assert_eq!(ends(pointer, start().code(202), []).await, (202, None, 1));
+
+    let header = by(Monitor::new().status_header("x-phase")).build().unwrap();
+    let polls =
+        [Reply::http(200).header("x-phase", "Packed"), Reply::http(200).header("x-phase", "Shipped").body("the thing")];
+    assert_eq!(ends(header, start(), polls).await, (200, Some(State::Succeeded), 3));
+
+    let http = by(Monitor::new().by_http().outcomes(400..=499)).build().unwrap();
+    assert_eq!(
+        ends(http.clone(), start(), [Reply::http(202), Reply::http(203)]).await,
+        (203, Some(State::Succeeded), 3)
+    );
+    assert_eq!(ends(http, start(), [Reply::http(202), Reply::http(409)]).await, (409, Some(State::Failed), 3));
+
+    let running = by(Monitor::new().status_at("/status").without_status(WithoutStatus::Running)).build().unwrap();
+    assert_eq!(ends(running, start(), [Reply::json("{}"), Reply::http(200), Reply::http(204)]).await.2, 4);
+
+    let patient = by(Monitor::new().status_at("/status").failed_polls([418])).build().unwrap();
+    assert_eq!(ends(patient, start(), [Reply::http(418), Reply::status("Shipped")]).await.2, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_in_bodies_make_addresses() {
+    let announcement = Announcement::by_body("/task/id", "/{first}/tasks/operations/{name}?full")
+        .on([200, 201])
+        .unless_ended("/task/state", false)
+        .monitor(Monitor::new().status_at("/task/state").stays());
+    let protocol = Protocol::builder("tasks").announced(announcement).build().unwrap();
+    let task = |state: &str| Reply::json(format!(r#"{{"task": {{"id": "{{id}}", "state": "{state}"}}}}"#));
+    let script = Script::new(task("Queued").code(201)).polls([task("Running"), task("Succeeded")]);
+    let (outcome, requests) =
+        send(exact().protocols([protocol.clone()]), script, start_at("https://example.com/v1/jobs")).await;
+    assert!(text(outcome.unwrap()).await.contains("Succeeded"));
+    assert!(requests[1].uri.path().starts_with("/v1/tasks/operations/00000001-"));
+    assert_eq!(requests[1].uri.query(), Some("full"));
+    for other in
+        [task("Succeeded"), Reply::json(r#"{"task": {"id": "1"}}"#), Reply::json(r#"{"task": {"state": "Queued"}}"#)]
+    {
+        assert_eq!(ends(protocol.clone(), other, []).await, (200, None, 1));
+    }
+    // A name may try to lead elsewhere.
+    let hostile = Announcement::by_body("/name", "{name}").monitor(Monitor::new().status_at("/status"));
+    let hostile = Protocol::builder("hostile").announced(hostile).build().unwrap();
+    let script = Script::new(Reply::json(r#"{"name": "https://evil.test/x"}"#));
+    let (outcome, requests) = send(exact().protocols([hostile]), script, start_at("https://example.com/v1/jobs")).await;
+    let Err(Error::Operation(error)) = outcome else { panic!() };
+    assert!(error.to_string().contains("its address names https://evil.test/x, which is of another origin"), "{error}");
+    assert_eq!(requests.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn origins_and_results_are_the_protocols() {
+    let monitor = Monitor::new().status_at("/status").result_redirects([302]).moved_by("x-next", [200]);
+    let builder = || {
+        Protocol::builder("regional")
+            .announced(Announcement::by_header("x-job").and_header("x-really").monitor(monitor.clone()))
+            .trusts(["https://example.com"], ["https://*.example.net"])
+            .allows(["https://public.test"])
+            .resource_at("/links/self")
+            .final_response(FinalResponse::Resource)
+            .build()
+            .unwrap()
+    };
+    let start = |host: &str| {
+        Reply::http(202).header("x-job", &format!("https://{host}/operations/{{id}}")).header("x-really", "")
+    };
+    let done = Reply::json(r#"{"status": "Succeeded", "links": {"self": "/resources/{id}"}}"#);
+    for (host, has_credentials) in [("example.com", true), ("eu.example.net", true), ("public.test", false)] {
+        let polls = [Reply::status("Running").header("x-next", "?moved"), done.clone()];
+        let mut request = start_at("https://example.com/");
+        request.headers_mut().insert("authorization", "Bearer token".parse().unwrap());
+        let script = Script::new(start(host)).polls(polls);
+        let (outcome, requests) = send(exact().protocols([builder()]), script, request).await;
+        assert!(text(outcome.unwrap()).await.contains("00000001"));
+        assert_eq!((requests[2].uri.query(), requests[3].uri.host()), (Some("moved"), Some(host)));
+        assert_eq!(requests[1].headers.contains_key("authorization"), has_credentials);
+    }
+    assert_eq!(ends(builder(), Reply::http(202).header("x-job", "/operations/{id}"), []).await, (202, None, 1));
+}
+
+#[test]
+fn mistakes_are_told_of() {
+    let by = |announcement: Announcement| Protocol::builder("x").announced(announcement).build().map(|_| ());
+    let fine = || Announcement::by_header("x");
+    assert_eq!(Protocol::builder("x").build().map(|_| ()), Err(ProtocolError::NoAnnouncement));
+    assert_eq!(by(Announcement::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
+    assert_eq!(by(fine().on([404])), Err(ProtocolError::Status(404)));
+    assert_eq!(by(fine().on([264])), Err(ProtocolError::Status(264)));
+    assert_eq!(by(fine().to(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
+    assert_eq!(
+        by(fine().monitor(Monitor::new().status_at("status"))),
+        Err(ProtocolError::Pointer("status".to_owned()))
+    );
+    let deep = "/a".repeat(9);
+    assert_eq!(by(fine().monitor(Monitor::new().status_at(&deep))), Err(ProtocolError::Pointer(deep)));
+    assert_eq!(by(fine().monitor(Monitor::new().failed_polls([200]))), Err(ProtocolError::Status(200)));
+    let many = (0..33).fold(Monitor::new(), |monitor, n| monitor.status_at(&format!("/{n}")));
+    assert_eq!(by(fine().monitor(many)), Err(ProtocolError::TooMany));
+    let origins = Protocol::builder("x").announced(fine()).allows(["nowhere"]).build().map(|_| ());
+    assert_eq!(origins, Err(ProtocolError::Origin("nowhere".to_owned())));
+    assert_eq!(by(fine()), Ok(()));
+    assert_eq!(ProtocolError::Status(404).to_string(), "404 is not an HTTP status that this may be on");
+}
