@@ -24,7 +24,13 @@ const DETAILS_TIME: Duration = Duration::from_secs(1);
 
 impl Poller {
     pub(super) fn final_response(&self) -> FinalResponse {
-        self.layer.settings().final_response.unwrap_or(self.operation.protocol.spec().final_response)
+        let of_protocol = self.operation.protocol.spec().final_response;
+        match self.layer.settings().final_response {
+            None => of_protocol,
+            // The protocol knows better where its results are.
+            Some(FinalResponse::Auto) if of_protocol != FinalResponse::Status => of_protocol,
+            Some(of_layer) => of_layer,
+        }
     }
 
     /// The status is terminal.
@@ -103,7 +109,13 @@ impl Poller {
     pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Now) -> Next {
         let resource = self.note_details(answer, is_whole);
         if self.operation.state == State::Succeeded {
-            match self.result_address(answer, resource) {
+            let here = self.target().0;
+            // What is at the monitor itself has just been read.
+            let elsewhere = self.result_address(answer, resource).filter(|address| match address {
+                Ok(address) => address.uri != self.operation.monitor && address.uri != here,
+                Err(_) => true,
+            });
+            match elsewhere {
                 Some(Ok(address)) => {
                     answer.read.clear();
                     self.fetch(address, now);
@@ -151,12 +163,15 @@ impl Poller {
             FinalResponse::Auto => {
                 if let Some(resource) = resource {
                     check(resource)
-                } else if [Method::PUT, Method::PATCH].contains(method) {
-                    original()
-                } else if method == Method::POST && by.header() != Some(&LOCATION) {
-                    location().and_then(check)
                 } else {
-                    None
+                    let is_at_location = by.header() == Some(&LOCATION);
+                    match *method {
+                        // The result itself is what the SDKs take that answer for.
+                        Method::PUT | Method::PATCH if is_at_location && is_resource(answer) => None,
+                        Method::PUT | Method::PATCH => original(),
+                        Method::POST if !is_at_location => location().and_then(check),
+                        _ => None,
+                    }
                 }
             }
         }
@@ -198,6 +213,11 @@ impl Poller {
         }
         named
     }
+}
+
+/// Whether it is something, and no document on the operation's status.
+fn is_resource(answer: &Answer) -> bool {
+    answer.read.bytes() > 0 && details::member(&answer.read.to_bytes(), &["status".to_owned()]).is_none()
 }
 
 fn state_of(outcome: StatusCode) -> State {

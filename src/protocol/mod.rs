@@ -64,9 +64,10 @@ pub(crate) struct TrustRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FinalResponse {
-    /// As the Azure SDKs conclude operations: what is at the resource that the final status response names; else after a
-    /// `PUT` or `PATCH` what is at the address of the start request; else after a `POST` what is at the `Location` that was
-    /// given beside the monitor's address; else the final status response.
+    /// What the protocol says, if it says where the result is. Else as the Azure SDKs conclude operations: what is at the resource that the final status response names; else after a
+    /// `PUT` or `PATCH` what is at the address of the start request, unless `Location` names the monitor and its last answer
+    /// is no document with a `status`, but the result itself; else after a `POST` what is at the `Location` that was given
+    /// beside the monitor's address; else the final status response.
     Auto,
     /// The final status response.
     #[default]

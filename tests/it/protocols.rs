@@ -265,6 +265,20 @@ async fn arm_starts_of_every_kind_are_seen_through() {
             "GET /r",
         ),
         (
+            "Location, which answers with the resource itself",
+            "PUT",
+            location(Reply::http(202)),
+            [Reply::http(202), resource("Succeeded")],
+            "GET /operations/ID",
+        ),
+        (
+            "Location, which answers with a status",
+            "PATCH",
+            location(Reply::http(202)),
+            [Reply::http(202), arm_status("Succeeded")],
+            "GET /r",
+        ),
+        (
             "DELETE with both",
             "DELETE",
             asynchronous(location(Reply::http(202))),
@@ -379,6 +393,22 @@ async fn arm_location_may_move_on_a_poll_or_be_missing_from_it() {
 // ── Azure, data plane ───────────────────────────────────────────────────────────────────────────────────────────────
 
 #[tokio::test(start_paused = true)]
+async fn what_is_at_the_monitor_itself_is_fetched_but_once() {
+    let location = |reply: Reply| reply.header("location", "{origin}/operations/{id}");
+    let done = Reply::json(r#"{"status": "Succeeded", "resourceLocation": "/operations/{id}"}"#);
+    for (method, start, last) in [
+        ("POST", location(Reply::accepted()), Reply::status("Succeeded")),
+        ("POST", Reply::accepted(), done),
+        ("PUT", Reply::http(202).header("operation-location", "{start}"), Reply::status("Succeeded")),
+    ] {
+        let script = Script::new(start).polls([Reply::status("Running"), last]).own_monitor();
+        let start = Start { headers: &[], ..Start::new(method, "https://example.com/jobs/1?subscription-key=key") };
+        let ended = run(Protocol::azure_core(), &script, start).await;
+        assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 3), "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn azure_core_concludes_by_method_and_by_resource_location() {
     let user = "https://example.azure.com/users/madge";
     let ended = run(Protocol::azure_core(), &Script::azure_core(), Start::new("PUT", user)).await;
@@ -470,6 +500,11 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
     assert_eq!(ended.paths()[4], format!("GET /v1/operations/{ID}/result"));
     assert!(ended.requests.iter().all(|request| request.headers["authorization"] == "Bearer token"));
     assert_eq!(millis(&ended.requests), [0, 20_000, 40_000, 60_000, 60_000]);
+
+    // The protocol knows what that means.
+    let layer = exact().protocols([Protocol::fabric()]).final_response(FinalResponse::Auto);
+    let ended = run_with(layer, &Script::fabric(), start).await;
+    assert!(ended.handed_over().1.contains("Lakehouse"));
 
     // Nobody else gets there.
     let ended = run(Protocol::fabric(), &Script::fabric(), Start::new("POST", "https://example.com/v1/items")).await;
