@@ -115,7 +115,10 @@ impl Options {
         while let Some(option) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
             match option.as_str() {
-                "--endpoint" => options.endpoint = Some(value),
+                "--endpoint" => {
+                    reqwest::Url::parse(&value).map_err(|error| format!("{value:?} is not an address: {error}"))?;
+                    options.endpoint = Some(value);
+                }
                 "--file" => options.file = value,
                 "--header" => {
                     let (name, value) = value.split_once(':').ok_or("a header is written as 'name: value'")?;

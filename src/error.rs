@@ -178,6 +178,7 @@ impl<E> OperationError<E> {
             Cause::Monitor(response) => format!("its {of_what} answered {}", response.status()),
             Cause::Address(error) => error.to_string(),
             Cause::Status(error) => error.to_string(),
+            Cause::Protocol => format!("its protocol {:?} is not one of the layer's", operation.protocol().name()),
             Cause::Failed(failed) => format!("ended: {failed}"),
         }
     }
@@ -186,6 +187,35 @@ impl<E> OperationError<E> {
     #[must_use]
     pub fn into_parts(self) -> (Operation, Cause<E>) {
         *self.inner
+    }
+}
+
+impl<E: StdError + 'static> OperationError<E> {
+    /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, or
+    /// among the [sources](StdError::source) of an error of your own. `E` is the error of the service below the layer.
+    ///
+    /// This is the check for everything that would send the request again: if there is one, the request **has happened**.
+    /// Where the error is still an [`Error`], [`Error::operation`] is the same check.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::BoxError;
+    /// use tower_lro::OperationError;
+    ///
+    /// fn may_be_sent_again(error: &BoxError) -> bool {
+    ///     OperationError::<std::io::Error>::find_in(&**error).is_none()
+    /// }
+    /// # assert!(may_be_sent_again(&"nothing was accepted".into()));
+    /// ```
+    #[must_use]
+    pub fn find_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
+            error.downcast_ref().or_else(|| match error.downcast_ref()? {
+                Error::Operation(error) => Some(error),
+                Error::Service(_) => None,
+            })
+        })
     }
 }
 
@@ -207,7 +237,12 @@ impl<E: StdError + 'static> StdError for OperationError<E> {
             Cause::Service(error) => Some(error),
             Cause::Body(error) => Some(&**error),
             // Part of the message.
-            Cause::Timeout | Cause::Monitor(_) | Cause::Address(_) | Cause::Status(_) | Cause::Failed(_) => None,
+            Cause::Timeout
+            | Cause::Monitor(_)
+            | Cause::Address(_)
+            | Cause::Status(_)
+            | Cause::Protocol
+            | Cause::Failed(_) => None,
         }
     }
 }
@@ -229,6 +264,9 @@ pub enum Cause<E> {
     Address(AddressError),
     /// A status response of the monitor has no status.
     Status(StatusError),
+    /// The operation that was to be resumed was stored under the name of a protocol that is neither one of the layer's nor a
+    /// [known](crate::Protocol::known) one. Nothing was sent.
+    Protocol,
     /// The operation ended in failure; with [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure) only.
     Failed(OperationFailed),
 }
@@ -242,6 +280,7 @@ impl<E> Cause<E> {
             Self::Monitor(response) => Cause::Monitor(response),
             Self::Address(error) => Cause::Address(error),
             Self::Status(error) => Cause::Status(error),
+            Self::Protocol => Cause::Protocol,
             Self::Failed(failed) => Cause::Failed(failed),
         }
     }
@@ -256,6 +295,7 @@ impl<E: fmt::Debug> fmt::Debug for Cause<E> {
             Self::Monitor(response) => f.debug_tuple("Monitor").field(&Headless(response)).finish(),
             Self::Address(error) => f.debug_tuple("Address").field(error).finish(),
             Self::Status(error) => f.debug_tuple("Status").field(error).finish(),
+            Self::Protocol => f.write_str("Protocol"),
             Self::Failed(failed) => f.debug_tuple("Failed").field(failed).finish(),
         }
     }

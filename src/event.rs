@@ -58,7 +58,7 @@ pub enum Event<'a> {
         /// The operation, with its new status.
         operation: &'a Operation,
     },
-    /// A poll failed, and will be repeated unless `Finished` follows.
+    /// A poll failed. It is repeated as often as [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows.
     #[non_exhaustive]
     PollFailed {
         /// The operation.
@@ -67,6 +67,8 @@ pub enum Event<'a> {
         failure: PollFailure,
         /// How many polls have failed in a row, this one included.
         failures: u32,
+        /// The time until it is repeated; none if it is not.
+        retry_in: Option<Duration>,
     },
     /// The monitor moved to another address.
     #[non_exhaustive]
@@ -116,6 +118,8 @@ pub enum Outcome {
     Address,
     /// [`Cause::Status`](crate::Cause::Status)
     Status,
+    /// [`Cause::Protocol`](crate::Cause::Protocol)
+    Protocol,
     /// [`Cause::Failed`](crate::Cause::Failed)
     Failed,
     /// Nothing: the future was dropped. The operation goes on at the service.
@@ -152,7 +156,9 @@ impl fmt::Debug for Event<'_> {
         match self {
             Self::Accepted { .. } | Self::Polled { .. } => &mut event,
             Self::Waiting { delay, reason, .. } => event.field("delay", delay).field("reason", reason),
-            Self::PollFailed { failure, failures, .. } => event.field("failure", failure).field("failures", failures),
+            Self::PollFailed { failure, failures, retry_in, .. } => {
+                event.field("failure", failure).field("failures", failures).field("retry_in", retry_in)
+            }
             Self::Moved { from, .. } => event.field("from", &Redacted(from)),
             Self::Finished { outcome, .. } => event.field("outcome", outcome),
         }

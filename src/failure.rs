@@ -42,6 +42,11 @@ impl Failure {
         (!is_nothing).then_some(failure)
     }
 
+    #[cfg(feature = "serde")]
+    pub(crate) fn from_json(json: &str) -> Option<Self> {
+        Self::parse(serde_json::from_str(json).ok()?)
+    }
+
     fn read(raw: &RawValue, depth: usize) -> Self {
         let mut failure = Self {
             code: None,

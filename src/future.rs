@@ -87,7 +87,10 @@ where
         let now = now();
         let mut poller = Poller::new(start.layer, start.draft, resume, now, seed());
         let (io, next) = match poller.resume(now) {
-            Ok(()) => (Io::Calling { future: start.service.call(request) }, Next::Read),
+            Ok(()) => {
+                let future = poller.spans().run(|| start.service.call(request));
+                (Io::Calling { future }, Next::Read)
+            }
             Err(next) => (Io::Idle, next),
         };
         let polling =
@@ -231,10 +234,10 @@ where
                     ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
                     poller.on_timer(None, now())
                 }
-                (None, IoProjection::Readying) => match this.service.poll_ready(cx) {
+                (None, IoProjection::Readying) => match poller.spans().run(|| this.service.poll_ready(cx)) {
                     Poll::Ready(Ok(())) => match R::from_outgoing(poller.request()) {
                         Some(request) => {
-                            let future = this.service.call(request);
+                            let future = poller.spans().run(|| this.service.call(request));
                             this.io.set(Io::Calling { future });
                             continue;
                         }
@@ -250,7 +253,7 @@ where
                         poller.on_timer(None, now())
                     }
                 },
-                (None, IoProjection::Calling { future }) => match future.poll(cx) {
+                (None, IoProjection::Calling { future }) => match poller.spans().run(|| future.poll(cx)) {
                     Poll::Ready(Ok(response)) => {
                         let (mut answer, body) = take(response);
                         let next = poller.on_head(&mut answer, now());
@@ -267,23 +270,25 @@ where
                         poller.on_timer(None, now())
                     }
                 },
-                (None, IoProjection::Reading { in_hand }) => match in_hand.as_mut().poll_frame(cx) {
-                    Poll::Ready(Some(Ok(frame))) => poller.on_frame(in_hand.as_mut().answer(), frame, now()),
-                    Poll::Ready(None) => poller.on_end(in_hand.as_mut().answer(), now()),
-                    Poll::Ready(Some(Err(error))) => {
-                        let next = poller.on_broken(in_hand.as_mut().answer(), now());
-                        if let Next::HandOver | Next::PassThrough = next {
-                            in_hand.as_mut().set_error(error);
-                        } else {
-                            transport = Some(Cause::Body(error.into()));
+                (None, IoProjection::Reading { in_hand }) => {
+                    match poller.spans().run(|| in_hand.as_mut().poll_frame(cx)) {
+                        Poll::Ready(Some(Ok(frame))) => poller.on_frame(in_hand.as_mut().answer(), frame, now()),
+                        Poll::Ready(None) => poller.on_end(in_hand.as_mut().answer(), now()),
+                        Poll::Ready(Some(Err(error))) => {
+                            let next = poller.on_broken(in_hand.as_mut().answer(), now());
+                            if let Next::HandOver | Next::PassThrough = next {
+                                in_hand.as_mut().set_error(error);
+                            } else {
+                                transport = Some(Cause::Body(error.into()));
+                            }
+                            next
                         }
-                        next
+                        Poll::Pending => {
+                            ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
+                            poller.on_timer(Some(in_hand.as_mut().answer()), now())
+                        }
                     }
-                    Poll::Pending => {
-                        ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
-                        poller.on_timer(Some(in_hand.as_mut().answer()), now())
-                    }
-                },
+                }
             };
             match next {
                 Next::Read => {}
@@ -311,6 +316,7 @@ where
                         GiveUp::Status(kind) => {
                             Cause::Status(StatusError::new(kind, in_hand, poller.max_status_bytes()))
                         }
+                        GiveUp::Protocol => Cause::Protocol,
                         GiveUp::Failed => {
                             Cause::Failed(OperationFailed::new(operation.clone(), in_hand.status(), Some(in_hand)))
                         }

@@ -81,6 +81,7 @@
 mod body;
 mod error;
 mod event;
+mod events;
 mod exchange;
 mod failure;
 mod future;
@@ -101,6 +102,9 @@ mod service;
 #[cfg(feature = "simulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "simulator")))]
 pub mod simulator;
+#[cfg(feature = "serde")]
+mod stored;
+mod trace;
 
 pub use self::{
     body::LroBody,
@@ -108,6 +112,7 @@ pub use self::{
         AddressError, AddressErrorKind, BoxError, Boxed, Cause, Error, OperationError, StatusError, StatusErrorKind,
     },
     event::{Event, Outcome, PollFailure},
+    events::{Events, OwnedEvent},
     failure::{Failure, OperationFailed},
     future::ResponseFuture,
     layer::LroLayer,

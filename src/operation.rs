@@ -9,8 +9,12 @@ use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
 /// What is known of one long-running operation.
 ///
 /// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
-/// the final response, where [`ResponseExt::operation`] finds it. It never holds a credential: query parameters that the
-/// layer carried over (`subscription-key`) are not part of its addresses.
+/// the final response, where [`ResponseExt::operation`] finds it. It never holds a credential of the start request: query
+/// parameters that the layer carried over (`subscription-key`) are not part of its addresses. Addresses that the service
+/// itself made good for whoever knows them (signed ones) are whole, because there is no other way to the operation.
+///
+/// With feature `serde` it is `Serialize` and `Deserialize`, in a format that has a version: stored by a first process,
+/// it is [resumed](Self::resume) by another.
 ///
 /// # Example
 ///
@@ -64,6 +68,14 @@ pub(crate) struct More {
     pub(crate) failure: Option<Failure>,
 }
 
+#[cfg(feature = "serde")]
+impl More {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { created, resource, location, start, failure } = self;
+        created.is_none() && resource.is_none() && location.is_none() && start.is_none() && failure.is_none()
+    }
+}
+
 impl Operation {
     pub(crate) fn new(monitor: Uri, protocol: Protocol) -> Self {
         Self {
@@ -82,6 +94,12 @@ impl Operation {
 
     pub(crate) fn more_mut(&mut self) -> &mut More {
         self.more.get_or_insert_default()
+    }
+
+    /// The protocol that it was announced by.
+    #[must_use]
+    pub fn protocol(&self) -> &Protocol {
+        &self.protocol
     }
 
     /// The service's name for the operation: from the header `Operation-Id` of the start response, or from a status
@@ -184,6 +202,7 @@ impl fmt::Debug for Operation {
 
 /// What a status word means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub enum State {
     /// Accepted, but no work is done yet.

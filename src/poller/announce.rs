@@ -3,7 +3,7 @@
 use http::{HeaderName, Uri, header::LOCATION};
 
 use super::{
-    Answer, Next, Now, Phase, Poller,
+    Answer, GiveUp, Next, Now, Phase, Poller,
     details::member,
     monitor::{Address, text},
     pace,
@@ -135,6 +135,7 @@ impl Poller {
             self.note_location(headers, &self.start.uri.clone());
         }
         self.remember_start();
+        self.spans.begin(&self.start.method, &self.start.uri, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
         match address {
             Ok(address) => {
@@ -170,12 +171,17 @@ impl Poller {
         self.began(now);
         self.phase = Phase::Sending;
         self.timer = self.deadline;
+        self.spans.begin(&self.start.method, &self.start.uri, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
+        if self.operation.protocol.is_unknown() {
+            return Err(self.give_up(GiveUp::Protocol));
+        }
         self.operation.polls = self.operation.polls.saturating_add(1);
         match self.resolver().check(&self.operation.monitor) {
             Ok(address) => {
                 self.trust = address.trust;
                 self.operation.monitor = self.without_credentials(&address.uri);
+                self.spans.send(&self.start.uri);
                 Ok(())
             }
             Err(error) => Err(self.give_up_address(error)),

@@ -74,6 +74,7 @@ use crate::{
     AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
     StatusErrorKind,
     protocol::{Announcement, Monitor},
+    trace::Spans,
 };
 
 /// The time, as the driver sees it.
@@ -111,6 +112,8 @@ pub(crate) enum GiveUp {
     Monitor,
     Address(Box<AddressError>),
     Status(StatusErrorKind),
+    /// What the operation is resumed by is not known.
+    Protocol,
     Failed,
 }
 
@@ -152,6 +155,7 @@ pub(crate) struct Poller {
     /// Whether the caller's request was one on the monitor.
     is_resumed: bool,
     phase: Phase,
+    spans: Spans,
 }
 
 enum Phase {
@@ -201,7 +205,7 @@ impl Poller {
         let start = draft.seal();
         let settings = layer.settings();
         let is_resumed = resume.is_some();
-        let operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
+        let mut operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
             // Until it is known where it is, and where that cannot be known.
             let monitor = match is_resumed {
                 true => without_query(&settings.carry_query, &start.uri, &start.uri),
@@ -212,6 +216,10 @@ impl Poller {
                 settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone),
             )
         });
+        if operation.protocol.is_unknown() {
+            let named = |known: &&Protocol| known.name() == operation.protocol.name();
+            operation.protocol = settings.protocols().iter().find(named).unwrap_or(&operation.protocol).clone();
+        }
         Self {
             began: now.instant.checked_sub(operation.elapsed).unwrap_or(now.instant),
             deadline: None,
@@ -227,6 +235,7 @@ impl Poller {
             is_resumed,
             // Until it is accepted, there is nothing to tell of.
             phase: Phase::Ended,
+            spans: Spans::none(),
             layer,
             start,
             operation,
@@ -254,7 +263,13 @@ impl Poller {
             self.operation.polls = self.operation.polls.saturating_add(1);
         }
         let (uri, trust) = self.target();
+        self.spans.send(&uri);
         self.start.request(uri, trust)
+    }
+
+    /// What the driver does for the operation belongs into its spans, whichever task drives.
+    pub(crate) fn spans(&self) -> &Spans {
+        &self.spans
     }
 
     /// Where the next request goes, or the last one went.
@@ -310,6 +325,7 @@ impl Poller {
     pub(crate) fn on_head(&mut self, answer: &mut Answer, now: Now) -> Next {
         self.touch(now);
         let status = answer.head.status;
+        self.spans.answered(status);
         let headers = &answer.head.headers;
         let monitor = self.monitor();
         let is_result = self.result.is_some();

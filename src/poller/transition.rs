@@ -56,7 +56,9 @@ impl Poller {
     }
 
     pub(super) fn tell<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
-        self.layer.settings().tell(&event(&self.operation));
+        let event = event(&self.operation);
+        self.spans.tell(&event);
+        self.spans.run(|| self.layer.settings().tell(&event));
     }
 
     pub(super) fn is_late(&self, now: Now) -> bool {
@@ -93,6 +95,7 @@ impl Poller {
             self.operation.percent = percent(answer).or(self.operation.percent);
             self.tell(|operation| Event::Polled { operation });
         }
+        self.spans.wait();
         if let Some((delay, reason)) = self.delay.take() {
             self.tell(|operation| Event::Waiting { operation, delay, reason });
         }
@@ -104,20 +107,18 @@ impl Poller {
     pub(super) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Now) -> Next {
         self.failures = self.failures.saturating_add(1);
         let failures = self.failures;
-        self.tell(|operation| Event::PollFailed { operation, failure, failures });
         let is_last = failures > self.layer.settings().max_failures;
+        if !is_last {
+            self.schedule(hint, now);
+        }
+        let retry_in = self.delay.map(|(delay, _)| delay);
+        self.tell(|operation| Event::PollFailed { operation, failure, failures, retry_in });
         match failure {
             PollFailure::Http(_) if is_last => self.collect(GiveUp::Monitor, None, now),
             PollFailure::Service if is_last => self.give_up_transport(Outcome::Service),
             PollFailure::Body if is_last => self.give_up_transport(Outcome::Body),
-            PollFailure::Http(_) => {
-                self.schedule(hint, now);
-                self.drain(false, now)
-            }
-            PollFailure::Service | PollFailure::Body => {
-                self.schedule(hint, now);
-                self.wait(None)
-            }
+            PollFailure::Http(_) => self.drain(false, now),
+            PollFailure::Service | PollFailure::Body => self.wait(None),
         }
     }
 
@@ -331,6 +332,7 @@ impl Poller {
             GiveUp::Monitor => Outcome::Monitor,
             GiveUp::Address(_) => Outcome::Address,
             GiveUp::Status(_) => Outcome::Status,
+            GiveUp::Protocol => Outcome::Protocol,
             GiveUp::Failed => Outcome::Failed,
         });
         Next::Fail(why)

@@ -404,6 +404,7 @@ impl ProtocolBuilder {
     pub(super) fn new(name: Cow<'static, str>) -> Self {
         let spec = Spec {
             name,
+            is_unknown: false,
             announcements: Vec::new(),
             words: Words::default(),
             trust: Vec::new(),

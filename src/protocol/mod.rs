@@ -39,8 +39,10 @@ pub struct Protocol(Arc<Spec>);
 #[cfg(feature = "__internals")]
 pub(crate) const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
 
+#[derive(Clone)]
 pub(crate) struct Spec {
     name: Cow<'static, str>,
+    is_unknown: bool,
     announcements: Vec<Announcement>,
     pub(crate) words: Words,
     pub(crate) trust: Vec<TrustRule>,
@@ -123,6 +125,20 @@ impl Protocol {
     /// ```
     pub fn builder(name: impl Into<Cow<'static, str>>) -> ProtocolBuilder {
         ProtocolBuilder::new(name.into())
+    }
+
+    /// Stands for one of which only the name is known, as of a stored operation, until a layer is asked for it.
+    #[cfg(feature = "serde")]
+    pub(crate) fn unknown(name: String) -> Self {
+        let stand_in = Self::builder(name).announced(Announcement::by_status()).finish();
+        let mut spec = Arc::unwrap_or_clone(stand_in.0);
+        spec.is_unknown = true;
+        Self(Arc::new(spec))
+    }
+
+    /// Whether it [stands for](Self::unknown) one that has not been found.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.0.is_unknown
     }
 
     pub(crate) fn spec(&self) -> &Spec {

@@ -1,0 +1,4 @@
+//! The examples, run through their own binaries.
+
+mod run;
+mod small;

@@ -1,0 +1,40 @@
+//! The examples of the three doors.
+
+use crate::run::{command, output, prints};
+
+#[test]
+fn quickstart_tells_what_happens_and_ends_with_the_final_response() {
+    let printed = prints("quickstart");
+    for line in ["accepted", "NotStarted", "Running", "finished: Succeeded after 4 polls", "HTTP/1.1 200 OK"] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    assert!(printed.trim_end().ends_with("\"status\": \"Succeeded\"\n}"), "{printed}");
+}
+
+#[test]
+fn quickstart_says_what_is_wrong() {
+    for (arguments, message) in [
+        (&["--endpoint"][..], "--endpoint needs a value"),
+        (&["--header", "no colon"], "a header is written as 'name: value'"),
+        (&["--speed", "9"], "--speed is none of"),
+        (&["--file", "/no/such/file"], "No such file"),
+        (&["--endpoint", "nowhere"], "\"nowhere\" is not an address"),
+    ] {
+        let output = output(command("quickstart").args(arguments));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(message), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn tower_client_sees_ten_operations_through_two_requests_at_a_time() {
+    let printed = prints("tower_client");
+    assert_eq!(printed.matches("Succeeded after 2 polls").count(), 10, "{printed}");
+}
+
+#[test]
+fn reqwest_tower_shows_a_failure_and_a_success() {
+    let printed = prints("reqwest_tower");
+    assert!(printed.contains("Failed [InvalidFeature] The provided feature is invalid. — NoGeometry:"), "{printed}");
+    assert!(printed.contains("\"status\": \"Succeeded\""), "{printed}");
+}
