@@ -265,7 +265,11 @@ fn presents_key(request: &http::request::Parts, key: &str) -> bool {
 
 fn origin(request: &http::request::Parts) -> String {
     match (request.uri.scheme_str(), request.uri.authority()) {
-        (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
+        // A server does not get to see user information.
+        (Some(scheme), Some(authority)) => {
+            let host = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
         _ => {
             let host = request.headers.get(HOST).and_then(|host| HeaderValue::to_str(host).ok());
             host.map(|host| format!("http://{host}")).unwrap_or_default()

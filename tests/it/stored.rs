@@ -1,0 +1,201 @@
+//! Operations that are stored, and resumed by another process.
+
+use http::{HeaderValue, Request};
+use serde_json::{Value, json};
+use tower::{Layer, ServiceExt};
+use tower_lro::{
+    Announcement, Cause, Error, FinalResponse, LroLayer, Monitor, Operation, Outcome, Protocol, ResponseExt, State,
+    simulator::{Reply, Script, Simulator, SimulatorBody},
+};
+
+use crate::support::{exact, polls, seconds, start, start_at, text};
+
+/// Starts an operation, gives it up after five seconds, and stores it.
+async fn stored(layer: LroLayer, simulator: &Simulator, request: Request<SimulatorBody>) -> Value {
+    let outcome = layer.timeout(seconds(5)).layer(simulator.clone()).oneshot(request).await;
+    let Err(Error::Operation(error)) = outcome else { panic!("{outcome:?}") };
+    assert!(matches!(error.cause(), Cause::Timeout), "{error:?}");
+    serde_json::to_value(error.operation()).unwrap()
+}
+
+fn restored(stored: &Value) -> Operation {
+    serde_json::from_value(stored.clone()).unwrap()
+}
+
+fn get(operation: &Operation) -> Request<SimulatorBody> {
+    Request::get(operation.monitor()).extension(operation.resume()).body(SimulatorBody::default()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_format_stays_as_it_is() {
+    let running = Reply::json(r#"{"status": "Running", "percentComplete": 12.5}"#).retry_after(seconds(30));
+    let simulator = Simulator::new().script(polls([running]));
+    assert_eq!(
+        stored(exact(), &simulator, start()).await,
+        json!({
+            "version": 1,
+            "protocol": "operation-location",
+            "announcement": 0,
+            "monitor": "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e",
+            "state": "Running",
+            "polls": 1,
+            "elapsed_ms": 5000,
+            "status": "Running",
+            "percent_complete": 12.5,
+        })
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_is_known_of_it_comes_back() {
+    for script in [
+        Script::azure_maps(),
+        Script::azure_maps_failed(),
+        polls([Reply::status("Succeeded").header("location", "/result")]),
+        polls([Reply::json(r#"{"id": "\"ä", "status": "canceled", "error": [7]}"#)]),
+    ] {
+        let response = exact().layer(Simulator::new().script(script)).oneshot(start()).await.unwrap();
+        let operation = response.operation().unwrap();
+        let stored = serde_json::to_string(operation).unwrap();
+        let restored: Operation = serde_json::from_str(&stored).unwrap();
+        assert_eq!(format!("{restored:?}"), format!("{operation:?}"));
+        assert_eq!(restored.monitor(), operation.monitor());
+        assert_eq!(restored.failure(), operation.failure());
+        assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_resumed_by_another_process() {
+    let script = polls([Reply::status("Running").retry_after(seconds(30)), Reply::status("Succeeded")]);
+    let simulator = Simulator::new().script(script);
+    let operation = restored(&stored(exact(), &simulator, start()).await);
+    let response = exact().layer(simulator.clone()).oneshot(get(&operation)).await.unwrap();
+    let resumed = response.operation().unwrap();
+    assert_eq!((resumed.state(), resumed.polls(), resumed.elapsed()), (State::Succeeded, 2, seconds(5)));
+    assert_eq!(simulator.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_result_is_found_as_if_nothing_had_happened() {
+    // At the address of the start request, by its method.
+    let layer = exact().protocols([Protocol::azure_resource_manager()]);
+    let simulator = Simulator::new().script(Script::azure_resource_manager()).recording();
+    let request = || {
+        let uri = "https://management.azure.com/topics/topic1?api-version=2022-06-15&code=SECRET";
+        Request::put(uri).body(SimulatorBody::default()).unwrap()
+    };
+    let stored = stored(layer.clone(), &simulator, request()).await;
+    assert_eq!(
+        stored["start"],
+        json!({"method": "PUT", "uri": "https://management.azure.com/topics/topic1?api-version=2022-06-15"})
+    );
+    let response = layer.layer(simulator.clone()).oneshot(get(&restored(&stored))).await.unwrap();
+    assert!(text(response).await.contains("topic1"));
+    assert_eq!(simulator.recorded().last().unwrap().uri.path(), "/topics/topic1");
+}
+
+fn jobs() -> Protocol {
+    let monitor = Monitor::new().status_at("/job/phase");
+    Protocol::builder("jobs")
+        .announced(Announcement::by_header("x-other").monitor(Monitor::new()))
+        .announced(Announcement::by_header("x-job").monitor(monitor))
+        .succeeded(["Shipped"])
+        .final_response(FinalResponse::Status)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protocol_of_ones_own_is_found_by_its_name() {
+    let script = Script::new(Reply::http(202).header("x-job", "/operations/{id}")).polls([
+        Reply::json(r#"{"job": {"phase": "Packing"}}"#).retry_after(seconds(30)),
+        Reply::json(r#"{"job": {"phase": "Shipped"}}"#),
+    ]);
+    let simulator = Simulator::new().script(script).recording();
+    let operation = restored(&stored(exact().protocols([jobs()]), &simulator, start()).await);
+    assert_eq!(operation.protocol().name(), "jobs");
+
+    // A layer that does not know it sends nothing: what it would read there is anybody's guess.
+    let outcomes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = outcomes.clone();
+    let ignorant = exact().on_event(move |event| {
+        if let tower_lro::Event::Finished { outcome, .. } = event {
+            told.lock().unwrap().push(*outcome);
+        }
+    });
+    let sent = simulator.recorded().len();
+    let error = ignorant.layer(simulator.clone()).oneshot(get(&operation)).await.unwrap_err();
+    assert!(error.to_string().ends_with("its protocol \"jobs\" is not one of the layer's"), "{error}");
+    assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Protocol)));
+    assert_eq!((simulator.recorded().len(), &outcomes.lock().unwrap()[..]), (sent, &[Outcome::Protocol][..]));
+
+    // It is not lost by that.
+    let operation = restored(&serde_json::to_value(error.operation().unwrap()).unwrap());
+    let layer = exact().protocol(jobs());
+    let response = layer.layer(simulator).oneshot(get(&operation)).await.unwrap();
+    assert_eq!(response.operation().unwrap().status(), Some("Shipped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_stored_operation_is_refused_by_name() {
+    let simulator = Simulator::new().script(Script::new(Reply::accepted().retry_after(seconds(30))));
+    let good = stored(exact(), &simulator, start()).await;
+    let with = |member: &str, value: Value| {
+        let mut stored = good.clone();
+        stored[member] = value;
+        serde_json::from_value::<Operation>(stored)
+    };
+    for (member, value, message) in [
+        ("version", json!(2), "reads stored operations of format 1, and not of 2"),
+        ("version", json!(-1), "-1"),
+        ("monitor", json!("not an address"), "`monitor` is not an address"),
+        ("monitor", json!(7), "7"),
+        ("resource", json!("http://"), "`resource` is not an address"),
+        ("location", json!(" "), "`location` is not an address"),
+        ("start", json!({"method": "GET", "uri": ""}), "`start.uri` is not an address"),
+        ("start", json!({"method": "A B", "uri": "/"}), "`start.method` is not a method"),
+        ("state", json!("Sleeping"), "Sleeping"),
+        ("failure", json!("{"), "`failure` is not JSON"),
+        ("polls", json!(4_294_967_296_u64), "4294967296"),
+        ("announcement", json!(256), "256"),
+    ] {
+        let error = with(member, value.clone()).unwrap_err().to_string();
+        assert!(error.contains(message), "{member} {value}: {error}");
+    }
+    // Of what a later version of the same format has more, and of numbers that are too large for it, there is no need.
+    assert!(with("mood", json!("good")).is_ok());
+    let odd = with("announcement", json!(255)).unwrap();
+    assert!(format!("{:?}", exact().layer(simulator).oneshot(get(&odd)).await).contains("404"));
+    assert_eq!(with("elapsed_ms", json!(u64::MAX)).unwrap().elapsed().as_millis(), u128::from(u64::MAX));
+    // Before anything else that is wrong in another format.
+    let error = serde_json::from_str::<Operation>(r#"{"version": 9, "monitor": []}"#).unwrap_err();
+    assert!(error.to_string().contains("format 1, and not of 9"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_of_the_start_request_is_stored() {
+    let mut key = HeaderValue::from_static("SECRET");
+    key.set_sensitive(true);
+    let scripts = [
+        Script::new(Reply::accepted().retry_after(seconds(30))),
+        // The service repeats the key.
+        Script::new(Reply::http(202).header("operation-location", "/operations/{id}?subscription-key=SECRET"))
+            .polls([Reply::status("Running").header("operation-location", "?a=b&Subscription-Key=SECRET")]),
+        Script::new(Reply::http(202).header("location", "/operations/{id}?subscription-key=SECRET"))
+            .polls([Reply::status("Running").header("location", "?a=b&subscription-key=SECRET")]),
+        polls([Reply::status("Running").header("location", "/x?subscription-key=SECRET")]),
+    ];
+    for (protocol, script) in [
+        (Protocol::operation_location(), &scripts[0]),
+        (Protocol::operation_location(), &scripts[1]),
+        (Protocol::location(), &scripts[2]),
+        (Protocol::azure_core(), &scripts[3]),
+    ] {
+        let mut request = start_at("https://u:SECRET@atlas.microsoft.com/mapData?subscription-key=SECRET&code=SECRET");
+        request.headers_mut().insert("authorization", key.clone());
+        request.extensions_mut().insert("SECRET".to_owned());
+        let stored = stored(exact().protocols([protocol]), &Simulator::new().script(script.clone()), request).await;
+        assert!(!stored.to_string().contains("SECRET"), "{stored}");
+    }
+}

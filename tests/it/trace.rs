@@ -1,0 +1,233 @@
+//! The tree of spans and events.
+
+use std::{
+    collections::HashMap,
+    fmt::{Debug, Write},
+    sync::{Arc, Mutex},
+};
+
+use http::{Request, Response};
+use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_lro::{
+    Error, LroLayer, Protocol,
+    simulator::{ConnectionLost, Fault, Reply, Script, Simulator, SimulatorBody},
+};
+use tracing::{
+    Subscriber,
+    field::{Field, Visit},
+    instrument::WithSubscriber,
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+};
+
+use crate::support::{exact, polls, seconds, start};
+
+/// Writes the tree down, a line for each span and event, indented by the spans around it.
+#[derive(Clone, Default)]
+struct Tree(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    lines: Vec<String>,
+    fields: HashMap<u64, Vec<String>>,
+    closed: Vec<String>,
+}
+
+struct Fields<'a>(&'a mut Vec<String>);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push(format!("{field}={value:?}"));
+    }
+}
+
+fn indented<S: Subscriber + for<'a> LookupSpan<'a>>(
+    depth: Option<tracing_subscriber::registry::SpanRef<'_, S>>,
+    text: &str,
+) -> String {
+    let depth = depth.map_or(0, |span| span.scope().count());
+    format!("{}{text}", "  ".repeat(depth))
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tree {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let span = context.span(id).unwrap();
+        let mut seen = self.0.lock().unwrap();
+        seen.lines.push(indented(span.parent(), span.name()));
+        attributes.record(&mut Fields(seen.fields.entry(id.into_u64()).or_default()));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        values.record(&mut Fields(self.0.lock().unwrap().fields.entry(id.into_u64()).or_default()));
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        let mut fields = Vec::new();
+        event.record(&mut Fields(&mut fields));
+        let message = fields.iter().find_map(|field| field.strip_prefix("message=")).unwrap_or_default();
+        let line = indented(context.event_span(event), &format!("- {message}"));
+        self.0.lock().unwrap().lines.push(line);
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let name = context.span(&id).unwrap().name();
+        let mut seen = self.0.lock().unwrap();
+        let mut line = name.to_owned();
+        for field in seen.fields.remove(&id.into_u64()).unwrap_or_default() {
+            write!(line, " {field}").unwrap();
+        }
+        seen.closed.push(line);
+    }
+}
+
+/// A layer below that says when it is asked, and when its response is there.
+fn below(
+    simulator: Simulator,
+) -> impl tower::Service<Request<SimulatorBody>, Response = Response<SimulatorBody>, Error = ConnectionLost> + Clone {
+    ServiceBuilder::new()
+        .map_future(|future| async move {
+            tracing::info!("sent");
+            let answer: Result<_, ConnectionLost> = future.await;
+            tracing::info!("answered");
+            answer
+        })
+        .service(simulator)
+}
+
+async fn traced(layer: LroLayer, script: Script, request: Request<SimulatorBody>) -> (Vec<String>, Vec<String>) {
+    let tree = Tree::default();
+    let subscriber = tracing_subscriber::registry().with(tree.clone());
+    let run = async {
+        let caller = tracing::info_span!("caller");
+        let operation = layer.layer(below(Simulator::new().script(script))).oneshot(request);
+        let _: Result<_, Error<_>> = tracing::Instrument::instrument(operation, caller).await;
+    };
+    run.with_subscriber(subscriber).await;
+    let seen = std::mem::take(&mut *tree.0.lock().unwrap());
+    (seen.lines, seen.closed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_are_in_the_span_of_their_operation_and_what_is_below_in_theirs() {
+    let script = polls([
+        Reply::status("Running").delay(seconds(1)),
+        Reply::http(503),
+        Reply::http(200).fault(Fault::Refused),
+        Reply::status("Succeeded"),
+    ]);
+    let (lines, closed) = traced(exact(), script, start()).await;
+    assert_eq!(
+        lines,
+        [
+            "caller",
+            "  - sent",
+            "  - answered",
+            "  operation",
+            "    - accepted",
+            "    - waiting",
+            "    poll",
+            "      - sent",
+            "      - answered",
+            "      - polled",
+            "    - waiting",
+            "    poll",
+            "      - sent",
+            "      - answered",
+            "      - poll failed",
+            "    - waiting",
+            "    poll",
+            "      - sent",
+            "      - answered",
+            "      - poll failed",
+            "    - waiting",
+            "    poll",
+            "      - sent",
+            "      - answered",
+            "      - polled",
+            "      - finished",
+        ]
+    );
+    assert_eq!(closed.len(), 6);
+    assert_eq!(
+        closed[0],
+        "poll otel.kind=\"internal\" http.request.method=\"GET\" \
+         url.full=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e?api-version=2.0 \
+         server.address=\"atlas.microsoft.com\" http.response.status_code=200"
+    );
+    assert!(closed[1].ends_with("http.response.status_code=503"));
+    assert!(!closed[2].contains("status_code"));
+    assert_eq!(
+        closed[4],
+        "operation otel.kind=\"internal\" http.request.method=POST \
+         url.full=https://atlas.microsoft.com/mapData?api-version=2.0 server.address=\"atlas.microsoft.com\" \
+         lro.protocol=\"operation-location\" \
+         lro.monitor=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e \
+         lro.state=Succeeded lro.status=\"Succeeded\" lro.polls=4"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_wrong_is_the_type_of_the_error() {
+    for (layer, script, error) in [
+        (exact(), Script::azure_maps_failed(), "error.type=\"InvalidFeature\""),
+        (exact(), polls([Reply::status("Canceled")]), "error.type=\"Canceled\""),
+        (exact().timeout(seconds(3)), polls([Reply::status("Running")]), "error.type=\"Timeout\""),
+        (exact(), polls([Reply::http(403)]), "error.type=\"Monitor\""),
+    ] {
+        let (lines, closed) = traced(layer, script, start()).await;
+        assert!(lines.last().unwrap().ends_with("- finished"), "{lines:#?}");
+        let operation = closed.iter().find(|line| line.starts_with("operation")).unwrap();
+        assert!(operation.contains(error), "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_are_no_polls_have_spans_as_well() {
+    // A result that is fetched, a redirect, and a request that resumes.
+    let layer = exact().protocols([Protocol::async_request_reply()]);
+    let (_, closed) = traced(layer, Script::async_request_reply(), start()).await;
+    let paths = |closed: &[String]| -> Vec<String> {
+        let polls = closed.iter().filter(|line| line.starts_with("poll"));
+        polls
+            .map(|line| {
+                line.split("atlas.microsoft.com/").nth(1).unwrap().split(['/', '?', ' ']).next().unwrap().to_owned()
+            })
+            .collect()
+    };
+    assert_eq!(paths(&closed), ["api", "api", "resources"]);
+
+    let simulator = Simulator::new().script(polls([Reply::status("Succeeded")]));
+    simulator.clone().oneshot(start()).await.unwrap();
+    let tree = Tree::default();
+    let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e?sig=SECRET";
+    let request = Request::get(uri).extension(tower_lro::Resume::new()).body(SimulatorBody::default()).unwrap();
+    let run = exact().layer(below(simulator)).oneshot(request);
+    run.with_subscriber(tracing_subscriber::registry().with(tree.clone())).await.unwrap();
+    let seen = tree.0.lock().unwrap();
+    assert_eq!(
+        seen.lines,
+        ["operation", "  - accepted", "  poll", "    - sent", "    - answered", "    - polled", "    - finished"]
+    );
+    assert!(seen.closed.iter().all(|line| line.contains("sig=***") && !line.contains("SECRET")), "{:?}", seen.closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_that_is_dropped_closes_its_spans() {
+    let tree = Tree::default();
+    let subscriber = tracing_subscriber::registry().with(tree.clone());
+    async {
+        let simulator = Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled)]));
+        let mut operation = tokio_test::task::spawn(exact().layer(simulator).oneshot(start()));
+        assert!(operation.poll().is_pending());
+        tokio::time::advance(seconds(1)).await;
+        assert!(operation.poll().is_pending());
+    }
+    .with_subscriber(subscriber)
+    .await;
+    let seen = tree.0.lock().unwrap();
+    assert_eq!(seen.lines.last().unwrap(), "    - finished");
+    assert_eq!(seen.closed.len(), 2, "{:?}", seen.closed);
+}
