@@ -21,5 +21,4 @@ mod status;
 mod stored;
 mod streaming;
 mod support;
-mod trace;
 mod trigger;

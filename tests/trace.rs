@@ -1,9 +1,14 @@
 //! The tree of spans and events.
 
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "it/support.rs"]
+mod support;
+
 use std::{
+    cell::RefCell,
     collections::HashMap,
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::Once,
 };
 
 use http::{Request, Response};
@@ -13,9 +18,8 @@ use tower_lro::{
     simulator::{ConnectionLost, Fault, Reply, Script, Simulator, SimulatorBody},
 };
 use tracing::{
-    Subscriber,
+    Instrument, Subscriber,
     field::{Field, Visit},
-    instrument::WithSubscriber,
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
@@ -23,11 +27,27 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::support::{exact, polls, seconds, start};
+use support::{exact, polls, seconds, start};
 
-/// Writes the tree down, a line for each span and event, indented by the spans around it.
-#[derive(Clone, Default)]
-struct Tree(Arc<Mutex<Seen>>);
+/// Writes the tree down, a line for each span and event, indented by the spans around it: for each test its own, by its
+/// thread.
+struct Tree;
+
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+/// There is one subscriber for all, before anything else: callsites that are met without one at that moment may stay off.
+fn subscribe() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Tree)).unwrap();
+    });
+}
+
+fn seen() -> Seen {
+    SEEN.take()
+}
 
 #[derive(Default)]
 struct Seen {
@@ -55,13 +75,14 @@ fn indented<S: Subscriber + for<'a> LookupSpan<'a>>(
 impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tree {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let span = context.span(id).unwrap();
-        let mut seen = self.0.lock().unwrap();
-        seen.lines.push(indented(span.parent(), span.name()));
-        attributes.record(&mut Fields(seen.fields.entry(id.into_u64()).or_default()));
+        SEEN.with_borrow_mut(|seen| {
+            seen.lines.push(indented(span.parent(), span.name()));
+            attributes.record(&mut Fields(seen.fields.entry(id.into_u64()).or_default()));
+        });
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        values.record(&mut Fields(self.0.lock().unwrap().fields.entry(id.into_u64()).or_default()));
+        SEEN.with_borrow_mut(|seen| values.record(&mut Fields(seen.fields.entry(id.into_u64()).or_default())));
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
@@ -69,17 +90,18 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tr
         event.record(&mut Fields(&mut fields));
         let message = fields.iter().find_map(|field| field.strip_prefix("message=")).unwrap_or_default();
         let line = indented(context.event_span(event), &format!("- {message}"));
-        self.0.lock().unwrap().lines.push(line);
+        SEEN.with_borrow_mut(|seen| seen.lines.push(line));
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let name = context.span(&id).unwrap().name();
-        let mut seen = self.0.lock().unwrap();
         let mut line = name.to_owned();
-        for field in seen.fields.remove(&id.into_u64()).unwrap_or_default() {
-            write!(line, " {field}").unwrap();
-        }
-        seen.closed.push(line);
+        SEEN.with_borrow_mut(|seen| {
+            for field in seen.fields.remove(&id.into_u64()).unwrap_or_default() {
+                write!(line, " {field}").unwrap();
+            }
+            seen.closed.push(line);
+        });
     }
 }
 
@@ -98,15 +120,11 @@ fn below(
 }
 
 async fn traced(layer: LroLayer, script: Script, request: Request<SimulatorBody>) -> (Vec<String>, Vec<String>) {
-    let tree = Tree::default();
-    let subscriber = tracing_subscriber::registry().with(tree.clone());
-    let run = async {
-        let caller = tracing::info_span!("caller");
-        let operation = layer.layer(below(Simulator::new().script(script))).oneshot(request);
-        let _: Result<_, Error<_>> = tracing::Instrument::instrument(operation, caller).await;
-    };
-    run.with_subscriber(subscriber).await;
-    let seen = std::mem::take(&mut *tree.0.lock().unwrap());
+    subscribe();
+    let caller = tracing::info_span!("caller");
+    let operation = layer.layer(below(Simulator::new().script(script))).oneshot(request);
+    let _: Result<_, Error<_>> = operation.instrument(caller).await;
+    let seen = seen();
     (seen.lines, seen.closed)
 }
 
@@ -201,12 +219,10 @@ async fn requests_that_are_no_polls_have_spans_as_well() {
 
     let simulator = Simulator::new().script(polls([Reply::status("Succeeded")]));
     simulator.clone().oneshot(start()).await.unwrap();
-    let tree = Tree::default();
     let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e?sig=SECRET";
     let request = Request::get(uri).extension(tower_lro::Resume::new()).body(SimulatorBody::default()).unwrap();
-    let run = exact().layer(below(simulator)).oneshot(request);
-    run.with_subscriber(tracing_subscriber::registry().with(tree.clone())).await.unwrap();
-    let seen = tree.0.lock().unwrap();
+    exact().layer(below(simulator)).oneshot(request).await.unwrap();
+    let seen = seen();
     assert_eq!(
         seen.lines,
         ["operation", "  - accepted", "  poll", "    - sent", "    - answered", "    - polled", "    - finished"]
@@ -216,18 +232,14 @@ async fn requests_that_are_no_polls_have_spans_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn a_future_that_is_dropped_closes_its_spans() {
-    let tree = Tree::default();
-    let subscriber = tracing_subscriber::registry().with(tree.clone());
-    async {
-        let simulator = Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled)]));
-        let mut operation = tokio_test::task::spawn(exact().layer(simulator).oneshot(start()));
-        assert!(operation.poll().is_pending());
-        tokio::time::advance(seconds(1)).await;
-        assert!(operation.poll().is_pending());
-    }
-    .with_subscriber(subscriber)
-    .await;
-    let seen = tree.0.lock().unwrap();
+    subscribe();
+    let simulator = Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled)]));
+    let mut operation = tokio_test::task::spawn(exact().layer(simulator).oneshot(start()));
+    assert!(operation.poll().is_pending());
+    tokio::time::advance(seconds(1)).await;
+    assert!(operation.poll().is_pending());
+    drop(operation);
+    let seen = seen();
     assert_eq!(seen.lines.last().unwrap(), "    - finished");
     assert_eq!(seen.closed.len(), 2, "{:?}", seen.closed);
 }
