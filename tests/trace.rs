@@ -4,6 +4,9 @@
 #[path = "it/support.rs"]
 mod support;
 
+#[path = "it/planted.rs"]
+mod planted;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -54,6 +57,8 @@ struct Seen {
     lines: Vec<String>,
     fields: HashMap<u64, Vec<String>>,
     closed: Vec<String>,
+    /// The events with their fields.
+    events: Vec<String>,
 }
 
 struct Fields<'a>(&'a mut Vec<String>);
@@ -90,7 +95,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Tr
         event.record(&mut Fields(&mut fields));
         let message = fields.iter().find_map(|field| field.strip_prefix("message=")).unwrap_or_default();
         let line = indented(context.event_span(event), &format!("- {message}"));
-        SEEN.with_borrow_mut(|seen| seen.lines.push(line));
+        SEEN.with_borrow_mut(|seen| {
+            seen.lines.push(line);
+            seen.events.push(fields.join(" "));
+        });
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
@@ -242,4 +250,17 @@ async fn a_future_that_is_dropped_closes_its_spans() {
     let seen = seen();
     assert_eq!(seen.lines.last().unwrap(), "    - finished");
     assert_eq!(seen.closed.len(), 2, "{:?}", seen.closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_is_traced_has_a_secret() {
+    subscribe();
+    for (index, (layer, script)) in planted::outcomes().into_iter().enumerate() {
+        let _ = layer.layer(Simulator::new().script(script)).oneshot(planted::start()).await;
+        let seen = seen();
+        assert!(seen.closed.len() >= 2 || seen.events.len() == 2, "outcome {index}: {:?}", seen.closed);
+        for line in seen.closed.iter().chain(&seen.events) {
+            assert!(!line.contains(planted::SECRET) && !line.contains(planted::SIGNATURE), "outcome {index}: {line}");
+        }
+    }
 }

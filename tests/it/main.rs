@@ -9,6 +9,7 @@ mod events;
 mod load;
 mod middleware;
 mod pace;
+mod planted;
 mod poll;
 mod protocols;
 mod reqwest_service;

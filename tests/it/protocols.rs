@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
-use reqwest_middleware::{ClientBuilder, Middleware, Next};
+use reqwest_middleware::ClientBuilder;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
     Cause, Error, FinalResponse, LroLayer, Operation, OperationError, Protocol, ResponseExt, State,
     simulator::{Fault, Recorded, Reply, Script, Simulator, SimulatorBody},
 };
 
-use crate::support::{exact, millis, text};
+use crate::support::{Transport, exact, millis, text};
 
 /// A start request.
 #[derive(Clone, Copy)]
@@ -87,28 +87,6 @@ async fn through_tower(layer: LroLayer, script: Script, start: Start) -> Ended {
         Err(error) => panic!("{error:?}"),
     };
     Ended { outcome, requests: simulator.recorded() }
-}
-
-/// Answers from the simulator instead of the network.
-struct Transport(Simulator);
-
-#[async_trait::async_trait]
-impl Middleware for Transport {
-    async fn handle(
-        &self,
-        request: reqwest::Request,
-        _: &mut http::Extensions,
-        _: Next<'_>,
-    ) -> reqwest_middleware::Result<reqwest::Response> {
-        let url = request.url().clone();
-        let request = http::Request::try_from(request)?;
-        let response = self.0.clone().oneshot(request).await.map_err(reqwest_middleware::Error::middleware)?;
-        let (head, body) = response.into_parts();
-        let with_url = reqwest::ResponseBuilderExt::url(http::Response::builder(), url).body(()).unwrap();
-        let mut response = http::Response::from_parts(head, reqwest::Body::wrap(body));
-        response.extensions_mut().extend(with_url.into_parts().0.extensions);
-        Ok(response.into())
-    }
 }
 
 async fn through_middleware(layer: LroLayer, script: Script, start: Start) -> Ended {

@@ -1,25 +1,25 @@
-//! With what retries outside of the layer the start request is sent once.
+//! With what sends requests again, outside of the layer and inside: what each combination does.
 
 use std::future::{Ready, ready};
 
 use http::Request;
 use reqwest_middleware::ClientBuilder;
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
-use tower::{ServiceBuilder, ServiceExt, retry::Policy};
+use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, hedge::Hedge, retry::Policy, timeout::error::Elapsed};
 use tower_lro::{
-    Cause, Error, OperationError,
-    simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
+    Cause, Error, OperationError, State,
+    simulator::{ConnectionLost, Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
-use crate::support::{Server, exact, polls, quick, start};
+use crate::support::{Server, exact, polls, quick, seconds, start};
 
 /// Sends again whatever failed, unless it has happened.
 #[derive(Clone)]
 struct Retry(usize);
 
-type Outcome<T> = Result<T, Error<tower_lro::simulator::ConnectionLost>>;
+type Outcome<T> = Result<T, Error<ConnectionLost>>;
 
-impl<T> Policy<Request<SimulatorBody>, T, Error<tower_lro::simulator::ConnectionLost>> for Retry {
+impl<T> Policy<Request<SimulatorBody>, T, Error<ConnectionLost>> for Retry {
     type Future = Ready<()>;
 
     fn retry(&mut self, _: &mut Request<SimulatorBody>, outcome: &mut Outcome<T>) -> Option<Ready<()>> {
@@ -55,6 +55,164 @@ async fn tower_retry_outside_can_tell_what_has_happened() {
         let error = client.oneshot(start()).await.unwrap_err();
         assert_eq!(simulator.started(), starts, "{error}");
     }
+}
+
+/// Sends again whatever failed.
+#[derive(Clone)]
+struct RetryAll(usize);
+
+impl<T, E> Policy<Request<SimulatorBody>, T, E> for RetryAll {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut Request<SimulatorBody>, outcome: &mut Result<T, E>) -> Option<Ready<()>> {
+        let is_to_retry = outcome.is_err() && self.0 > 0;
+        self.0 -= usize::from(is_to_retry);
+        is_to_retry.then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<SimulatorBody>) -> Option<Request<SimulatorBody>> {
+        Some(request.clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tower_retry_inside_repeats_single_requests_at_once() {
+    let refused = || Reply::http(200).fault(Fault::Refused);
+    let simulator = Simulator::new().script(polls([refused(), refused(), Reply::status("Succeeded")])).recording();
+    let client = ServiceBuilder::new().layer(exact()).retry(RetryAll(3)).service(simulator.clone());
+    let response = client.oneshot(start()).await.unwrap();
+    // The layer has seen one poll.
+    assert_eq!(tower_lro::ResponseExt::operation(&response).unwrap().polls(), 1);
+    assert_eq!(crate::support::millis(&simulator.recorded()), [0, 1000, 1000, 1000]);
+    assert_eq!(simulator.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_box_it_can_be_told_too() {
+    type Inner = OperationError<ConnectionLost>;
+    let outcome = async |script| {
+        let client = ServiceBuilder::new()
+            .buffer::<Request<SimulatorBody>>(4)
+            .timeout(seconds(60))
+            .layer(exact())
+            .service(Simulator::new().script(script));
+        client.oneshot(start()).await.map(drop).unwrap_err()
+    };
+    let error: BoxError = outcome(polls([Reply::http(403)])).await;
+    let found = Inner::find_in(&*error).expect("it has happened");
+    assert!(matches!(found.cause(), Cause::Monitor(_)));
+    // Whatever is around it, if it shows its sources.
+    let wrapped = std::io::Error::other(error);
+    assert!(Inner::find_in(&wrapped).is_none(), "io::Error shows the sources of what it wraps, not that itself");
+    assert!(Inner::find_in(wrapped.get_ref().unwrap()).is_some());
+    let chained = anyhow::Error::from(wrapped.downcast::<Error<ConnectionLost>>().unwrap()).context("an upload");
+    assert!(Inner::find_in(chained.as_ref()).is_some());
+
+    let error = outcome(Script::new(Reply::accepted().fault(Fault::Refused))).await;
+    assert!(Inner::find_in(&*error).is_none(), "nothing was accepted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_outside_takes_the_operation_with_it_and_a_retry_around_it_starts_anew() {
+    // This is what not to do: the timeout's error cannot tell. `LroLayer::timeout` can.
+    let forever = || polls([Reply::status("Running")]);
+    let simulator = Simulator::new().script(forever());
+    let client = ServiceBuilder::new()
+        .retry(RetryAll(1))
+        .timeout(seconds(10))
+        .map_err(Error::boxed)
+        .layer(exact())
+        .service(simulator.clone());
+    let error = client.oneshot(start()).await.map(drop).unwrap_err();
+    assert!(error.is::<Elapsed>());
+    assert_eq!(simulator.started(), 2);
+
+    let simulator = Simulator::new().script(forever());
+    let layer = exact().timeout(seconds(10));
+    let client = ServiceBuilder::new().retry(Retry(1)).layer(layer).service(simulator.clone());
+    let error = client.oneshot(start()).await.unwrap_err();
+    assert_eq!(error.operation().unwrap().state(), State::Running);
+    assert_eq!(simulator.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_inside_bounds_single_requests() {
+    let simulator =
+        Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled), Reply::status("Succeeded")]));
+    let client = ServiceBuilder::new().layer(exact()).timeout(seconds(5)).service(simulator.clone());
+    let response = client.oneshot(start()).await.unwrap();
+    assert_eq!(tower_lro::ResponseExt::operation(&response).unwrap().polls(), 2);
+    assert_eq!(simulator.started(), 1);
+}
+
+/// Sends a second request where the first is slow: any, or none but polls.
+#[derive(Clone)]
+struct Hedging {
+    starts: bool,
+}
+
+impl tower::hedge::Policy<Request<SimulatorBody>> for Hedging {
+    fn clone_request(&self, request: &Request<SimulatorBody>) -> Option<Request<SimulatorBody>> {
+        (self.starts || request.method() == "GET").then(|| request.clone())
+    }
+
+    fn can_retry(&self, _: &Request<SimulatorBody>) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hedging_outside_starts_the_work_twice_and_inside_it_is_for_polls() {
+    let latencies = [50; 100];
+    let slow = || Script::azure_maps().polls([Reply::status("Succeeded").delay(seconds(1))]);
+    // This is what not to do.
+    let simulator = Simulator::new().script(slow());
+    let client = Hedge::new_with_mock_latencies(
+        exact().layer(simulator.clone()),
+        Hedging { starts: true },
+        10,
+        0.9,
+        seconds(60),
+        &latencies,
+    );
+    client.oneshot(start()).await.unwrap();
+    assert_eq!(simulator.started(), 2);
+
+    let simulator = Simulator::new().script(slow()).recording();
+    let hedge =
+        Hedge::new_with_mock_latencies(simulator.clone(), Hedging { starts: false }, 10, 0.9, seconds(60), &latencies);
+    // It is not `Clone`.
+    let client = ServiceBuilder::new().layer(exact()).buffer(4).service(hedge);
+    client.oneshot(start()).await.map(drop).unwrap();
+    let polls = simulator.recorded().len() - 1;
+    assert_eq!((simulator.started(), polls), (1, 2), "the poll was hedged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_buffer_outside_or_inside_changes_nothing() {
+    for script in [polls([Reply::status("Succeeded")]), polls([Reply::http(403)])] {
+        let simulator = Simulator::new().script(script);
+        let outside = ServiceBuilder::new().buffer(4).layer(exact()).service(simulator.clone());
+        let inside = ServiceBuilder::new().layer(exact()).buffer(4).service(simulator.clone());
+        let outcomes = (outside.oneshot(start()).await.is_ok(), inside.oneshot(start()).await.is_ok());
+        assert_eq!(outcomes.0, outcomes.1);
+        assert_eq!(simulator.started(), 2);
+    }
+}
+
+#[tokio::test]
+async fn reqwest_retry_inside_repeats_single_requests() {
+    let script = polls([Reply::http(503), Reply::http(429), Reply::status("Succeeded")]);
+    let simulator = Simulator::new().script(script);
+    let server = Server::of(&simulator).await;
+    let retries = ExponentialBackoff::builder().retry_bounds(quick_delay(), quick_delay()).build_with_max_retries(3);
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(quick().max_failures(0))
+        .with(RetryTransientMiddleware::new_with_policy(retries))
+        .build();
+    let response = client.post(server.url("/mapData")).body("package").send().await.unwrap();
+    assert_eq!(tower_lro::ResponseExt::operation(&response).unwrap().polls(), 1);
+    assert_eq!(simulator.started(), 1);
 }
 
 #[tokio::test]
