@@ -114,7 +114,6 @@ impl LroLayer {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn events(self) -> (Self, Events) {
         let queue = Arc::new(Mutex::new(Queue::default()));
         let sender = Sender(queue.clone());

@@ -3,12 +3,15 @@
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
-use crate::{LroBody, poller::Outgoing};
+use crate::{LroBody, Resume, poller::Outgoing};
 
 /// A request type that polls can be sent with, to a service with the error `E`.
 pub trait AsRequest<E>: Sized {
     /// A request without a body; nothing if its address cannot be said in this type.
     fn from_outgoing(outgoing: Outgoing) -> Option<Self>;
+
+    /// Makes it the first poll of an operation that is taken up, at `uri`.
+    fn take_up(&mut self, uri: Uri);
 
     /// Takes out of an error what must not be printed of the request that it is about, which went to `uri`.
     fn redact(error: &mut E, uri: &Uri);
@@ -42,6 +45,12 @@ pub trait AsResponse: Sized {
 impl<B: Default, E> AsRequest<E> for Request<B> {
     fn from_outgoing(outgoing: Outgoing) -> Option<Self> {
         Some(outgoing.request.map(|()| B::default()))
+    }
+
+    fn take_up(&mut self, uri: Uri) {
+        // A layer below would take it for its own.
+        self.extensions_mut().remove::<Resume>();
+        *self.uri_mut() = uri;
     }
 
     fn redact(_: &mut E, _: &Uri) {}

@@ -82,12 +82,16 @@ where
 
     /// Of a request that [takes an operation up](Start::resumes).
     #[cold]
-    pub(crate) fn resumed(mut start: Start<S>, request: R) -> Self {
+    pub(crate) fn resumed(mut start: Start<S>, mut request: R) -> Self
+    where
+        R: AsRequest<S::Error>,
+    {
         let resume = start.draft.extensions.remove::<Resume>();
         let now = now();
         let mut poller = Poller::new(start.layer, start.draft, resume, now, seed());
         let (io, next) = match poller.resume(now) {
             Ok(()) => {
+                request.take_up(poller.resumed_at());
                 let future = poller.spans().run(|| start.service.call(request));
                 (Io::Calling { future }, Next::Read)
             }

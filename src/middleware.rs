@@ -124,6 +124,10 @@ impl AsRequest<MiddlewareError> for Sent {
         Some(Self { request, is_anonymous })
     }
 
+    fn take_up(&mut self, uri: Uri) {
+        <Request as AsRequest<MiddlewareError>>::take_up(&mut self.request, uri);
+    }
+
     fn redact(error: &mut MiddlewareError, uri: &Uri) {
         redact(error, uri);
     }

@@ -47,6 +47,8 @@ pub struct Operation {
     pub(crate) protocol: Protocol,
     /// The place in the protocol of the announcement that it was announced by.
     pub(crate) announcement: u8,
+    /// Whether its monitor is of an origin that must not see credentials.
+    pub(crate) is_anonymous: bool,
     pub(crate) state: State,
     pub(crate) polls: u32,
     pub(crate) elapsed: Duration,
@@ -63,7 +65,7 @@ pub(crate) struct More {
     pub(crate) resource: Option<Uri>,
     /// A `Location` that is not the monitor's.
     pub(crate) location: Option<Uri>,
-    /// The start request's method and address, without any other parameter than `api-version`.
+    /// The start request's method and address, without any other parameter than `api-version`, for those who resume.
     pub(crate) start: Option<(Method, Uri)>,
     pub(crate) failure: Option<Failure>,
 }
@@ -82,6 +84,7 @@ impl Operation {
             monitor,
             protocol,
             announcement: 0,
+            is_anonymous: false,
             state: State::NotStarted,
             polls: 0,
             elapsed: Duration::ZERO,
@@ -230,7 +233,9 @@ impl State {
 /// Get one from [`Operation::resume`], in this process or another. [`Resume::new`] will do where nothing but the address of
 /// the monitor is known: the first protocol of the layer is assumed then.
 ///
-/// The request needs the credentials that the start request had. The settings of the layer apply, its `timeout` counted
+/// The request needs the credentials that the start request had, unless the monitor's origin was an
+/// [allowed](crate::LroLayer::allow_origin) one, which must not get them; an `api-version` that polls had carried over is added to
+/// it. The settings of the layer apply, its `timeout` counted
 /// from the `GET`. An error is always an [`Error::Operation`](crate::Error::Operation).
 ///
 /// # Example

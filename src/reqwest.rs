@@ -71,6 +71,12 @@ impl<E: 'static> AsRequest<E> for Request {
         Some(request)
     }
 
+    fn take_up(&mut self, uri: Uri) {
+        if let Ok(url) = uri.to_string().parse() {
+            *self.url_mut() = url;
+        }
+    }
+
     fn redact(error: &mut E, _: &Uri) {
         redact(error);
     }

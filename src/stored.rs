@@ -39,6 +39,8 @@ struct Stored<'a> {
     protocol: Cow<'a, str>,
     announcement: u8,
     monitor: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    anonymous: bool,
     state: State,
     polls: u32,
     elapsed_ms: u64,
@@ -77,6 +79,7 @@ impl<'a> From<&'a Operation> for Stored<'a> {
             protocol: operation.protocol.name().into(),
             announcement: operation.announcement,
             monitor: uri(&operation.monitor),
+            anonymous: operation.is_anonymous,
             state: operation.state,
             polls: operation.polls,
             elapsed_ms: u64::try_from(operation.elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -98,6 +101,7 @@ impl Stored<'_> {
         let protocol = protocol.unwrap_or_else(|| Protocol::unknown(self.protocol.into_owned()));
         let mut operation = Operation::new(uri("monitor", &self.monitor)?, protocol);
         operation.announcement = self.announcement;
+        operation.is_anonymous = self.anonymous;
         operation.state = self.state;
         operation.polls = self.polls;
         operation.elapsed = Duration::from_millis(self.elapsed_ms);

@@ -1,18 +1,24 @@
 //! Announce: what is made of a response that may announce an operation, and of a request that takes one up.
 
-use http::{HeaderName, Uri, header::LOCATION};
+use std::time::Duration;
+
+use http::{HeaderName, header::LOCATION};
 
 use super::{
     Answer, GiveUp, Next, Now, Phase, Poller,
-    details::member,
-    monitor::{Address, text},
+    details::{self, member},
+    monitor::{Address, Trust, carry_query, text, with_api_version_alone},
     pace,
-    status::Scanner,
+    status::{Kind, Scanner},
+    transition::{MAX_ID, later},
 };
 use crate::{
-    AddressError, Event,
+    AddressError, Event, FinalResponse,
     protocol::{Announcement, By, Candidate},
 };
+
+/// How long a response is looked into at most for whether it announces an operation. Then it passes through.
+const CONSIDER_TIME: Duration = Duration::from_secs(10);
 
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
 const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id");
@@ -21,6 +27,8 @@ const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id
 pub(super) struct Considered {
     candidate: Candidate,
     scanner: Scanner,
+    /// How much of the body was looked through for the name, since that begins at the beginning.
+    searched: usize,
     /// Whether the response's body meets the condition.
     is_met: Option<bool>,
     /// Whether the body has the name of the operation, where that is needed.
@@ -32,17 +40,24 @@ impl Considered {
         let announcement = candidate.announcement();
         let is_met = announcement.condition.is_none().then_some(true);
         let is_named = (!matches!(announcement.by, By::Body { .. })).then_some(true);
-        Self { is_met, is_named, scanner: Scanner::new(), candidate }
+        Self { is_met, is_named, scanner: Scanner::new(), searched: 0, candidate }
     }
 
-    fn read(&mut self, data: &[u8]) {
-        let Some(condition) = self.candidate.announcement().condition.as_ref().filter(|_| self.is_met.is_none()) else {
-            return;
-        };
-        if let Some((word, _)) = self.scanner.scan(data, &condition.status) {
-            self.is_met = Some(!self.candidate.protocol.spec().words.state(word).is_terminal());
-        } else if self.scanner.is_at_end() {
-            self.is_met = Some(condition.or_absent);
+    fn read(&mut self, data: &[u8], answer: &Answer) {
+        let announcement = self.candidate.announcement();
+        let watches = announcement.condition.as_ref().map_or(&[][..], |condition| &condition.status);
+        let words = &self.candidate.protocol.spec().words;
+        let is_running = self.scanner.scan(data, watches).map(|(word, _)| !words.state(word).is_terminal());
+        if let (Some(is_running), Some(kind)) = (is_running, self.scanner.found(watches)) {
+            self.is_met.get_or_insert(is_running && kind != Kind::Presence);
+        } else if self.scanner.fallback(watches).is_some() {
+            self.is_met = Some(false);
+        }
+        if self.scanner.is_at_end() {
+            self.close(answer, true);
+        } else if self.is_named.is_none() && answer.read.bytes() >= 2 * self.searched {
+            self.searched = answer.read.bytes();
+            self.is_named = is_named(announcement, answer);
         }
     }
 
@@ -52,7 +67,7 @@ impl Considered {
         let or_absent = announcement.condition.as_ref().is_none_or(|condition| condition.or_absent);
         self.is_met.get_or_insert(is_whole && or_absent);
         if self.is_named.is_none() {
-            self.is_named = Some(is_whole && name(announcement, answer).is_some());
+            self.is_named = Some(is_named(announcement, answer).unwrap_or(false));
         }
     }
 
@@ -68,8 +83,14 @@ impl Considered {
 
 /// The name of the operation in a response's body.
 fn name(announcement: &Announcement, answer: &Answer) -> Option<String> {
-    let By::Body { member: path, contains, .. } = &announcement.by else { return None };
-    member(&answer.read.to_bytes(), path).filter(|name| name.contains(contains.as_str()))
+    let By::Body { member: path, .. } = &announcement.by else { return None };
+    member(&answer.read.to_bytes(), path)
+}
+
+/// Whether the name in what has been read of a response's body is that of an operation, if there is one.
+fn is_named(announcement: &Announcement, answer: &Answer) -> Option<bool> {
+    let By::Body { contains, .. } = &announcement.by else { return None };
+    name(announcement, answer).map(|name| name.contains(contains.as_str()))
 }
 
 impl Poller {
@@ -78,15 +99,25 @@ impl Poller {
         let head = &answer.head;
         let candidates = self.layer.settings().candidates(&self.start.method, head.status, &head.headers);
         self.phase = Phase::Announcing(candidates.map(Considered::new).collect());
+        self.timer = Some(later(now.instant, CONSIDER_TIME));
+        self.decide(answer, false, now)
+    }
+
+    /// Takes what has been read of a response for all that there is.
+    pub(super) fn consider_no_longer(&mut self, answer: &mut Answer, now: Now) -> Next {
+        let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
+        considered.iter_mut().for_each(|candidate| candidate.close(answer, false));
         self.decide(answer, false, now)
     }
 
     pub(super) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
-        let is_too_long = answer.read.bytes() > self.layer.settings().max_status_bytes;
+        let max_status_bytes = self.layer.settings().max_status_bytes;
         let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
         for candidate in &mut *considered {
-            candidate.read(data);
-            if is_too_long {
+            candidate.read(data, answer);
+            let is_unlikely = candidate.is_named.is_none();
+            let limit = if is_unlikely { max_status_bytes.min(details::MAX_BYTES) } else { max_status_bytes };
+            if answer.read.bytes() > limit {
                 candidate.close(answer, false);
             }
         }
@@ -130,7 +161,8 @@ impl Poller {
             self.operation.monitor = self.without_credentials(uri);
         }
         let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| text(headers.get(header)?));
-        self.operation.id = id.filter(|id| !id.is_empty()).map(Box::from).or(name.map(Box::from));
+        self.operation.id = id.filter(|id| !id.is_empty() && id.len() <= MAX_ID).map(Box::from).or(name.map(Box::from));
+        self.operation.is_anonymous = address.as_ref().is_ok_and(|address| address.trust == Trust::Anonymous);
         if announcement.by.header() != Some(&LOCATION) {
             self.note_location(headers, &self.start.uri.clone());
         }
@@ -138,8 +170,7 @@ impl Poller {
         self.spans.begin(&self.start.method, &self.start.uri, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
         match address {
-            Ok(address) => {
-                self.trust = address.trust;
+            Ok(_) => {
                 self.schedule(pace::hint(headers, now.wall), now);
                 answer.read.clear();
                 self.drain(false, now)
@@ -157,8 +188,13 @@ impl Poller {
         let start = &self.start.uri;
         match (&announcement.by, announcement.address(&answer.head.headers)) {
             (By::Body { template, .. }, _) => {
-                let first = start.path().split('/').nth(1).unwrap_or_default();
-                let reference = template.replace("{first}", first).replace("{name}", name.unwrap_or_default());
+                // A verb after a colon is none of the version's (AIP-136).
+                let first = start.path().split(['/', ':']).nth(1);
+                let template = match first.unwrap_or_default() {
+                    "" => template.replace("{first}/", ""),
+                    first => template.replace("{first}", first),
+                };
+                let reference = template.replace("{name}", name.unwrap_or_default());
                 self.resolver().resolve_text(&reference, start)
             }
             (_, Some((header, value))) => self.resolver().resolve(header, value, start),
@@ -179,7 +215,8 @@ impl Poller {
         self.operation.polls = self.operation.polls.saturating_add(1);
         match self.resolver().check(&self.operation.monitor) {
             Ok(address) => {
-                self.trust = address.trust;
+                // Once without credentials, always without: here every address looks like the start request's own.
+                self.operation.is_anonymous |= address.trust == Trust::Anonymous;
                 self.operation.monitor = self.without_credentials(&address.uri);
                 self.spans.send(&self.start.uri);
                 Ok(())
@@ -194,11 +231,13 @@ impl Poller {
         self.began = now.instant.checked_sub(self.operation.elapsed).unwrap_or(now.instant);
     }
 
-    /// What is needed of the start request to fetch the result, for those who resume.
+    /// What those who resume need of the start request: to fetch the result, and for the polls.
     fn remember_start(&mut self) {
-        if self.final_response() != crate::FinalResponse::Status {
-            let api_version: Uri = super::monitor::with_api_version_alone(&self.start.uri);
-            self.operation.more_mut().start = Some((self.start.method.clone(), api_version));
+        let start = with_api_version_alone(&self.start.uri);
+        let monitor = &self.operation.monitor;
+        let is_carried = carry_query(&self.layer.settings().carry_query, &start, monitor) != *monitor;
+        if is_carried || self.final_response() != FinalResponse::Status {
+            self.operation.more_mut().start = Some((self.start.method.clone(), start));
         }
     }
 }

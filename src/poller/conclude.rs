@@ -13,7 +13,7 @@ use super::{
     message,
     monitor::{Address, Trust, text},
     status::Scanner,
-    transition::{later, percent},
+    transition::{MAX_ID, later, percent},
 };
 use crate::{AddressError, Event, FinalResponse, Outcome, State, protocol::By};
 
@@ -38,7 +38,7 @@ impl Poller {
         self.operation.state = state;
         let monitor = self.monitor();
         let outcome = monitor.final_status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
-        if let Some(outcome) = outcome.and_then(|outcome| StatusCode::from_bytes(outcome.as_bytes()).ok()) {
+        if let Some(outcome) = outcome.and_then(outcome_status) {
             answer.head.status = outcome;
             self.operation.state = state_of(outcome);
         }
@@ -81,12 +81,9 @@ impl Poller {
             return self.conclude(answer, true, now);
         }
         self.phase = Phase::Finishing;
-        let has_resource_header = answer.head.headers.contains_key(RESOURCE_LOCATION);
-        let is_resource_asked_for = matches!(self.final_response(), FinalResponse::Auto | FinalResponse::Resource);
-        let body_may_name_it = !self.operation.protocol.spec().resource.is_empty();
         self.timer = if is_failure {
             self.until(later(now.instant, DETAILS_TIME))
-        } else if is_resource_asked_for && body_may_name_it && !has_resource_header {
+        } else if self.does_result_depend_on_body(answer) {
             self.deadline
         } else {
             Some(now.instant)
@@ -94,12 +91,22 @@ impl Poller {
         Next::Read
     }
 
+    fn does_result_depend_on_body(&self, answer: &Answer) -> bool {
+        let has_resource_header = answer.head.headers.contains_key(RESOURCE_LOCATION);
+        let body_may_name_it = !self.operation.protocol.spec().resource.is_empty() && !has_resource_header;
+        match self.final_response() {
+            FinalResponse::Resource => body_may_name_it,
+            FinalResponse::Auto => body_may_name_it || self.may_body_be_result(),
+            _ => false,
+        }
+    }
+
     pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
         _ = answer.scanner.scan(data, &[]);
-        if answer.scanner.is_at_end() {
-            self.conclude(answer, true, now)
-        } else if answer.read.bytes() > details::MAX_BYTES {
+        if answer.read.bytes() > details::MAX_BYTES {
             self.conclude(answer, false, now)
+        } else if answer.scanner.is_at_end() {
+            self.conclude(answer, true, now)
         } else {
             Next::Read
         }
@@ -121,6 +128,8 @@ impl Poller {
                     self.fetch(address, now);
                     return self.drain(false, now);
                 }
+                // Nobody has asked for it, and the operation's `resource` says where it is.
+                Some(Err(_)) if self.final_response() == FinalResponse::Auto => {}
                 Some(Err(error)) if !self.monitor().result_may_be_missing => return self.give_up_address(error),
                 Some(Err(_)) | None => {}
             }
@@ -144,7 +153,6 @@ impl Poller {
         let more = self.operation.more.as_ref();
         let by = &self.announcement().by;
         let remembered = more.and_then(|more| more.start.as_ref());
-        let method = remembered.map_or(&self.start.method, |(method, _)| method);
         let original = || match remembered {
             _ if matches!(by, By::Own) => None,
             // The caller's own request is that on the monitor, when this is a resumed operation.
@@ -152,7 +160,7 @@ impl Poller {
             _ => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
         };
         let location = || {
-            let here = self.located(&answer.head.headers, &LOCATION, &self.operation.monitor);
+            let here = self.located(&answer.head.headers, &LOCATION, &self.base(answer));
             here.or_else(|| more.and_then(|more| more.location.clone()))
         };
         match choice {
@@ -161,27 +169,35 @@ impl Poller {
             FinalResponse::Location => location().and_then(check),
             FinalResponse::OriginalUri => original(),
             FinalResponse::Auto => {
-                if let Some(resource) = resource {
-                    check(resource)
-                } else {
-                    let is_at_location = by.header() == Some(&LOCATION);
-                    match *method {
-                        // The result itself is what the SDKs take that answer for.
-                        Method::PUT | Method::PATCH if is_at_location && is_resource(answer) => None,
-                        Method::PUT | Method::PATCH => original(),
-                        Method::POST if !is_at_location => location().and_then(check),
-                        _ => None,
-                    }
+                let is_at_location = by.header() == Some(&LOCATION);
+                match (resource, self.method()) {
+                    (Some(resource), _) => check(resource),
+                    (None, _) if self.may_body_be_result() && is_resource(answer) => None,
+                    (None, &Method::PUT | &Method::PATCH) => original(),
+                    (None, &Method::POST) if !is_at_location => location().and_then(check),
+                    (None, _) => None,
                 }
             }
         }
+    }
+
+    /// That of the start request.
+    fn method(&self) -> &Method {
+        let remembered = self.operation.more.as_ref().and_then(|more| more.start.as_ref());
+        remembered.map_or(&self.start.method, |(method, _)| method)
+    }
+
+    /// Whether the last answer of the monitor is what the SDKs take for the result of a `PUT` or `PATCH`, if it is no document
+    /// on a status.
+    fn may_body_be_result(&self) -> bool {
+        self.announcement().by.header() == Some(&LOCATION) && matches!(*self.method(), Method::PUT | Method::PATCH)
     }
 
     /// Fills in what the final status response says of the operation; returns the resource that it names.
     pub(super) fn note_details(&mut self, answer: &Answer, is_whole: bool) -> Option<Uri> {
         let headers = &answer.head.headers;
         let protocol = self.operation.protocol.clone();
-        let base = self.operation.monitor.clone();
+        let base = self.base(answer);
         self.note_location(headers, &base);
         if answer.head.status == StatusCode::CREATED {
             if let Some(created) = self.located(headers, &LOCATION, &base) {
@@ -189,13 +205,12 @@ impl Poller {
             }
         }
         self.operation.percent = percent(answer).or(self.operation.percent);
-        let mut named = None;
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         if is_whole || self.operation.state != State::Succeeded {
             let body = answer.read.to_bytes();
             let details = Details::parse(&body);
             self.operation.percent = details.percent.or(self.operation.percent);
-            if let Some(id) = details.id {
+            if let Some(id) = details.id.filter(|id| id.len() <= MAX_ID) {
                 self.operation.id = Some(id.into());
             }
             if details.created.is_some() || details.failure.is_some() {
@@ -203,11 +218,12 @@ impl Poller {
                 more.created = details.created.or(more.created.take());
                 more.failure = details.failure;
             }
-            let name = protocol.spec().resource.iter().find_map(|path| details::member(&body, path));
-            let resource = name.and_then(|name| self.resolver().locate(&base, &name));
-            named = resource.map(|resource| self.without_credentials(&resource));
         }
-        named = self.located(headers, &RESOURCE_LOCATION, &base).or(named);
+        let body = answer.read.to_bytes();
+        let name = protocol.spec().resource.iter().find_map(|path| details::member(&body, path));
+        let resource = name.and_then(|name| self.resolver().locate(&base, &name));
+        let named = resource.map(|resource| self.without_credentials(&resource));
+        let named = self.located(headers, &RESOURCE_LOCATION, &base).or(named);
         if let Some(resource) = &named {
             self.operation.more_mut().resource = Some(resource.clone());
         }
@@ -217,7 +233,17 @@ impl Poller {
 
 /// Whether it is something, and no document on the operation's status.
 fn is_resource(answer: &Answer) -> bool {
-    answer.read.bytes() > 0 && details::member(&answer.read.to_bytes(), &["status".to_owned()]).is_none()
+    let bytes = answer.read.bytes();
+    // No document on a status is that long.
+    bytes > details::MAX_BYTES
+        || bytes > 0 && details::member(&answer.read.to_bytes(), &["status".to_owned()]).is_none()
+}
+
+/// The HTTP status at the beginning of a header's value, such as `404 Not Found`.
+fn outcome_status(text: &str) -> Option<StatusCode> {
+    let status = StatusCode::from_bytes(text.as_bytes().get(..3)?).ok()?;
+    let is_whole = !text.as_bytes().get(3).is_some_and(u8::is_ascii_alphanumeric);
+    (is_whole && (200..=599).contains(&status.as_u16())).then_some(status)
 }
 
 fn state_of(outcome: StatusCode) -> State {

@@ -2,16 +2,21 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-const END: &[u8] = b"\r\n\r\n";
-
 /// More headers than any server sends.
 const MAX_HEADERS: usize = 128;
 
-/// Whether the head of the message ends in `data`, of which so much of the end has been `seen` before.
+/// Whether the head of the message ends in `data`: by an empty line, after as many line ends in a row as have been `seen`. A
+/// line feed alone ends a line as well ([RFC 9112, section 2.2]).
+///
+/// [RFC 9112, section 2.2]: https://www.rfc-editor.org/rfc/rfc9112#section-2.2
 pub(super) fn end_of_head(data: &[u8], seen: &mut usize) -> bool {
     for &byte in data {
-        *seen = if byte == END[*seen] { *seen + 1 } else { usize::from(byte == END[0]) };
-        if *seen == END.len() {
+        match byte {
+            b'\n' => *seen += 1,
+            b'\r' => {}
+            _ => *seen = 0,
+        }
+        if *seen == 2 {
             *seen = 0;
             return true;
         }
@@ -53,8 +58,8 @@ mod tests {
             }
             assert_eq!(read, usize::MAX, "{size}");
         }
-        assert!(end_of_head(b"\r\r\n\r\n", &mut 0));
-        assert!(!end_of_head(b"\r\n\n\r\n", &mut 0));
+        assert!(end_of_head(b"\r\r\n\r\n", &mut 0) && end_of_head(b"a\n\n", &mut 0));
+        assert!(!end_of_head(b"\r\n\r\r a\r\n", &mut 0));
     }
 
     #[test]

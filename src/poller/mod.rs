@@ -53,7 +53,7 @@ mod transition;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::{Uri, response};
+use http::{StatusCode, Uri, response};
 use http_body::Frame;
 
 pub use self::pace::{Backoff, DelayReason};
@@ -72,7 +72,7 @@ pub(crate) use self::{
 };
 use crate::{
     AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
-    StatusErrorKind,
+    StatusErrorKind, WithoutStatus,
     protocol::{Announcement, Monitor},
     trace::Spans,
 };
@@ -138,7 +138,6 @@ pub(crate) struct Poller {
     layer: LroLayer,
     start: Snapshot,
     operation: Operation,
-    trust: Trust,
     /// Where the final response is, if it is not the status response.
     result: Option<Box<Address>>,
     pace: Pace,
@@ -211,10 +210,9 @@ impl Poller {
                 true => without_query(&settings.carry_query, &start.uri, &start.uri),
                 false => with_api_version_alone(&start.uri),
             };
-            Operation::new(
-                monitor,
-                settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone),
-            )
+            let protocol = settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone);
+            let announcement = protocol.assumed();
+            Operation { announcement, ..Operation::new(monitor, protocol) }
         });
         if operation.protocol.is_unknown() {
             let named = |known: &&Protocol| known.name() == operation.protocol.name();
@@ -226,7 +224,6 @@ impl Poller {
             due: now.instant,
             timer: None,
             delay: None,
-            trust: Trust::Credentials,
             result: None,
             pace: Pace::new(seed),
             failures: 0,
@@ -276,13 +273,31 @@ impl Poller {
     pub(crate) fn target(&self) -> (Uri, Trust) {
         let (uri, trust) = match &self.result {
             Some(result) => (&result.uri, result.trust),
-            None => (&self.operation.monitor, self.trust),
+            None if self.operation.is_anonymous => (&self.operation.monitor, Trust::Anonymous),
+            None => (&self.operation.monitor, Trust::Credentials),
         };
-        let uri = match trust {
-            Trust::Credentials => carry_query(&self.layer.settings().carry_query, &self.start.uri, uri),
-            Trust::Anonymous => uri.clone(),
-        };
-        (uri, trust)
+        match trust {
+            Trust::Credentials => (self.carried(uri), trust),
+            Trust::Anonymous => (uri.clone(), trust),
+        }
+    }
+
+    /// The address of the request that takes the operation up, with what polls had carried over to it.
+    pub(crate) fn resumed_at(&self) -> Uri {
+        match self.operation.is_anonymous {
+            true => self.start.uri.clone(),
+            false => self.carried(&self.start.uri),
+        }
+    }
+
+    /// With what is carried over from the start request's address, and from what is remembered of it.
+    fn carried(&self, uri: &Uri) -> Uri {
+        let names = &self.layer.settings().carry_query;
+        let uri = carry_query(names, &self.start.uri, uri);
+        match self.operation.more.as_ref().and_then(|more| more.start.as_ref()) {
+            Some((_, start)) => carry_query(names, start, &uri),
+            None => uri,
+        }
     }
 
     /// The timer is due.
@@ -293,6 +308,7 @@ impl Poller {
             // Some of the details are missing, but it has ended.
             (Phase::Finishing | Phase::Unwrapping(_), Some(answer)) => self.conclude(answer, false, now),
             (Phase::Collecting { .. }, Some(answer)) => self.give_up_collected(answer),
+            (Phase::Announcing(_), Some(answer)) => self.consider_no_longer(answer, now),
             _ if is_late => self.give_up(GiveUp::Timeout),
             (Phase::Draining { .. }, answer) => self.wait(answer),
             (Phase::Waiting, _) => {
@@ -326,18 +342,23 @@ impl Poller {
         self.touch(now);
         let status = answer.head.status;
         self.spans.answered(status);
-        let headers = &answer.head.headers;
+        let hint = pace::hint(&answer.head.headers, now.wall);
         let monitor = self.monitor();
         let is_result = self.result.is_some();
-        let is_outcome = monitor.outcomes.contains(&status.as_u16()) && !is_result;
+        let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
+        let is_outcome = is_among(&monitor.outcomes);
+        // Of a plain monitor a 404 is an outcome like any other.
+        let is_plain = is_outcome && monitor.without_status != WithoutStatus::Error;
+        let is_early = status == StatusCode::NOT_FOUND && !self.has_status && !is_result && !is_plain;
+        let asks_to_come_again = is_outcome && status.is_server_error() && hint.is_some();
         match status.as_u16() {
             _ if monitor.result_redirects.contains(&status) => self.redirect(answer, now, true),
             301 | 302 | 307 | 308 => self.redirect(answer, now, false),
-            _ if monitor.failed_polls.contains(&status) => {
-                self.poll_failed(PollFailure::Http(status), pace::hint(headers, now.wall), now)
+            _ if is_among(&monitor.successes) && (!is_early || self.is_last_failure()) => {
+                self.finish(State::Succeeded, answer, now)
             }
-            404 if !self.has_status && !is_outcome && !is_result => {
-                self.poll_failed(PollFailure::Http(status), pace::hint(headers, now.wall), now)
+            _ if monitor.failed_polls.contains(&status) || is_early || asks_to_come_again => {
+                self.poll_failed(PollFailure::Http(status), hint, now)
             }
             200..=299 if is_result => self.hand_over(),
             204 => self.finish(State::Succeeded, answer, now),
@@ -361,7 +382,7 @@ impl Poller {
         match &self.phase {
             Phase::Scanning if is_late => return self.give_up(GiveUp::Timeout),
             Phase::Finishing | Phase::Unwrapping(_) if is_late => return self.conclude(answer, false, now),
-            Phase::Draining { .. } | Phase::Collecting { .. }
+            Phase::Announcing(_) | Phase::Draining { .. } | Phase::Collecting { .. }
                 if self.timer.is_some_and(|timer| now.instant >= timer) =>
             {
                 return self.on_timer(Some(answer), now);
@@ -411,7 +432,7 @@ impl Poller {
     pub(crate) fn on_end(&mut self, answer: &mut Answer, now: Now) -> Next {
         match &self.phase {
             Phase::Announcing(_) => self.decide(answer, true, now),
-            Phase::Scanning => self.no_status(answer, now),
+            Phase::Scanning => self.end_of_scan(answer, now),
             Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, true, now),
             Phase::Collecting { .. } => self.give_up_collected(answer),
             Phase::Draining { .. } | Phase::Waiting | Phase::Sending | Phase::Ended => self.wait(Some(answer)),

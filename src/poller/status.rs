@@ -38,11 +38,16 @@ impl Watch {
 pub(crate) enum Kind {
     /// A string; the word is its text.
     Text,
+    /// A string, a number or a literal; the word is its text.
+    Scalar,
     /// Any value but null; the word is the last key of the path.
     Presence,
+    /// `true`; the word is the last key of the path, where no other watch gives one.
+    True,
 }
 
-/// Finds the status word in a JSON object: the first that one of the watches gives.
+/// Finds the status word in a JSON object: the first that one of the watches gives; else, at the end of the object, that of a
+/// [`Kind::True`].
 #[derive(Debug)]
 pub(crate) struct Scanner {
     at: At,
@@ -56,7 +61,10 @@ pub(crate) struct Scanner {
     wanted: Wanted,
     text: Text,
     percent: Option<f64>,
-    is_found: bool,
+    /// The watch that gave the word.
+    found: Option<u8>,
+    /// The watch of a [`Kind::True`] that has been met.
+    fallback: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,8 +79,10 @@ enum At {
     Value,
     /// In a string that is wanted, like `InKey`.
     InText,
-    /// In a number that is wanted.
+    /// In a percentage.
     InNumber,
+    /// In a number or a literal that is wanted.
+    InScalar,
     /// In a value that is not wanted, or before it.
     Skipping,
     /// After a value.
@@ -107,8 +117,20 @@ impl Scanner {
             wanted: Wanted::default(),
             text: Text::new(),
             percent: None,
-            is_found: false,
+            found: None,
+            fallback: None,
         }
+    }
+
+    /// What the word was looked for by, if it was found.
+    pub(crate) fn found(&self, watches: &[Watch]) -> Option<Kind> {
+        Some(watches.get(usize::from(self.found?))?.kind)
+    }
+
+    /// The word that counts where no other was found.
+    pub(crate) fn fallback<'a>(&self, watches: &'a [Watch]) -> Option<&'a str> {
+        let watch = self.fallback.filter(|_| self.found.is_none())?;
+        watches.get(usize::from(watch))?.path.last().map(String::as_str)
     }
 
     /// Whether nothing more can be found.
@@ -145,14 +167,14 @@ impl Scanner {
                     }
                 },
                 At::Value if !is_space(byte) => {
-                    if let Some(watch) = self.wanted.watch.filter(|_| byte != b'n') {
-                        let watch = &watches[usize::from(watch)];
+                    if let Some(place) = self.wanted.watch.filter(|_| byte != b'n') {
+                        let watch = &watches[usize::from(place)];
                         if watch.kind == Kind::Presence {
-                            self.is_found = true;
+                            self.found = Some(place);
                             self.begin_to_skip();
                             return watch.path.last().map(|key| (key.as_str(), position));
                         }
-                        if byte == b'"' {
+                        if byte == b'"' && watch.kind != Kind::True {
                             let Some(word) = swar::string(&rest[1..]).filter(|word| word.len() <= MAX_WORD) else {
                                 self.text.clear();
                                 self.at = At::InText;
@@ -162,9 +184,14 @@ impl Scanner {
                             self.at = At::Comma;
                             position += word.len() + 2;
                             if let Ok(word) = std::str::from_utf8(word) {
-                                self.is_found = true;
+                                self.found = Some(place);
                                 return Some((word, position));
                             }
+                            continue;
+                        }
+                        if watch.kind != Kind::Text && !matches!(byte, b'"' | b'{' | b'[') {
+                            self.text.clear();
+                            self.at = At::InScalar;
                             continue;
                         }
                     }
@@ -196,7 +223,7 @@ impl Scanner {
                     if is_over {
                         self.at = At::Comma;
                         if self.text.clone().end().is_some() {
-                            self.is_found = true;
+                            self.found = self.wanted.watch;
                             return self.text.end().map(|word| (word, position));
                         }
                     }
@@ -208,6 +235,23 @@ impl Scanner {
                     } else {
                         self.percent = self.percent.or(self.text.end().and_then(percentage));
                         self.at = At::Comma;
+                    }
+                }
+                At::InScalar => {
+                    if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
+                        self.text.push(&[byte]);
+                        position += 1;
+                        continue;
+                    }
+                    self.at = At::Comma;
+                    let is_true = self.text.end() == Some("true");
+                    match self.wanted.watch.filter(|&watch| watches[usize::from(watch)].kind == Kind::True) {
+                        Some(watch) if is_true => self.fallback = self.fallback.or(Some(watch)),
+                        Some(_) => {}
+                        None => {
+                            self.found = self.wanted.watch;
+                            return self.text.end().map(|word| (word, position));
+                        }
                     }
                 }
                 at => {
@@ -279,7 +323,7 @@ impl Scanner {
     #[inline]
     fn wants(&self, key: &[u8], watches: &[Watch]) -> Wanted {
         let mut wanted = Wanted::default();
-        if !self.is_found {
+        if self.found.is_none() {
             let open = self.open[self.level];
             for (index, watch) in (0..MAX_WATCHES).zip(watches) {
                 let is_open = open >> index & 1 == 1;

@@ -151,6 +151,7 @@ impl Text {
             };
             self.len = kept + ELLIPSIS.len();
             self.bytes[kept..self.len].copy_from_slice(ELLIPSIS.as_bytes());
+            self.is_too_long = false;
         }
         std::str::from_utf8(&self.bytes[..self.len]).ok()
     }

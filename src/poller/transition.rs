@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION};
 
 use super::{
     Answer, GiveUp, Next, Now, Phase, Poller,
-    monitor::{Address, Resolver, text, without_query},
+    monitor::{Address, Resolver, Trust, text, with_api_version_alone, without_query},
     pace,
 };
 use crate::{
@@ -23,6 +23,12 @@ const MAX_MOVES: u8 = 10;
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 const DRAIN_TIME_AT_LEAST: Duration = Duration::from_millis(250);
+
+/// No name of an operation is longer.
+pub(super) const MAX_ID: usize = 1024;
+
+/// How many characters of a status word in a header are kept.
+const MAX_WORD: usize = 64;
 
 /// How much of the body of an error response is kept.
 const COLLECT_BYTES: usize = 1 << 20;
@@ -104,6 +110,11 @@ impl Poller {
         Next::Wait
     }
 
+    /// Whether another failed poll is the last.
+    pub(super) fn is_last_failure(&self) -> bool {
+        self.failures >= self.layer.settings().max_failures
+    }
+
     pub(super) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Now) -> Next {
         self.failures = self.failures.saturating_add(1);
         let failures = self.failures;
@@ -164,7 +175,12 @@ impl Poller {
     pub(super) fn fetch(&mut self, address: Address, now: Now) {
         if self.result.is_none() {
             self.operation.state = State::Succeeded;
-            self.operation.more_mut().resource = Some(self.without_credentials(&address.uri));
+            let noted = match address.uri == self.start.uri {
+                // The rest of its query may be secret, as the service's own is not.
+                true => with_api_version_alone(&address.uri),
+                false => self.without_credentials(&address.uri),
+            };
+            self.operation.more_mut().resource = Some(noted);
             self.tell(|operation| Event::Polled { operation });
             self.failures = 0;
         }
@@ -174,7 +190,7 @@ impl Poller {
 
     fn move_to(&mut self, address: Address) {
         let monitor = self.without_credentials(&address.uri);
-        self.trust = address.trust;
+        self.operation.is_anonymous = address.trust == Trust::Anonymous;
         if monitor != self.operation.monitor {
             let from = std::mem::replace(&mut self.operation.monitor, monitor);
             self.tell(|operation| Event::Moved { operation, from: &from });
@@ -184,9 +200,11 @@ impl Poller {
     /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
     pub(super) fn read_status(&mut self, answer: &mut Answer, now: Now) -> Next {
         let monitor = self.monitor();
-        let word =
-            monitor.status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?)).map(str::to_owned);
-        if let Some(word) = word {
+        if self.is_redirected_result(answer) {
+            return self.finish(State::Succeeded, answer, now);
+        }
+        let word = monitor.status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
+        if let Some(word) = word.map(shortened) {
             return self.on_word(&word, answer, now);
         }
         if monitor.status.is_empty() {
@@ -205,7 +223,7 @@ impl Poller {
         let watches = &protocol.announcement(self.operation.announcement).monitor.status;
         let Some((word, read)) = answer.scanner.scan(within, watches) else {
             return if answer.scanner.is_at_end() {
-                self.no_status(answer, now)
+                self.end_of_scan(answer, now)
             } else if within.len() < data.len() {
                 self.status_too_long(answer, now)
             } else {
@@ -218,7 +236,7 @@ impl Poller {
         self.on_word(&word, answer, now)
     }
 
-    fn on_word(&mut self, word: &str, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn on_word(&mut self, word: &str, answer: &mut Answer, now: Now) -> Next {
         let state = self.operation.protocol.spec().words.state(word);
         let is_refusal = !answer.head.status.is_success();
         if is_refusal && !state.is_terminal() {
@@ -238,6 +256,15 @@ impl Poller {
         }
     }
 
+    /// There is no more to be found than what has been.
+    pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Now) -> Next {
+        let word = answer.scanner.fallback(&self.monitor().status).map(str::to_owned);
+        match word {
+            Some(word) => self.on_word(&word, answer, now),
+            None => self.no_status(answer, now),
+        }
+    }
+
     pub(super) fn no_status(&mut self, answer: &mut Answer, now: Now) -> Next {
         if !answer.head.status.is_success() {
             return self.finish(State::Failed, answer, now);
@@ -254,10 +281,25 @@ impl Poller {
         }
     }
 
-    /// Whether the transport followed a redirect of the poll by itself.
-    fn was_redirected(&self, answer: &Answer) -> bool {
+    /// Where an answer came from, if the transport followed a redirect of the poll by itself.
+    fn redirected_to<'a>(&self, answer: &'a Answer) -> Option<&'a Uri> {
         let parts = |uri: &Uri| (uri.authority().cloned(), uri.path().to_owned());
-        answer.effective_uri.as_ref().is_some_and(|uri| parts(uri) != parts(&self.operation.monitor))
+        answer.effective_uri.as_ref().filter(|uri| parts(uri) != parts(&self.operation.monitor))
+    }
+
+    fn was_redirected(&self, answer: &Answer) -> bool {
+        self.redirected_to(answer).is_some()
+    }
+
+    /// Whether the transport followed a redirect of the poll by itself that names the result, as all do but those that keep the
+    /// method.
+    fn is_redirected_result(&self, answer: &Answer) -> bool {
+        self.monitor().result_redirects.contains(&StatusCode::FOUND) && self.was_redirected(answer)
+    }
+
+    /// What a reference in an answer is relative to.
+    pub(super) fn base(&self, answer: &Answer) -> Uri {
+        self.redirected_to(answer).unwrap_or(&self.operation.monitor).clone()
     }
 
     fn status_too_long(&mut self, answer: &mut Answer, now: Now) -> Next {
@@ -275,7 +317,7 @@ impl Poller {
         self.failures = 0;
         self.moves = 0;
         answer.read.clear();
-        self.note_location(&answer.head.headers, &self.operation.monitor.clone());
+        self.note_location(&answer.head.headers, &self.base(answer));
         match self.moved_to(answer) {
             Some(Ok(address)) => self.move_to(address),
             Some(Err(error)) => return self.give_up_address(error),
@@ -291,7 +333,7 @@ impl Poller {
         let header = header.as_ref().or(announcement.by.header())?;
         let value = answer.head.headers.get(header)?;
         let may_move = statuses.is_empty() || statuses.contains(&answer.head.status);
-        may_move.then(|| self.resolver().resolve(header, value, &self.operation.monitor))
+        may_move.then(|| self.resolver().resolve(header, value, &self.base(answer)))
     }
 
     /// Keeps the body of the answer in hand for the error.
@@ -342,6 +384,14 @@ impl Poller {
         self.phase = Phase::Ended;
         self.timer = None;
         self.tell(|operation| Event::Finished { operation, outcome });
+    }
+}
+
+/// As much of a status word from a header as is kept of one from a body.
+fn shortened(word: &str) -> String {
+    match word.char_indices().nth(MAX_WORD) {
+        Some((end, _)) => format!("{}…", &word[..end]),
+        None => word.to_owned(),
     }
 }
 

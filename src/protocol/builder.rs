@@ -32,6 +32,7 @@ pub struct Announcement {
     /// A header that has to be there, too.
     pub(crate) also: Option<HeaderName>,
     pub(crate) condition: Option<Condition>,
+    pub(crate) is_assumed: bool,
     pub(crate) monitor: Monitor,
     mistake: Option<ProtocolError>,
 }
@@ -55,7 +56,8 @@ impl By {
     }
 }
 
-/// What the body of a response must say for it to announce an operation: a status that is not terminal.
+/// What the body of a response must not say for it to announce an operation: a status that is terminal, a member that is
+/// there, or that is `true`.
 #[derive(Clone)]
 pub(crate) struct Condition {
     pub(crate) status: Vec<Watch>,
@@ -73,7 +75,8 @@ pub struct Monitor {
     pub(crate) status_header: Option<HeaderName>,
     pub(crate) is_by_http: bool,
     pub(crate) without_status: WithoutStatus,
-    pub(crate) outcomes: RangeInclusive<u16>,
+    pub(crate) outcomes: Vec<StatusCode>,
+    pub(crate) successes: Vec<StatusCode>,
     pub(crate) failed_polls: Vec<StatusCode>,
     pub(crate) result_redirects: Vec<StatusCode>,
     pub(crate) result_may_be_missing: bool,
@@ -141,9 +144,6 @@ impl fmt::Display for ProtocolError {
 }
 
 impl std::error::Error for ProtocolError {}
-
-#[expect(clippy::reversed_empty_ranges, reason = "none")]
-const NONE: RangeInclusive<u16> = 1..=0;
 
 fn header(name: &str, mistake: &mut Option<ProtocolError>) -> Option<HeaderName> {
     let header = HeaderName::try_from(name).ok();
@@ -213,6 +213,7 @@ impl Announcement {
             by,
             also: None,
             condition: None,
+            is_assumed: false,
             monitor: Monitor::new(),
             mistake,
         }
@@ -256,12 +257,26 @@ impl Announcement {
         self.with_condition(pointer, Kind::Presence, true)
     }
 
+    /// It is none where the response's own JSON has `true` at this JSON pointer.
+    ///
+    /// The response is read for it, and passes through untouched if it announces nothing.
+    pub fn unless_true(self, pointer: &str) -> Self {
+        self.with_condition(pointer, Kind::True, true)
+    }
+
     fn with_condition(mut self, pointer: &str, kind: Kind, or_absent: bool) -> Self {
         if let Some(path) = keys(pointer, &mut self.mistake) {
-            let condition = self.condition.get_or_insert(Condition { status: Vec::new(), or_absent });
+            let condition = self.condition.get_or_insert(Condition { status: Vec::new(), or_absent: true });
             condition.status.push(Watch { path, kind });
-            condition.or_absent = or_absent;
+            condition.or_absent &= or_absent;
         }
+        self
+    }
+
+    /// What is assumed where nothing but a monitor's address is known ([`Resume::new`](crate::Resume::new)). The first
+    /// announcement, unless it is said.
+    pub fn assumed(mut self) -> Self {
+        self.is_assumed = true;
         self
     }
 
@@ -290,7 +305,8 @@ impl Monitor {
             status_header: None,
             is_by_http: false,
             without_status: WithoutStatus::Error,
-            outcomes: NONE,
+            outcomes: Vec::new(),
+            successes: Vec::new(),
             failed_polls: known(&[408, 429, 500, 502, 503, 504]),
             result_redirects: known(&[303]),
             result_may_be_missing: false,
@@ -304,6 +320,16 @@ impl Monitor {
     /// The status is the string at this JSON pointer. If several are given, the first in the body counts.
     pub fn status_at(self, pointer: &str) -> Self {
         self.watch(pointer, Kind::Text)
+    }
+
+    /// The status is the string, number or literal at this JSON pointer, as its text: `30`, `true`.
+    pub fn status_scalar_at(self, pointer: &str) -> Self {
+        self.watch(pointer, Kind::Scalar)
+    }
+
+    /// The status is the last key of this JSON pointer, where there is `true`, and no other place has a status.
+    pub fn status_true(self, pointer: &str) -> Self {
+        self.watch(pointer, Kind::True)
     }
 
     /// The status is the last key of this JSON pointer, where there is a value that is not null.
@@ -337,13 +363,21 @@ impl Monitor {
         self
     }
 
-    /// An error response with an HTTP status in this range is the outcome of the operation, which has failed, and is handed
+    /// An error response with one of these HTTP statuses is the outcome of the operation, which has failed, and is handed
     /// over, unless it is that of a failed poll. By default it is an error, [`Cause::Monitor`](crate::Cause::Monitor).
     ///
-    /// Mind that layers outside see such a response as that to the start request: a retry layer that sends it again for a
-    /// 500 starts the work anew.
-    pub fn outcomes(mut self, codes: RangeInclusive<u16>) -> Self {
-        self.outcomes = codes;
+    /// A 5xx that says when to come again is a failed poll nevertheless; so is a 404 before the first status where a good
+    /// response must have a status. Mind that layers outside see an outcome as the response to the start request: a retry layer
+    /// that sends it again for a 500 starts the work anew.
+    pub fn outcomes(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
+        self.outcomes = statuses(codes, 400..=599, &mut self.mistake);
+        self
+    }
+
+    /// A response with one of these HTTP statuses means that the operation has succeeded, whatever is in it: as a 404 where a
+    /// thing was to be deleted. (A 404 before the first status is a failed poll first, because monitors may be late.)
+    pub fn succeeded_on(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
+        self.successes = statuses(codes, 200..=599, &mut self.mistake);
         self
     }
 

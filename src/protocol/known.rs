@@ -16,15 +16,15 @@ fn operation_location() -> ProtocolBuilder {
 
 fn location() -> ProtocolBuilder {
     Protocol::builder("location")
-        // Where both are sent, `Location` is the result.
-        .announced(
-            Announcement::by_header("operation-location")
-                .and_header("location")
-                .monitor(Monitor::new().status_at("/status")),
-        )
-        .announced(Announcement::by_header("location").monitor(plain()))
+        .announced(operation_location_beside_location())
+        .announced(Announcement::by_header("location").monitor(plain()).assumed())
         .resource_at("/resourceLocation")
         .trusts(AZURE_MAPS, AZURE_MAPS)
+}
+
+/// Where both are sent, `Location` is the result.
+fn operation_location_beside_location() -> Announcement {
+    Announcement::by_header("operation-location").and_header("location").monitor(Monitor::new().status_at("/status"))
 }
 
 /// A top-level status decides if there is one, and else the HTTP status.
@@ -52,14 +52,19 @@ fn azure_resource_manager() -> ProtocolBuilder {
     const STATE: &str = "/properties/provisioningState";
     let operation = || Monitor::new().status_at("/status");
     let location = || Monitor::new().status_at("/status").status_at(STATE).by_http();
+    // What is deleted may take its monitor with it.
+    let deletion = || location().succeeded_on([404]);
     let resource = || Monitor::new().status_at(STATE).without_status(WithoutStatus::Succeeded).stays();
     let asynchronous = || Announcement::by_header("azure-asyncoperation").monitor(operation());
     Protocol::builder("azure-resource-manager")
         // A 202's own body is never the outcome.
         .announced(asynchronous())
+        .announced(operation_location_beside_location())
+        .announced(Announcement::by_header("location").to(["DELETE"]).monitor(deletion()))
         .announced(Announcement::by_header("location").monitor(location()))
-        // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for.
-        .announced(asynchronous().on([200, 201]).unless_ended(STATE, true))
+        // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for. Where it says nothing, the
+        // header counts, as in the SDKs.
+        .announced(asynchronous().on([200, 201]).to(["PUT", "PATCH", "POST", "DELETE"]).unless_ended(STATE, true))
         .announced(
             Announcement::by_header("location")
                 .on([200, 201])
@@ -77,12 +82,16 @@ fn azure_resource_manager() -> ProtocolBuilder {
         .final_response(FinalResponse::Auto)
 }
 
+/// The front doors, and the regional hosts behind them.
+const FABRIC: [&str; 3] =
+    ["https://api.fabric.microsoft.com", "https://api.powerbi.com", "https://*.analysis.windows.net"];
+
 fn fabric() -> ProtocolBuilder {
     Protocol::builder("fabric")
         .announced(Announcement::by_header("location").monitor(Monitor::new().status_at("/status")))
         .canceled(["Deduped"])
         .final_response(FinalResponse::Location)
-        .trusts(["https://api.fabric.microsoft.com", "https://api.powerbi.com"], ["https://*.analysis.windows.net"])
+        .trusts(FABRIC, FABRIC)
 }
 
 fn graph() -> ProtocolBuilder {
@@ -100,8 +109,10 @@ fn odata() -> ProtocolBuilder {
 }
 
 fn fhir() -> ProtocolBuilder {
-    // A 500 is the outcome of the job; what passes are throttling and the gateways' own errors.
-    let monitor = Monitor::new().by_http().outcomes(400..=599).failed_polls([408, 429, 502, 503, 504]);
+    // A 500 is the outcome of the job, unless it asks to come again; what passes are throttling and the gateways' own errors.
+    // That a token has expired says nothing of the job.
+    let outcomes = (400..=599).filter(|code| ![401, 403, 407].contains(code));
+    let monitor = Monitor::new().by_http().outcomes(outcomes).failed_polls([408, 429, 502, 503, 504]);
     Protocol::builder("fhir").announced(Announcement::by_header("content-location").monitor(monitor))
 }
 
@@ -111,8 +122,9 @@ fn async_request_reply() -> ProtocolBuilder {
 }
 
 fn key_vault() -> ProtocolBuilder {
-    let monitor = Monitor::new().status_at("/status").outcomes(400..=499).moved_by("location", [202]);
+    let monitor = Monitor::new().status_at("/status").outcomes([404]).moved_by("location", [202]);
     Protocol::builder("key-vault")
+        .announced(operation_location_beside_location())
         .announced(Announcement::by_header("location").monitor(monitor))
         .resource_at("/target")
         .final_response(FinalResponse::Resource)
@@ -122,6 +134,8 @@ fn aip_151() -> ProtocolBuilder {
     let monitor = Monitor::new()
         .status_present("/error")
         .status_present("/response")
+        // An operation may end without a response.
+        .status_true("/done")
         .without_status(WithoutStatus::Running)
         .stays();
     let announcement = Announcement::by_body("/name", "/{first}/{name}")
@@ -129,8 +143,9 @@ fn aip_151() -> ProtocolBuilder {
         .to(["POST", "PUT", "PATCH", "DELETE"])
         .unless_present("/error")
         .unless_present("/response")
+        .unless_true("/done")
         .monitor(monitor);
-    Protocol::builder("aip-151").announced(announcement).succeeded(["response"]).failed(["error"])
+    Protocol::builder("aip-151").announced(announcement).succeeded(["response", "done"]).failed(["error"])
 }
 
 macro_rules! known {
@@ -215,7 +230,7 @@ known! {
     azure_resource_manager
 
     /// Microsoft Fabric and Power BI: `202 Accepted` with `Location` on one of the regional hosts, `*.analysis.windows.net`,
-    /// which get the credentials of requests to `api.fabric.microsoft.com` and `api.powerbi.com`; the result is at the
+    /// which get the credentials of requests to `api.fabric.microsoft.com` and `api.powerbi.com`, and of each other; the result is at the
     /// `Location` of the last status response, if it has one ([long running operations in Fabric]).
     ///
     /// [long running operations in Fabric]: https://learn.microsoft.com/rest/api/fabric/articles/long-running-operation
@@ -237,12 +252,13 @@ known! {
 
     /// HL7 FHIR, bulk data among it: `202 Accepted` with `Content-Location`; 202 with `X-Progress` until it is done, then the
     /// manifest, or a 4xx or 5xx with an `OperationOutcome`, which is handed over as a failure
-    /// ([FHIR asynchronous bulk data request pattern]).
+    /// ([FHIR asynchronous bulk data request pattern]). A 401, 403 or 407 is an error, and a 5xx that says when to come again a failed poll.
+    /// A retry layer outside that takes a 500 for a passing failure would start the export anew: put it below.
     ///
     /// [FHIR asynchronous bulk data request pattern]: https://hl7.org/fhir/async-bulk.html
     fhir
 
-    /// [`location`](Self::location), where a `302` or `303` names the result: the [asynchronous request-reply pattern] of
+    /// [`location`](Self::location), where a `302` or `303` names the result, also if the client follows it by itself: the [asynchronous request-reply pattern] of
     /// the Azure Architecture Center.
     ///
     /// [asynchronous request-reply pattern]: https://learn.microsoft.com/azure/architecture/patterns/async-request-reply

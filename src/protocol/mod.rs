@@ -151,6 +151,11 @@ impl Protocol {
         announcements.get(usize::from(place)).unwrap_or(&announcements[0])
     }
 
+    /// The place of the announcement that is assumed where none is known.
+    pub(crate) fn assumed(&self) -> u8 {
+        (0..).zip(&self.0.announcements).find(|(_, announcement)| announcement.is_assumed).map_or(0, |(place, _)| place)
+    }
+
     pub(crate) fn announcements(&self) -> &[Announcement] {
         &self.0.announcements
     }

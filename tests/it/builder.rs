@@ -133,3 +133,83 @@ fn mistakes_are_told_of() {
     assert_eq!(by(fine()), Ok(()));
     assert_eq!(ProtocolError::Status(404).to_string(), "404 is not an HTTP status that this may be on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn numbers_and_literals_can_be_statuses() {
+    // As of Dataverse's background operations.
+    let monitor = Monitor::new().status_scalar_at("/backgroundOperationStatusCode").status_true("/isDone");
+    let protocol = Protocol::builder("background")
+        .announced(Announcement::by_header("location").monitor(monitor))
+        .succeeded(["30", "isDone"])
+        .failed(["31", "true"])
+        .build()
+        .unwrap();
+    let code = |code: &str| Reply::json(format!(r#"{{"backgroundOperationStatusCode": {code}, "x": 1}}"#));
+    let start = || Reply::http(202).header("location", "/operations/{id}");
+    for (last, state) in [
+        (code("30"), State::Succeeded),
+        (code("\"30\""), State::Succeeded),
+        (code("31").chunks(1), State::Failed),
+        (code("true"), State::Failed),
+        (Reply::json(r#"{"isDone": true}"#), State::Succeeded),
+        (Reply::json(r#"{"isDone": true, "backgroundOperationStatusCode": 31}"#).chunks(1), State::Failed),
+    ] {
+        let polls = [code("20"), code("3000000000000000000000000000000000000000000000000000000000000000000000"), last];
+        assert_eq!(ends(protocol.clone(), start(), polls).await.1, Some(state));
+    }
+    // What is none is none.
+    for reply in [
+        code("null"),
+        code("[30]"),
+        code("{}"),
+        Reply::json(r#"{"isDone": false}"#),
+        Reply::json(r#"{"isDone": "true"}"#),
+    ] {
+        let script = Script::new(start()).polls([reply]);
+        let (outcome, _) = send(exact().protocols([protocol.clone()]), script, start_at("https://example.com/")).await;
+        assert!(
+            matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), tower_lro::Cause::Status(_)))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn conditions_hold_together() {
+    let by = |announcement: Announcement| {
+        let announcement = announcement.on([200]).monitor(Monitor::new().status_at("/status"));
+        Protocol::builder("jobs").announced(announcement).build().unwrap()
+    };
+    let header = || Announcement::by_header("location");
+    let present = by(header().unless_present("/result"));
+    let both = by(header().unless_ended("/state", false).unless_present("/result"));
+    let reversed = by(header().unless_present("/result").unless_ended("/state", false));
+    let untrue = by(header().unless_true("/done"));
+    for (protocol, body, is_operation) in [
+        (&present, r#"{"result": {"a": 1}}"#, false),
+        (&present, r#"{"result": null}"#, true),
+        (&present, r#"{"a": 1}"#, true),
+        (&both, r#"{"a": 1}"#, false),
+        (&reversed, r#"{"a": 1}"#, false),
+        (&both, r#"{"state": "Creating"}"#, true),
+        (&reversed, r#"{"state": "Succeeded"}"#, false),
+        (&untrue, r#"{"done": true}"#, false),
+        (&untrue, r#"{"done": false}"#, true),
+    ] {
+        let start = Reply::json(body).header("location", "/operations/{id}");
+        let state = ends(protocol.clone(), start, [Reply::status("Succeeded")]).await.1;
+        assert_eq!(state.is_some(), is_operation, "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_in_a_header_is_cut_off_like_one_in_a_body() {
+    let announcement = Announcement::by_header("x-job").monitor(Monitor::new().status_header("x-state"));
+    let protocol = Protocol::builder("jobs").announced(announcement).build().unwrap();
+    let start = Reply::http(202).header("x-job", "/operations/{id}").header("operation-id", &"i".repeat(2000));
+    let script = Script::new(start).polls([Reply::http(200).header("x-state", &"s".repeat(600)), Reply::http(204)]);
+    let (outcome, _) = send(exact().protocols([protocol]), script, start_at("https://example.com/")).await;
+    let response = outcome.unwrap();
+    let operation = response.operation().unwrap();
+    assert_eq!(operation.status().unwrap(), format!("{}…", "s".repeat(64)));
+    assert_eq!(operation.id(), None);
+}

@@ -157,3 +157,54 @@ async fn an_operation_of_another_origin_is_not_polled_with_this_ones_credentials
     let Cause::Address(error) = error.cause() else { panic!("{error:?}") };
     assert_eq!(error.kind(), AddressErrorKind::Untrusted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_polls_carried_over_they_carry_again() {
+    let simulator = long();
+    let request = start_at("https://atlas.microsoft.com/mapData?api-version=2.0&subscription-key=KEY");
+    let layer = exact().timeout(seconds(5));
+    let Err(Error::Operation(error)) = layer.layer(simulator.clone()).oneshot(request).await else { panic!() };
+    let operation = error.into_parts().0;
+    let sent = simulator.recorded().len();
+    exact().layer(simulator.clone()).oneshot(get(&operation, operation.resume())).await.unwrap();
+    let requests = &simulator.recorded()[sent..];
+    // The version; the key is the caller's to give again.
+    assert!(requests.len() > 1 && requests.iter().all(|request| request.uri.query() == Some("api-version=2.0")));
+
+    let simulator = long();
+    let Err(Error::Operation(error)) = layer.layer(simulator.clone()).oneshot(start()).await else { panic!() };
+    let operation = error.into_parts().0;
+    let uri = format!("{}?api-version=3.0", operation.monitor());
+    let request = Request::get(uri).extension(operation.resume()).body(SimulatorBody::default()).unwrap();
+    let sent = simulator.recorded().len();
+    exact().layer(simulator.clone()).oneshot(request).await.unwrap();
+    assert!(simulator.recorded()[sent..].iter().all(|request| request.uri.query() == Some("api-version=3.0")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_monitor_is_taken_up_by_its_address_alone() {
+    let simulator = Simulator::new().script(polls([Reply::http(202), Reply::json(r#"{"matrix": []}"#)]));
+    simulator.clone().oneshot(start()).await.unwrap();
+    let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
+    let request = Request::get(uri).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
+    let layer = exact().protocols([tower_lro::Protocol::location()]);
+    let response = layer.layer(simulator).oneshot(request).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_below_does_not_take_the_resumption_for_its_own() {
+    let simulator = long();
+    let operation = given_up(&simulator).await;
+    let inner = exact().layer(tower::service_fn({
+        move |request: Request<SimulatorBody>| {
+            assert!(request.extensions().get::<Resume>().is_none());
+            simulator.clone().oneshot(request)
+        }
+    }));
+    let client = exact().layer(tower::util::MapErr::new(inner, |error: Error<_>| error.to_string()));
+    let request = get(&operation, operation.resume());
+    // Two layers have two bodies.
+    let response = client.oneshot(request).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+}

@@ -42,6 +42,7 @@ async fn the_format_stays_as_it_is() {
             "elapsed_ms": 5000,
             "status": "Running",
             "percent_complete": 12.5,
+            "start": {"method": "POST", "uri": "https://atlas.microsoft.com/mapData?api-version=2.0"},
         })
     );
 }

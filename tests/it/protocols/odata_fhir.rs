@@ -1,0 +1,100 @@
+//! OData and FHIR.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn odata_gives_the_outcome_with_its_own_status() {
+    let start =
+        Start { headers: &[("prefer", "respond-async")], ..Start::new("POST", "https://example.com/service/Orders") };
+    let ended = run(Protocol::odata(), &Script::odata(), start).await;
+    let (status, body, operation) = ended.handed_over();
+    assert_eq!((status, operation.unwrap().state()), (201, State::Succeeded));
+    assert!(body.contains("$metadata#Orders"));
+    assert!(ended.requests[1..].iter().all(|poll| poll.headers.get("prefer").is_none()));
+    assert_eq!(millis(&ended.requests), [0, 5000, 10_000]);
+
+    let accepted = || Script::new(Reply::http(202).header("location", "async/operations/{id}"));
+    for (last, status, state) in [
+        (Reply::json("{}"), 200, State::Succeeded),
+        (Reply::json("{}").header("asyncresult", "200"), 200, State::Succeeded),
+        (Reply::http(200).header("asyncresult", "204"), 204, State::Succeeded),
+        (Reply::json(r#"{"error": {"code": "X"}}"#).header("AsyncResult", "404"), 404, State::Failed),
+        (Reply::http(200).header("asyncresult", "404 Not Found"), 404, State::Failed),
+        (Reply::http(200).header("asyncresult", "junk"), 200, State::Succeeded),
+        (Reply::http(200).header("asyncresult", "100"), 200, State::Succeeded),
+        (Reply::http(200).header("asyncresult", "4040"), 200, State::Succeeded),
+        (Reply::http(200).header("asyncresult", "9"), 200, State::Succeeded),
+    ] {
+        let ended = run(Protocol::odata(), &accepted().polls([Reply::http(202), last]), start).await;
+        assert_eq!((ended.handed_over().0, ended.state()), (status, state));
+    }
+    let ended = run(Protocol::odata(), &accepted().polls([Reply::http(410)]), start).await;
+    assert_eq!(ended.outcome.unwrap_err(), "Monitor 410");
+}
+
+#[tokio::test(start_paused = true)]
+async fn odata_messages_are_handed_over_as_responses() {
+    let accepted = || Script::new(Reply::http(202).header("location", "async/operations/{id}"));
+    let start = Start::new("POST", "https://example.com/service/Orders");
+    let message = |head: &str, body: &str| {
+        Reply::http(200)
+            .header("content-type", "application/http")
+            .header("x-outer", "1")
+            .body(format!("{head}\r\n\r\n{body}"))
+    };
+    let created = message("HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nX-Inner: 1", "{\"ID\": 1}");
+    for chunk in [1, 3, 20, 1000] {
+        let ended = run(Protocol::odata(), &accepted().polls([created.clone().chunks(chunk)]), start).await;
+        let (status, headers, body, operation) = ended.outcome.unwrap();
+        assert_eq!(
+            (status.as_u16(), body.as_str(), operation.unwrap().state()),
+            (201, "{\"ID\": 1}", State::Succeeded)
+        );
+        assert_eq!(
+            (&headers["content-type"], headers.get("x-outer"), headers.len()),
+            (&"application/json".parse().unwrap(), None, 2)
+        );
+    }
+    let failed = message("HTTP/1.1 409 Conflict\r\nContent-Type: application/json", r#"{"error": {"code": "Taken"}}"#);
+    let ended = run(Protocol::odata(), &accepted().polls([failed]), start).await;
+    assert_eq!((ended.handed_over().0, ended.state()), (409, State::Failed));
+    assert_eq!(ended.handed_over().2.unwrap().failure().unwrap().code(), Some("Taken"));
+    let lines = Reply::http(200).header("content-type", "application/http").body("HTTP/1.1 404 Not Found\nA: b\n\nno");
+    let ended = run(Protocol::odata(), &accepted().polls([lines]), start).await;
+    assert_eq!((ended.handed_over().0, ended.handed_over().1), (404, "no"));
+    // What is no message is handed over as it is.
+    for junk in ["", "no message", "HTTP/1.1 201", "GET / HTTP/1.1\r\n\r\nx", &"x".repeat(100_000)] {
+        let reply = Reply::http(200).header("content-type", "application/http").body(junk.to_owned());
+        let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
+        assert_eq!((ended.handed_over().0, ended.handed_over().1), (200, junk));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fhir_exports_are_started_by_a_get_and_end_with_the_manifest_or_an_outcome() {
+    let start = Start {
+        headers: &[("prefer", "respond-async")],
+        ..Start::new("GET", "https://example.org/fhir/Patient/$export")
+    };
+    let ended = run(Protocol::fhir(), &Script::fhir(), start).await;
+    let (status, body, operation) = ended.handed_over();
+    assert_eq!((status, operation.unwrap().percent_complete()), (200, Some(45.0)));
+    assert!(body.contains("\"output\": []"));
+    assert_eq!(operation.unwrap().failure(), None, "the manifest's own list of errors is none");
+    assert_eq!(millis(&ended.requests), [0, 1000, 121_000]);
+
+    let outcome = r#"{"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}"#;
+    for (code, is_outcome) in [(500, true), (404, true), (410, true), (501, true), (429, false), (503, false)] {
+        let failed = Reply::json(outcome).code(code);
+        let polls = [Reply::http(202), failed, Reply::json("{}")];
+        let ended = run(Protocol::fhir(), &Script::fhir().polls(polls), start).await;
+        let expected = if is_outcome { (code, State::Failed) } else { (200, State::Succeeded) };
+        assert_eq!((ended.handed_over().0, ended.state()), expected);
+    }
+    // One that says when to come again is not the outcome, and that a token has expired says nothing of the job.
+    let again = Reply::json(outcome).code(500).retry_after(std::time::Duration::from_secs(5));
+    let ended = run(Protocol::fhir(), &Script::fhir().polls([Reply::http(202), again, Reply::json("{}")]), start).await;
+    assert_eq!((ended.handed_over().0, millis(&ended.requests)), (200, vec![0, 1000, 2500, 7500]));
+    let ended = run(Protocol::fhir(), &Script::fhir().polls([Reply::http(202), Reply::http(401)]), start).await;
+    assert_eq!(ended.outcome.unwrap_err(), "Monitor 401");
+}
