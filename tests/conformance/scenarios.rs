@@ -9,6 +9,8 @@ pub struct Scenario {
     pub protocol: Protocol,
     pub method: &'static str,
     path: String,
+    /// Where else the same is sent, and must come to the same.
+    more_paths: Vec<String>,
     body: Value,
     /// Whether it is one, or has ended with the first response.
     pub has_operation: bool,
@@ -17,13 +19,22 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    pub fn url(&self, base: &str) -> String {
-        format!("{base}{}", self.path)
+    pub fn urls(&self, base: &str) -> Vec<String> {
+        [&self.path].into_iter().chain(&self.more_paths).map(|path| format!("{base}{path}")).collect()
     }
 
     pub fn body_text(&self) -> String {
         if self.body.is_null() { String::new() } else { self.body.to_string() }
     }
+}
+
+const NESTED: &str = "{group}/Resources/topLevelTrackedResources/top/nestedProxyResources/nested";
+const TOP: &str = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/test-rg/providers/Azure.ResourceManager.Resources/topLevelTrackedResources/top";
+
+fn extension(scope: &str) -> String {
+    format!(
+        "{scope}/providers/Azure.ResourceManager.Resources/extensionsResources/extension?api-version=2023-12-01-preview"
+    )
 }
 
 /// Stands for a group of resources, and what its providers have in common.
@@ -41,6 +52,7 @@ fn core(
         protocol: Protocol::azure_core(),
         method,
         path,
+        more_paths: Vec::new(),
         body,
         has_operation: true,
         status: 200,
@@ -63,6 +75,7 @@ fn resource_manager(
         protocol: Protocol::azure_resource_manager(),
         method,
         path,
+        more_paths: Vec::new(),
         body,
         has_operation: true,
         status: 200,
@@ -185,6 +198,34 @@ pub fn scenarios() -> Vec<Scenario> {
             Value::Null,
             Value::is_null,
         )),
+        at_once(resource_manager(
+            "Azure_ResourceManager_Resources_Nested_createOrReplace",
+            ("PUT", NESTED),
+            json!({"properties": {"description": "valid"}}),
+            is_described,
+        )),
+        at_once(resource_manager(
+            "Azure_ResourceManager_Resources_Nested_update",
+            ("PATCH", NESTED),
+            json!({"properties": {"description": "valid2"}}),
+            is_described,
+        )),
+        at_once(resource_manager(
+            "Azure_ResourceManager_Resources_Nested_delete",
+            ("DELETE", NESTED),
+            Value::Null,
+            Value::is_null,
+        )),
+        Scenario {
+            // The same for each scope that there is.
+            more_paths: ["/subscriptions/00000000-0000-0000-0000-000000000000", "", TOP].map(extension).to_vec(),
+            ..at_once(resource_manager(
+                "Azure_ResourceManager_Resources_ExtensionsResources_createOrUpdate",
+                ("PUT", "{group}/Resources/extensionsResources/extension"),
+                json!({"properties": {"description": "valid"}}),
+                is_described,
+            ))
+        },
         at_once(resource_manager(
             "Azure_ResourceManager_Resources_Singleton_createOrUpdate",
             ("PUT", "{group}/Resources/singletonTrackedResources/default"),
