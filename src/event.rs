@@ -15,7 +15,8 @@ use crate::{DelayReason, Operation, redact::Redacted};
 ///             PollFailed / Moved
 /// ```
 ///
-/// Every operation has one `Accepted` and one `Finished`, also where its future is dropped. `Debug` is safe to log: query
+/// Every operation has one `Accepted` and one `Finished`, also where its future is dropped. A poll that ends it at once with an
+/// error (a 403, an answer without a status) is told of by `Finished` alone, and a redirect by `Moved`. `Debug` is safe to log: query
 /// values are replaced, and neither headers nor bodies are part of it.
 ///
 /// # Example

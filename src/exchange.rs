@@ -3,7 +3,10 @@
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri};
 use http_body::Body;
 
-use crate::{LroBody, Resume, poller::Outgoing};
+use crate::{
+    LroBody, Resume,
+    poller::{Outgoing, Trust},
+};
 
 /// A request type that polls can be sent with, to a service with the error `E`.
 pub trait AsRequest<E>: Sized {
@@ -11,7 +14,7 @@ pub trait AsRequest<E>: Sized {
     fn from_outgoing(outgoing: Outgoing) -> Option<Self>;
 
     /// Makes it the first poll of an operation that is taken up, at `uri`.
-    fn take_up(&mut self, uri: Uri);
+    fn take_up(&mut self, uri: Uri, trust: Trust);
 
     /// Takes out of an error what must not be printed of the request that it is about, which went to `uri`.
     fn redact(error: &mut E, uri: &Uri);
@@ -47,10 +50,14 @@ impl<B: Default, E> AsRequest<E> for Request<B> {
         Some(outgoing.request.map(|()| B::default()))
     }
 
-    fn take_up(&mut self, uri: Uri) {
+    fn take_up(&mut self, uri: Uri, trust: Trust) {
         // A layer below would take it for its own.
         self.extensions_mut().remove::<Resume>();
         *self.uri_mut() = uri;
+        if trust == Trust::Anonymous {
+            self.extensions_mut().clear();
+        }
+        trust.keep(self.headers_mut());
     }
 
     fn redact(_: &mut E, _: &Uri) {}

@@ -14,8 +14,8 @@ use crate::{
 
 /// The error of a failed operation: an OData error object ([OData JSON 4.01, section 21.1]), read with lenience.
 ///
-/// `details` may be an object instead of an array, and codes may be numbers, as services really send them. What cannot be
-/// read is left out; [`json`](Self::json) has the whole.
+/// `details` may be an object instead of an array, and codes may be numbers, as services really send them; Fabric's
+/// `errorCode` and `moreDetails` are read like `code` and `details`. What cannot be read is left out; [`json`](Self::json) has the whole.
 ///
 /// `Display` gives the code, the message, and those of the details and inner errors:
 /// `[InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature.`
@@ -60,10 +60,10 @@ impl Failure {
         let is_object = |raw: &&RawValue| raw.get().starts_with('{');
         for (key, value) in members(raw.get().as_bytes()) {
             match key.as_str() {
-                "code" if failure.code.is_none() => failure.code = text_or_number(value),
+                "code" | "errorCode" if failure.code.is_none() => failure.code = text_or_number(value),
                 "message" if failure.message.is_none() => failure.message = text_or_number(value),
                 "target" if failure.target.is_none() => failure.target = text_or_number(value),
-                "details" if failure.details.is_empty() => {
+                "details" | "moreDetails" if failure.details.is_empty() => {
                     let details = if is_object(&value) { vec![value] } else { elements(value) };
                     failure.details =
                         details.into_iter().filter(is_object).map(|detail| Self::read(detail, depth)).collect();

@@ -91,7 +91,8 @@ where
         let mut poller = Poller::new(start.layer, start.draft, resume, now, seed());
         let (io, next) = match poller.resume(now) {
             Ok(()) => {
-                request.take_up(poller.resumed_at());
+                let (uri, trust) = poller.resumed_at();
+                request.take_up(uri, trust);
                 let future = poller.spans().run(|| start.service.call(request));
                 (Io::Calling { future }, Next::Read)
             }

@@ -269,7 +269,9 @@ impl LroLayer {
     /// missing and the origin is the same or trusted. Default: `subscription-key` and `api-version`. Names compare
     /// case-insensitively.
     ///
-    /// Azure Maps authenticates by `?subscription-key=`, and its `Operation-Location` does not repeat it.
+    /// Azure Maps authenticates by `?subscription-key=`, and its `Operation-Location` does not repeat it. Send keys in a header
+    /// where you can: errors of reqwest itself, such as that of `error_for_status`, name the whole address of a response that
+    /// passed through.
     pub fn carry_query(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.with(|settings| settings.carry_query = names.into_iter().map(Into::into).collect())
     }
@@ -281,7 +283,11 @@ impl LroLayer {
     }
 
     /// Whether operations that end in `Failed` or `Canceled` become errors,
-    /// [`Cause::Failed`](crate::Cause::Failed). Default: no, their final response is handed over like any other.
+    /// [`Cause::Failed`](crate::Cause::Failed). Default: no, their final response is handed over like any other, and
+    /// [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation) makes an error of it.
+    ///
+    /// Say yes where a layer above retries HTTP errors: this error says that the request has happened, which a 500 that was
+    /// handed over does not.
     pub fn error_on_failure(self, yes: bool) -> Self {
         self.with(|settings| settings.error_on_failure = yes)
     }

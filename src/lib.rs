@@ -79,6 +79,8 @@
 #![warn(unreachable_pub)]
 
 mod body;
+#[cfg(all(any(doc, doctest), feature = "full"))]
+pub mod cookbook;
 mod error;
 mod event;
 mod events;

@@ -124,8 +124,9 @@ impl AsRequest<MiddlewareError> for Sent {
         Some(Self { request, is_anonymous })
     }
 
-    fn take_up(&mut self, uri: Uri) {
-        <Request as AsRequest<MiddlewareError>>::take_up(&mut self.request, uri);
+    fn take_up(&mut self, uri: Uri, trust: Trust) {
+        self.is_anonymous = trust == Trust::Anonymous;
+        <Request as AsRequest<MiddlewareError>>::take_up(&mut self.request, uri, trust);
     }
 
     fn redact(error: &mut MiddlewareError, uri: &Uri) {

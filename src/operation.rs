@@ -105,6 +105,13 @@ impl Operation {
         &self.protocol
     }
 
+    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_origin), but not trusted: its polls carry
+    /// no credentials, and neither does the request that [resumes](Self::resume) it, whatever the caller gives it.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.is_anonymous
+    }
+
     /// The service's name for the operation: from the header `Operation-Id` of the start response, or from a status
     /// response's `operationId`, `id` or `jobId`.
     #[must_use]
@@ -233,9 +240,8 @@ impl State {
 /// Get one from [`Operation::resume`], in this process or another. [`Resume::new`] will do where nothing but the address of
 /// the monitor is known: the first protocol of the layer is assumed then.
 ///
-/// The request needs the credentials that the start request had, unless the monitor's origin was an
-/// [allowed](crate::LroLayer::allow_origin) one, which must not get them; an `api-version` that polls had carried over is added to
-/// it. The settings of the layer apply, its `timeout` counted
+/// The request needs the credentials that the start request had. Where the monitor must not see them
+/// ([`Operation::is_anonymous`]) they are left out; an `api-version` that polls had carried over is added. The settings of the layer apply, its `timeout` counted
 /// from the `GET`. An error is always an [`Error::Operation`](crate::Error::Operation).
 ///
 /// # Example

@@ -14,7 +14,7 @@ use crate::{
     BoxError, Error, Lro, LroBody, ResponseFuture,
     exchange::{AsRequest, AsResponse},
     future::Start,
-    poller::{Draft, Outgoing},
+    poller::{Draft, Outgoing, Trust},
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -71,10 +71,11 @@ impl<E: 'static> AsRequest<E> for Request {
         Some(request)
     }
 
-    fn take_up(&mut self, uri: Uri) {
+    fn take_up(&mut self, uri: Uri, trust: Trust) {
         if let Ok(url) = uri.to_string().parse() {
             *self.url_mut() = url;
         }
+        trust.keep(self.headers_mut());
     }
 
     fn redact(error: &mut E, _: &Uri) {

@@ -283,10 +283,10 @@ impl Poller {
     }
 
     /// The address of the request that takes the operation up, with what polls had carried over to it.
-    pub(crate) fn resumed_at(&self) -> Uri {
+    pub(crate) fn resumed_at(&self) -> (Uri, Trust) {
         match self.operation.is_anonymous {
-            true => self.start.uri.clone(),
-            false => self.carried(&self.start.uri),
+            true => (self.start.uri.clone(), Trust::Anonymous),
+            false => (self.carried(&self.start.uri), Trust::Credentials),
         }
     }
 

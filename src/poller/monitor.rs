@@ -8,7 +8,7 @@ use crate::{AddressError, AddressErrorKind, Origin, layer::Settings, protocol::S
 
 /// What a request to an origin may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub enum Trust {
     /// All that the start request carried.
     Credentials,
     /// Nothing that could identify anybody.

@@ -92,17 +92,28 @@ impl Snapshot {
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         *request.version_mut() = self.version;
-        let may_see = |name: &HeaderName| match trust {
-            Trust::Credentials => true,
-            Trust::Anonymous => [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT].contains(name),
-        };
-        for (name, value) in unpack(self.headers.clone()).filter(|(name, _)| may_see(name)) {
+        for (name, value) in unpack(self.headers.clone()).filter(|(name, _)| trust.may_see(name)) {
             request.headers_mut().append(name, value);
         }
         if trust == Trust::Credentials {
             *request.extensions_mut() = self.extensions.clone();
         }
         Outgoing { request, trust, timeout: self.timeout }
+    }
+}
+
+impl Trust {
+    fn may_see(self, name: &HeaderName) -> bool {
+        match self {
+            Self::Credentials => true,
+            Self::Anonymous => [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT].contains(name),
+        }
+    }
+
+    /// Leaves in the caller's own request what an origin so trusted may see.
+    pub(crate) fn keep(self, headers: &mut HeaderMap) {
+        let hidden: Vec<_> = headers.keys().filter(|&name| !self.may_see(name) && name != HOST).cloned().collect();
+        hidden.into_iter().for_each(|name| _ = headers.remove(name));
     }
 }
 

@@ -375,7 +375,8 @@ impl Monitor {
     }
 
     /// A response with one of these HTTP statuses means that the operation has succeeded, whatever is in it: as a 404 where a
-    /// thing was to be deleted. (A 404 before the first status is a failed poll first, because monitors may be late.)
+    /// thing was to be deleted. (A 404 before the first status is a failed poll first, because monitors may be late.) The
+    /// response keeps its HTTP status.
     pub fn succeeded_on(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.successes = statuses(codes, 200..=599, &mut self.mistake);
         self
@@ -387,7 +388,8 @@ impl Monitor {
         self
     }
 
-    /// The redirects that name the result, instead of moving the monitor.
+    /// The redirects that name the result, instead of 303 alone; all others move the monitor. A 302 among them means that an
+    /// answer to which the client has come by a redirect of its own is the result, too.
     pub fn result_redirects(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.result_redirects = statuses(codes, 300..=399, &mut self.mistake);
         self

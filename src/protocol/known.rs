@@ -89,7 +89,7 @@ const FABRIC: [&str; 3] =
 fn fabric() -> ProtocolBuilder {
     Protocol::builder("fabric")
         .announced(Announcement::by_header("location").monitor(Monitor::new().status_at("/status")))
-        .canceled(["Deduped"])
+        .canceled(["Deduped", "Disabled"])
         .final_response(FinalResponse::Location)
         .trusts(FABRIC, FABRIC)
 }
@@ -223,7 +223,8 @@ known! {
     /// ([asynchronous operations in the ARM resource provider contract]).
     ///
     /// The result is what is at the address of the start request after a `PUT` or `PATCH`, at `Location` after a `POST`, and
-    /// the final status response after a `DELETE` ([`FinalResponse::Auto`]). The bodies of responses of 200 and 201 to all
+    /// the final status response after a `DELETE` ([`FinalResponse::Auto`]); that is a 404 where the deletion took its monitor
+    /// with it, so ask [`ResponseExt::operation`](crate::ResponseExt::operation) how it went. The bodies of responses of 200 and 201 to all
     /// requests that could start something are read for their `provisioningState`; what is finished passes through.
     ///
     /// [asynchronous operations in the ARM resource provider contract]: https://github.com/cloud-and-ai-microsoft/resource-provider-contract/blob/master/v1.0/async-api-reference.md
@@ -239,6 +240,9 @@ known! {
     /// Microsoft Graph and OneDrive: `202 Accepted` with `Location` on any `https` host; hosts other than that of the start
     /// request are polled without credentials, which they refuse. The end is a status of `completed`, also in a 202, or a
     /// 303; one that names no result that may be fetched is handed over itself ([long-running actions in Graph]).
+    ///
+    /// What adds credentials below the layer adds them to these polls, too: have it look at the host, or put the token into
+    /// the request.
     ///
     /// [long-running actions in Graph]: https://learn.microsoft.com/graph/long-running-actions-overview
     graph

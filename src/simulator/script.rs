@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 /// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
 /// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
 /// `{origin}/operations/{id}` (with any path before and after it), the result at `{origin}/operations/{id}/result` and at
-/// `{origin}/resources/{id}`, and what was made or changed at the address of the start request.
+/// `{origin}/resources/{id}`, and what was made or changed at the address of the start request. A service whose monitors are
+/// elsewhere is played with these paths instead of its own.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Script {
@@ -42,7 +43,7 @@ pub enum Fault {
     Refused,
     /// There never is a response.
     Stalled,
-    /// The body breaks off after this many bytes.
+    /// The body breaks off after this many bytes. (Behind a server the head may be lost as well, if it is still in a buffer.)
     BrokenAfter(usize),
     /// The body stops after this many bytes, and never goes on.
     StalledAfter(usize),
@@ -126,6 +127,11 @@ impl Script {
         let error =
             r#"{"error": {"code": "BadRequest", "message": "The request body is not a valid drawing package."}}"#;
         Self::new(Reply { status: 400, ..Reply::json(error) })
+    }
+
+    /// What the start request is answered.
+    pub fn start(self, start: Reply) -> Self {
+        Self { start, ..self }
     }
 
     /// What the monitor answers, one after the other; the last again and again.

@@ -1,4 +1,13 @@
 //! The examples, run through their own binaries.
 
+mod axum_sse;
+mod custom_protocol;
+mod gateway;
+mod lro;
+mod metrics;
+mod per_request;
+mod progress;
 mod run;
 mod small;
+mod with_auth;
+mod with_retry;

@@ -2,8 +2,9 @@
 
 use std::{
     env,
+    io::{BufRead, BufReader},
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// The binary of an example, which `cargo test` has built.
@@ -35,4 +36,35 @@ pub fn prints(name: &str) -> String {
     let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}\n{errors}");
     text
+}
+
+/// An example that serves until this is dropped.
+pub struct Serving {
+    process: Child,
+    address: String,
+}
+
+impl Serving {
+    /// Reads the address from the example's first line.
+    pub fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut command = command(name);
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split([',', '\n']).next());
+        let address = address.unwrap_or_else(|| panic!("no address: {line:?}")).to_owned();
+        Self { process, address }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
 }

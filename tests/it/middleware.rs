@@ -299,3 +299,33 @@ async fn a_redirect_that_the_client_follows_by_itself_leads_to_the_result() {
         assert!(response.text().await.unwrap().contains("00000001"));
     }
 }
+
+#[tokio::test]
+async fn where_a_302_names_the_result_it_is_that_whoever_follows_it() {
+    // Resources have a status of their own, which is none of the operation's.
+    for status in ["active", "Failed"] {
+        for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {
+            let script = polls([Reply::http(202), Reply::http(302).header("location", "/resources/{id}")])
+                .start(Reply::http(202).header("location", "/operations/{id}"))
+                .resource(Reply::status(status));
+            let server = Server::of(&Simulator::new().script(script)).await;
+            let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
+            let layer = quick().protocols([tower_lro::Protocol::async_request_reply()]);
+            let response = ClientBuilder::new(http).with(layer).build().post(server.url("/")).send().await.unwrap();
+            assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+            assert!(response.url().path().starts_with("/resources/"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_names_is_relative_to_where_it_came_from() {
+    for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {
+        let ended = Reply::status("Succeeded").header("resource-location", "result");
+        let moved = Reply::http(307).header("location", "/moved/operations/{id}");
+        let server = Server::of(&Simulator::new().script(polls([moved, ended]))).await;
+        let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
+        let response = ClientBuilder::new(http).with(quick()).build().post(server.url("/")).send().await.unwrap();
+        assert_eq!(response.operation().unwrap().resource().unwrap().path(), "/moved/operations/result");
+    }
+}

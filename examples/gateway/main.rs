@@ -1,0 +1,78 @@
+//! A reverse proxy with the layer inside: any HTTP client, in any language, sends it a request and gets the finished result.
+//!
+//! Uploads stream up and results stream down. An operation that fails is handed back with the status and body that the
+//! service gave it. A deadline that passes becomes a 504, and everything else that goes wrong a 502, with a JSON body that
+//! says whether the request has happened, and where its operation is.
+//!
+//! `cargo run --example gateway` starts a simulated service and a gateway to it, and sends three requests through. To serve:
+//!
+//! ```text
+//! cargo run --example gateway -- --listen 127.0.0.1:8080 --upstream https://us.atlas.microsoft.com --timeout 600
+//! ```
+
+mod proxy;
+mod upstream;
+
+use std::{error::Error, net::SocketAddr, time::Duration};
+
+use clap::Parser;
+use reqwest::Url;
+use tokio::net::TcpListener;
+
+use crate::proxy::Gateway;
+
+#[derive(Parser)]
+#[command(about = "Sees long-running operations through for any HTTP client")]
+struct Options {
+    /// Serve at this address, until stopped
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The service behind the gateway; a simulated one, unless it is given
+    #[arg(long, value_name = "URL", requires = "listen", value_parser = service)]
+    upstream: Option<Url>,
+    /// The time from acceptance to the final response, in seconds; 600, unless it is given
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+}
+
+fn service(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" if url.query().is_none() && url.fragment().is_none() => Ok(url),
+        _ => Err("it must be http or https, without a query".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let Options { listen, upstream, timeout } = Options::parse();
+    let Some(listen) = listen else { return show(timeout.unwrap_or(Duration::from_secs(2))).await };
+    let upstream = match upstream {
+        Some(upstream) => upstream,
+        None => upstream::simulated().await?,
+    };
+    let listener = TcpListener::bind(listen).await?;
+    println!("Listening on http://{}, in front of {upstream}", listener.local_addr()?);
+    let gateway = Gateway::new(upstream, timeout.unwrap_or(Duration::from_secs(600)))?;
+    Ok(axum::serve(listener, gateway.into_router()).await?)
+}
+
+/// Sends three requests through a gateway, as any client would that knows nothing of operations.
+async fn show(timeout: Duration) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let gateway = Gateway::new(upstream::simulated().await?, timeout)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, gateway.into_router()).await });
+
+    let client = reqwest::Client::new();
+    for path in ["/small", "/failing", "/endless"] {
+        let response = client.post(format!("http://{address}{path}")).body("a drawing package").send().await?;
+        println!("POST {path}\n{} {}\n", response.status(), response.text().await?);
+    }
+    Ok(())
+}

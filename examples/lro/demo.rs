@@ -1,0 +1,37 @@
+//! A demonstration, for who gives no arguments.
+
+use std::{io, time::Duration};
+
+use clap::Parser;
+use tower_lro::simulator::{Reply, Script, Simulator};
+
+use crate::{common, options::Options};
+
+/// A command line to a simulated service, which it starts.
+pub async fn options() -> io::Result<Options> {
+    let address = common::serve(Simulator::new().script(conversion())).await?;
+    let url = format!("http://{address}/conversions?api-version=2.0");
+    let arguments = ["lro", "-H", "content-type: application/json", "-d", r#"{"from": "dwg"}"#, &url];
+    eprintln!("A simulated service listens on {address}, and this is:\n\n    {}\n", arguments.map(quoted).join(" "));
+    Ok(Options::parse_from(arguments))
+}
+
+/// As a shell wants it.
+fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=".contains(c);
+    if argument.chars().all(is_plain) { argument.to_owned() } else { format!("'{argument}'") }
+}
+
+fn conversion() -> Script {
+    let moment = Duration::from_millis(400);
+    let status = |word: &str, percent: u8| {
+        Reply::json(format!(r#"{{"operationId": "{{id}}", "status": "{word}", "percentComplete": {percent}}}"#))
+    };
+    Script::new(Reply::accepted().retry_after(moment)).polls([
+        status("NotStarted", 0).retry_after(moment),
+        status("Running", 40).retry_after(moment),
+        Reply::http(503).retry_after(moment),
+        status("Running", 80).retry_after(moment),
+        status("Succeeded", 100).header("resource-location", "{origin}/resources/{id}"),
+    ])
+}

@@ -1,0 +1,149 @@
+//! `curl` for long-running operations: sends a request, sees the operation through, and prints the final response.
+//!
+//! ```text
+//! lro [-X METHOD] URL [-H 'name: value']… [-d DATA | -d @FILE | -d @-] [--protocol NAME]… [--timeout 10m] [--json] …
+//! ```
+//!
+//! It shows what a program of your own would do with the layer: progress from its events, an exit code from how the
+//! operation ended, and, where it could not be seen through (a timeout, Ctrl-C), the operation stored in a file, for
+//! `lro --resume FILE` to carry on with.
+//!
+//! `cargo run --example lro` runs against a simulated service, `cargo run --example lro -- --help` tells the rest.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod demo;
+mod options;
+mod output;
+mod progress;
+mod redact;
+mod store;
+
+use std::{
+    env,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use reqwest::{Response, redirect::Policy};
+use reqwest_middleware::{ClientBuilder, RequestBuilder};
+use tower_lro::{Event, Operation, OperationError, ResponseExt, State};
+
+use self::{options::Options, output::Format};
+
+/// How it ended, as the exit code says it; 2 is a mistake on the command line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    Good = 0,
+    Failed = 1,
+    NotAccepted = 3,
+    NotSeenThrough = 4,
+    Interrupted = 130,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = match env::args_os().len() {
+        0 | 1 => demo::options().await,
+        _ => Ok(Options::parse()),
+    };
+    let outcome = match options {
+        Ok(options) => run(&options).await,
+        Err(error) => Err(error.to_string()),
+    };
+    match outcome {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(mistake) => Options::command().error(ErrorKind::ValueValidation, mistake).exit(),
+    }
+}
+
+/// An error is a mistake on the command line: nothing was sent.
+async fn run(options: &Options) -> Result<Exit, String> {
+    let latest = Latest::default();
+    let layer = options.layer().on_event(progress::lines(options.resumes())).on_event(latest.keep());
+    // Redirects are left to the layer, which follows them within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(Policy::none()).user_agent("lro").build();
+    let client = ClientBuilder::new(http.map_err(|error| error.to_string())?).with(layer).build();
+    let request = options.request(&client)?;
+
+    let exit = tokio::select! {
+        // First, so that the signal is listened for before anything is sent.
+        biased;
+        Ok(()) = tokio::signal::ctrl_c() => Exit::Interrupted,
+        exit = see_through(request, options.format()) => exit,
+    };
+    let operation = latest.get();
+    if exit == Exit::Interrupted {
+        let text = match operation {
+            Some(_) => "interrupted",
+            None => "interrupted, and not known whether the service accepts the request",
+        };
+        output::print_error(options.format(), operation.as_ref(), text);
+    }
+    if let (Exit::Interrupted | Exit::NotSeenThrough, Some(operation)) = (exit, operation) {
+        store::keep(&operation, options);
+    }
+    Ok(exit)
+}
+
+/// The operation, as of the last event.
+#[derive(Clone, Default)]
+struct Latest(Arc<Mutex<Option<Operation>>>);
+
+impl Latest {
+    fn keep(&self) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
+        let latest = self.clone();
+        move |event| *latest.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.operation().clone())
+    }
+
+    fn get(&self) -> Option<Operation> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn see_through(request: RequestBuilder, format: Format) -> Exit {
+    match request.send().await {
+        Ok(response) => hand_over(response, format).await,
+        Err(error) => match OperationError::find(&error) {
+            Some(error) => {
+                output::print_operation_error(format, error);
+                Exit::NotSeenThrough
+            }
+            None => {
+                output::print_error(format, None, &output::error_text(without_url(error)));
+                Exit::NotAccepted
+            }
+        },
+    }
+}
+
+/// Addresses may have a key in their query.
+fn without_url(error: reqwest_middleware::Error) -> reqwest_middleware::Error {
+    match error {
+        reqwest_middleware::Error::Reqwest(error) => error.without_url().into(),
+        other @ reqwest_middleware::Error::Middleware(_) => other,
+    }
+}
+
+async fn hand_over(response: Response, format: Format) -> Exit {
+    let http = response.status();
+    let is_error = http.is_client_error() || http.is_server_error();
+    let state = response.operation().map(Operation::state);
+    let exit = match state {
+        Some(State::Failed | State::Canceled) => Exit::Failed,
+        Some(_) => Exit::Good,
+        None if is_error => Exit::NotAccepted,
+        None => Exit::Good,
+    };
+    if state.is_none() {
+        eprintln!("{http}: no operation that the chosen protocols know");
+    }
+    match output::print_response(format, response).await {
+        Ok(()) => exit,
+        Err(error) => {
+            eprintln!("the response could not be passed on: {error}");
+            if state.is_some() { Exit::NotSeenThrough } else { Exit::NotAccepted }
+        }
+    }
+}

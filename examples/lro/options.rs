@@ -1,0 +1,223 @@
+//! The command line.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::{Parser, ValueEnum};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::Url;
+use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
+use tower_lro::{FinalResponse, LroLayer, Origin, Protocol};
+
+use crate::{output::Format, store};
+
+const EXIT_CODES: &str = "\
+Progress goes to standard error, the final response's body to standard output.
+
+Exit codes:
+  0    the operation succeeded, or there was none and the HTTP status is good
+  1    the operation failed or was canceled
+  2    a mistake on the command line
+  3    the request was not accepted: an HTTP error, or no connection
+  4    the operation was accepted, but not seen through: a timeout, or an error
+  130  interrupted
+
+After 4 and 130 the operation goes on at the service, and is stored in a file to be resumed.
+
+With no arguments at all it runs a demonstration against a simulated service.";
+
+/// Sends a request, and sees the long-running operation through that it starts.
+#[derive(Parser)]
+#[command(name = "lro", after_help = EXIT_CODES)]
+pub struct Options {
+    /// The request's address
+    #[arg(required_unless_present = "resume")]
+    url: Option<String>,
+    /// The request's method; GET if there is neither this nor data, else POST
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    method: Option<Method>,
+    /// A header, for the request and the polls; never printed. `-H "authorization: $TOKEN"` takes it from the environment
+    // Checked later: clap prints the values that it does not like.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The request's body: the text itself, @FILE, or @- for standard input; sent as it is, with no Content-Type but by -H
+    #[arg(short, long, allow_hyphen_values = true)]
+    data: Option<String>,
+    #[arg(long = "protocol", value_name = "NAME", value_parser = protocol, help = protocols_help())]
+    protocols: Vec<Protocol>,
+    /// How long it may take from acceptance to the final response, in seconds, or as in 500ms, 10m, 2h
+    #[arg(long, value_parser = duration)]
+    timeout: Option<Duration>,
+    /// What to print of an operation that has succeeded; as the protocol says, if not given
+    #[arg(long = "final", value_name = "WHAT")]
+    final_response: Option<Final>,
+    /// An origin that may be polled with the request's headers, such as https://*.example.com
+    #[arg(long = "trust-origin", value_name = "ORIGIN")]
+    trusted: Vec<Origin>,
+    /// An origin that may be polled without them
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allowed: Vec<Origin>,
+    /// Print a summary in JSON, with the body in it
+    #[arg(long)]
+    json: bool,
+    /// Print the status line and the headers of the final response, too
+    #[arg(short, long, conflicts_with = "json")]
+    include: bool,
+    /// Carry on with the operation that is stored there; give the same headers again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "method", "data"])]
+    resume: Option<PathBuf>,
+    /// Where to store an operation that is not seen through [default: the file of --resume, or ./lro-ID.json]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Final {
+    Auto,
+    Status,
+    Resource,
+    Location,
+    OriginalUri,
+}
+
+impl Final {
+    fn response(self) -> FinalResponse {
+        match self {
+            Self::Auto => FinalResponse::Auto,
+            Self::Status => FinalResponse::Status,
+            Self::Resource => FinalResponse::Resource,
+            Self::Location => FinalResponse::Location,
+            Self::OriginalUri => FinalResponse::OriginalUri,
+        }
+    }
+}
+
+fn names() -> String {
+    Protocol::known().map(|known| known.name().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+fn protocols_help() -> String {
+    format!("How the service announces and reports operations, one or several of: {} [default: the first]", names())
+}
+
+fn protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::known().find(|known| known.name() == name).ok_or_else(|| format!("it is none of {}", names()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("a time is a number of seconds, or has one of the units ms, s, m and h".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "that is not a number".to_owned())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+impl Options {
+    pub fn format(&self) -> Format {
+        match (self.json, self.include) {
+            (true, _) => Format::Json,
+            (_, true) => Format::HeadAndBody,
+            _ => Format::Body,
+        }
+    }
+
+    pub fn resumes(&self) -> bool {
+        self.resume.is_some()
+    }
+
+    /// Where the operation is to be stored, if it was said.
+    pub fn store(&self) -> Option<&PathBuf> {
+        self.store.as_ref().or(self.resume.as_ref())
+    }
+
+    pub fn layer(&self) -> LroLayer {
+        let mut layer = LroLayer::new();
+        if !self.protocols.is_empty() {
+            layer = layer.protocols(self.protocols.iter().cloned());
+        }
+        if let Some(timeout) = self.timeout {
+            layer = layer.timeout(timeout);
+        }
+        if let Some(final_response) = self.final_response {
+            layer = layer.final_response(final_response.response());
+        }
+        let layer = self.trusted.iter().cloned().fold(layer, LroLayer::trust_origin);
+        self.allowed.iter().cloned().fold(layer, LroLayer::allow_origin)
+    }
+
+    pub fn request(&self, client: &ClientWithMiddleware) -> Result<RequestBuilder, String> {
+        let headers = self.headers()?;
+        if let Some(file) = &self.resume {
+            let operation = store::read(file)?;
+            let request = client.get(operation.monitor().to_string()).with_extension(operation.resume());
+            // Those that its monitor must not see the layer leaves out.
+            return Ok(request.headers(headers));
+        }
+        let method = match (&self.method, &self.data) {
+            (Some(method), _) => method.clone(),
+            (None, Some(_)) => Method::POST,
+            (None, None) => Method::GET,
+        };
+        let url = address(self.url.as_deref().unwrap_or_default())?;
+        Ok(client.request(method, url).headers(headers).body(self.body()?))
+    }
+
+    fn headers(&self) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        for (number, header) in (1..).zip(&self.headers) {
+            // The name only: the value may be a secret, and what has no colon may be one as a whole.
+            let (name, value) =
+                header.split_once(':').ok_or_else(|| format!("header {number} is not written as 'name: value'"))?;
+            let name = HeaderName::from_bytes(name.trim().as_bytes())
+                .map_err(|_| format!("the name of header {number} is not that of a header"))?;
+            let mut value = HeaderValue::from_str(value.trim())
+                .map_err(|_| format!("the value of {name} (header {number}) has characters that no header may have"))?;
+            value.set_sensitive(true);
+            headers.append(name, value);
+        }
+        Ok(headers)
+    }
+
+    fn body(&self) -> Result<Vec<u8>, String> {
+        let Some(data) = &self.data else { return Ok(Vec::new()) };
+        match data.strip_prefix('@') {
+            Some("-") => {
+                let mut body = Vec::new();
+                let read = io::stdin().read_to_end(&mut body);
+                read.map(|_| body).map_err(|error| format!("standard input: {error}"))
+            }
+            Some(file) => fs::read(file).map_err(|error| format!("{file}: {error}")),
+            None => Ok(data.clone().into_bytes()),
+        }
+    }
+
+    /// The options to resume with, the headers without their values.
+    pub fn again(&self, is_anonymous: bool) -> String {
+        let headers = if is_anonymous { &[] } else { self.headers.as_slice() };
+        let names = headers.iter().filter_map(|header| Some(header.split_once(':')?.0));
+        let headers = names.map(|name| format!(" -H '{name}: …'"));
+        let trusted = self.trusted.iter().map(|origin| format!(" --trust-origin '{origin}'"));
+        let allowed = self.allowed.iter().map(|origin| format!(" --allow-origin '{origin}'"));
+        let final_response = self.final_response.and_then(|what| what.to_possible_value());
+        let final_response = final_response.map(|what| format!(" --final {}", what.get_name()));
+        headers.chain(trusted).chain(allowed).chain(final_response).collect()
+    }
+}
+
+/// Without the address in its errors: its query may have a key.
+fn address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("the address is no URL: {error}"))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err("the address is neither an http nor an https one".to_owned()),
+    }
+}

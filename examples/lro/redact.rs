@@ -1,0 +1,16 @@
+//! Addresses as they may be printed.
+
+use http::Uri;
+
+/// With its query values replaced, but for that of `api-version`: addresses of monitors and results may be signed.
+pub fn redacted(uri: &Uri) -> String {
+    let Some(query) = uri.query() else { return uri.to_string() };
+    let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) if name.eq_ignore_ascii_case("api-version") => parameter.to_owned(),
+        Some((name, _)) => format!("{name}=***"),
+        None => "***".to_owned(),
+    });
+    let whole = uri.to_string();
+    let (address, _) = whole.split_once('?').unwrap_or((&whole, ""));
+    format!("{address}?{}", parameters.collect::<Vec<_>>().join("&"))
+}

@@ -1,0 +1,26 @@
+//! A protocol of one's own.
+
+use crate::run::prints;
+
+#[test]
+fn the_protocol_works_and_mistakes_in_it_are_told_by_name() {
+    let printed = prints("custom_protocol");
+    let told: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let expected = [
+        r#"200 OK after 3 polls: {"signedBy": "the neighbour"}"#,
+        "Lost",
+        r#"201 Created passed through: {"draft": 7}"#,
+        "a protocol needs an announcement",
+        r#""x job" is not the name of a header"#,
+        r#""job.phase" is not a JSON pointer to a member"#,
+        "404 is not an HTTP status that this may be on",
+        "its monitor answered 200 OK with 93 bytes that give no status",
+        r#"It was {"job": {"number": "#,
+        "did not end in time (Shipped, after ",
+        r#"The last word was Some("Shipped")"#,
+    ];
+    assert_eq!(told.len(), expected.len(), "{printed}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.contains(expected), "{told:?} is not {expected:?}");
+    }
+}
