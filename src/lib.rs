@@ -53,6 +53,12 @@
 //!
 //! While an operation waits, the layer holds no readied service, no response and no connection of those below.
 //!
+//! # Seen live
+//!
+//! Whoever wants to know how it goes gets [`Event`]s: by a callback ([`LroLayer::on_event`]), as a stream
+//! ([`LroLayer::events`]), or in what is collected by `tracing` (feature `tracing`): under a span `operation`, one `poll` for each
+//! request, which everything below the layer is in.
+//!
 //! # Which timeout bounds what
 //!
 //! - [`LroLayer::timeout`]: the operation, from acceptance to the head of the final response.
@@ -66,12 +72,19 @@
 //! [trusted](LroLayer::trust_origin), and nowhere else: the address is written by the server, and the credentials of the
 //! start request go with it. See the README's section on security.
 //!
+//! # Other protocols
+//!
+//! [`Protocol`] has a constructor for each of a dozen families of services, and a builder for yours. The `cookbook` module of this
+//! documentation has a page for each of the best known services.
+//!
 //! # Features
 //!
 //! None is on by default.
 //!
 //! - `reqwest`: [`Lro`] over `reqwest::Client` as a tower service.
 //! - `reqwest-middleware`: [`LroLayer`] as a `reqwest_middleware::Middleware`.
+//! - `serde`: [`Operation`] can be stored, and resumed by another process.
+//! - `tracing`: a span for each operation and each of its requests, and an event for whatever happens.
 //! - `simulator`: a service of long-running operations, for tests.
 //! - `full`: all of them.
 
