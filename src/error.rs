@@ -23,6 +23,30 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// | `Operation` | **has happened** | must not; it can [resume](crate::Operation::resume) |
 ///
 /// `Display` of `Service` is that of the inner error.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Cause, Error, LroLayer, simulator::{Reply, Script, Simulator, SimulatorBody}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let script = Script::azure_maps().polls([Reply::http(403)]);
+/// let client = LroLayer::new().layer(Simulator::new().script(script));
+/// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
+/// match client.oneshot(request).await {
+///     Err(Error::Operation(error)) => {
+///         assert!(matches!(error.cause(), Cause::Monitor(response) if response.status() == 403));
+///         println!("it has happened, and goes on at {:?}", error.operation());
+///     }
+///     Err(error) => println!("nothing was accepted: {error}"),
+///     Ok(response) => println!("{}", response.status()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
@@ -248,6 +272,22 @@ impl<E: StdError + 'static> StdError for OperationError<E> {
 }
 
 /// Why an operation could not be seen through.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::Cause;
+///
+/// /// Whether it is worth while to resume the operation later.
+/// fn may_pass<E>(cause: &Cause<E>) -> bool {
+///     match cause {
+///         Cause::Timeout | Cause::Service(_) | Cause::Body(_) => true,
+///         Cause::Monitor(response) => response.status().is_server_error() || response.status() == 401,
+///         _ => false,
+///     }
+/// }
+/// # let _ = may_pass::<()>;
+/// ```
 #[non_exhaustive]
 pub enum Cause<E> {
     /// It took longer than [`LroLayer::timeout`](crate::LroLayer::timeout) allows.
@@ -302,6 +342,17 @@ impl<E: fmt::Debug> fmt::Debug for Cause<E> {
 }
 
 /// A header of a response names an address that cannot or must not be polled.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{AddressError, AddressErrorKind};
+///
+/// fn origin_to_trust(error: &AddressError) -> Option<&str> {
+///     (error.kind() == AddressErrorKind::Untrusted).then(|| error.uri()?.host())?
+/// }
+/// # let _ = origin_to_trust;
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct AddressError {
     kind: AddressErrorKind,
@@ -414,6 +465,17 @@ impl fmt::Debug for AddressError {
 impl StdError for AddressError {}
 
 /// A status response has no status: its head was good, but its body was not what the protocol calls for.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::StatusError;
+///
+/// fn show(error: &StatusError) {
+///     println!("{error}: {}", String::from_utf8_lossy(error.response().body()));
+/// }
+/// # let _ = show;
+/// ```
 #[derive(Clone)]
 pub struct StatusError {
     kind: StatusErrorKind,

@@ -89,7 +89,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Why a poll failed.
+/// Why a poll failed; see [`Event::PollFailed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollFailure {
@@ -101,7 +101,20 @@ pub enum PollFailure {
     Body,
 }
 
-/// What the layer gives its caller for an operation.
+/// What the layer gives its caller for an operation; see [`Event::Finished`].
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{Event, LroLayer, Outcome};
+///
+/// let layer = LroLayer::new().on_event(|event| match event {
+///     Event::Finished { operation, outcome: Outcome::Response, .. } => println!("{:?}", operation.state()),
+///     Event::Finished { outcome, .. } => println!("not seen through: {outcome:?}"),
+///     _ => {}
+/// });
+/// # let _ = layer;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {

@@ -17,7 +17,18 @@ use crate::{DelayReason, Event, LroLayer, Operation, Outcome, PollFailure};
 /// How many events wait for a reader at most.
 const CAPACITY: usize = 256;
 
-/// An [`Event`] that can be kept, sent and stored: it has a copy of its operation.
+/// An [`Event`] that can be kept and sent: it has a copy of its operation.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::mpsc;
+/// use tower_lro::{LroLayer, OwnedEvent};
+///
+/// let (sender, events) = mpsc::channel::<OwnedEvent>();
+/// let layer = LroLayer::new().on_event(move |event| _ = sender.send(event.into()));
+/// # let _ = (layer, events);
+/// ```
 #[derive(Clone)]
 pub struct OwnedEvent {
     operation: Operation,

@@ -21,6 +21,17 @@ use crate::{
 /// `[InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature.`
 ///
 /// [OData JSON 4.01, section 21.1]: https://docs.oasis-open.org/odata/odata-json-format/v4.01/odata-json-format-v4.01.html#sec_ErrorResponse
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::Failure;
+///
+/// fn is_about_geometry(failure: &Failure) -> bool {
+///     failure.code() == Some("NoGeometry") || failure.details().iter().any(is_about_geometry)
+/// }
+/// # let _ = is_about_geometry;
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct Failure {
     code: Option<String>,
@@ -157,6 +168,18 @@ impl fmt::Debug for Failure {
 /// Made by [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation), and, with
 /// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure), the cause of the error that comes instead of the
 /// final response.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{OperationFailed, State};
+///
+/// fn is_worth_another_try(failed: &OperationFailed) -> bool {
+///     let code = failed.failure().and_then(|failure| failure.code());
+///     failed.operation().state() == State::Failed && code == Some("ServiceBusy")
+/// }
+/// # let _ = is_worth_another_try;
+/// ```
 pub struct OperationFailed {
     // Boxed, so that a `Result` of it stays small.
     inner: Box<Inner>,

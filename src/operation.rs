@@ -211,6 +211,15 @@ impl fmt::Debug for Operation {
 }
 
 /// What a status word means.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::State;
+///
+/// assert!(State::Canceled.is_terminal());
+/// assert!(!State::Running.is_terminal());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
@@ -271,6 +280,25 @@ impl Resume {
 }
 
 /// What [`LroLayer`](crate::LroLayer) adds to responses.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, ResponseExt, simulator::{Script, Simulator, SimulatorBody}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = LroLayer::new().layer(Simulator::new().script(Script::azure_maps_failed()));
+/// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
+/// let response = client.oneshot(request).await?;
+/// assert_eq!(response.status(), 200); // as the service has it
+/// let failed = response.error_for_operation().unwrap_err();
+/// assert!(failed.to_string().starts_with("Failed [InvalidFeature] The provided feature is invalid."));
+/// # Ok(())
+/// # }
+/// ```
 pub trait ResponseExt: Sized {
     /// The operation that this is the final response of; nothing for a response that passed through.
     fn operation(&self) -> Option<&Operation>;

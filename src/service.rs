@@ -15,6 +15,18 @@ use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, p
 /// Made by [`LroLayer`]. Over a service of `http` requests and responses, such as a client of hyper-util, it is one itself;
 /// with feature `reqwest`, over a `reqwest::Client` as well.
 ///
+/// # Example
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::service_fn;
+/// use tower_lro::{Lro, LroLayer};
+///
+/// let http = service_fn(|_: Request<String>| async { Ok::<_, std::io::Error>(Response::new(String::new())) });
+/// let client = Lro::new(http, LroLayer::new());
+/// # let _ = client;
+/// ```
+///
 /// Its future is `Send`, and so on, if those of the inner service are. It needs a tokio runtime with time enabled when
 /// there is something to wait for.
 #[derive(Clone, Debug)]

@@ -13,6 +13,17 @@ use crate::{
 /// Builds a [`Protocol`]; see [`Protocol::builder`].
 ///
 /// Mistakes, such as a header name that is none, are told of by [`build`](Self::build).
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{Announcement, Monitor, Protocol, ProtocolError};
+///
+/// let mistaken = Protocol::builder("jobs")
+///     .announced(Announcement::by_header("x job").monitor(Monitor::new().status_at("/status")))
+///     .build();
+/// assert_eq!(mistaken.unwrap_err(), ProtocolError::Header("x job".to_owned()));
+/// ```
 #[must_use]
 pub struct ProtocolBuilder {
     spec: Spec,
@@ -23,6 +34,20 @@ pub struct ProtocolBuilder {
 ///
 /// On `202` unless [`on`](Self::on) says otherwise, and for any method. Every status other than 202 may also be that of a
 /// response that announces nothing: see [`unless_ended`](Self::unless_ended).
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{Announcement, Monitor};
+///
+/// // A `PUT` that is answered 201, with a body that says that it is not ready.
+/// let announcement = Announcement::by_header("operation-location")
+///     .on([201])
+///     .to(["PUT"])
+///     .unless_ended("/state", false)
+///     .monitor(Monitor::new().status_at("/status"));
+/// # let _ = announcement;
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Announcement {
@@ -68,6 +93,19 @@ pub(crate) struct Condition {
 /// How a monitor answers: where its status is, and what counts where there is none.
 ///
 /// [`Monitor::new`] has no place for a status yet; most have it `status_at("/status")`.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{Monitor, WithoutStatus};
+///
+/// // In the body if there is one, else it is still running; a 410 is the operation's own failure.
+/// let monitor = Monitor::new()
+///     .status_at("/job/phase")
+///     .without_status(WithoutStatus::Running)
+///     .outcomes([410]);
+/// # let _ = monitor;
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Monitor {

@@ -63,6 +63,24 @@ pub(crate) struct TrustRule {
 ///
 /// A result that stands elsewhere is fetched by the rules for polls: origin, headers, retries and deadline. An operation that
 /// did not succeed has no result; its final status response is handed over.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{FinalResponse, LroLayer, ResponseExt, simulator::{Simulator, SimulatorBody}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Azure Maps names what it has made in `Resource-Location`. This fetches it.
+/// let client = LroLayer::new().final_response(FinalResponse::Resource).layer(Simulator::new());
+/// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
+/// let response = client.oneshot(request).await?;
+/// assert!(response.operation().and_then(|operation| operation.resource()).is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FinalResponse {

@@ -12,6 +12,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 /// `{origin}/operations/{id}` (with any path before and after it), the result at `{origin}/operations/{id}/result` and at
 /// `{origin}/resources/{id}`, and what was made or changed at the address of the start request. A service whose monitors are
 /// elsewhere is played with these paths instead of its own.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_lro::simulator::{Fault, Reply, Script};
+///
+/// let unlucky = Script::azure_maps().polls([
+///     Reply::http(503).retry_after(Duration::from_secs(5)),
+///     Reply::status("Running").fault(Fault::BrokenAfter(20)),
+///     Reply::status("Succeeded").delay(Duration::from_secs(1)),
+/// ]);
+/// # let _ = unlucky;
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Script {
@@ -23,7 +37,7 @@ pub struct Script {
     pub(super) starts_on_get: bool,
 }
 
-/// One answer of the simulated service.
+/// One answer of the simulated service; see [`Script`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Reply {
@@ -35,7 +49,7 @@ pub struct Reply {
     pub(super) fault: Option<Fault>,
 }
 
-/// What goes wrong with a [`Reply`].
+/// What goes wrong with a [`Reply`]; see [`Script`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
