@@ -221,7 +221,9 @@ impl Simulator {
                 None => Reply::http(404),
             };
         }
-        if let Some((&id, played)) = state.operations.iter_mut().find(|(_, played)| is_get && at_start(played)) {
+        // A walk through all of them, which no start has to take.
+        let mut asked = is_get.then_some(&mut state.operations).into_iter().flatten();
+        if let Some((&id, played)) = asked.find(|(_, played)| at_start(played)) {
             return if played.script.is_own_monitor && !played.has_ended() {
                 played.poll(id, &origin)
             } else {

@@ -324,3 +324,41 @@ proptest! {
         prop_assert_eq!(seen.read, Some(body.len() - 1));
     }
 }
+
+/// A code at `/code`, or whether it is `/done`.
+fn scalars() -> [Watch; 2] {
+    let watch = |name: &str, kind| Watch { path: vec![name.to_owned()], kind };
+    [watch("code", Kind::Scalar), watch("done", Kind::True)]
+}
+
+fn code(body: &str) -> (Option<String>, Option<&'static str>) {
+    let watches = scalars();
+    let mut scanner = Scanner::new();
+    let word = scanner.scan(body.as_bytes(), &watches).map(|(word, _)| word.to_owned());
+    (word, scanner.fallback(&watches).map(|_| "done"))
+}
+
+#[test]
+fn scalars_are_words_and_what_is_true_where_there_is_no_other() {
+    for (body, expected) in [
+        (r#"{"code":30}"#, (Some("30"), None)),
+        (r#"{"code": -1.5e3 , "a":1}"#, (Some("-1.5e3"), None)),
+        (r#"{"code":true}"#, (Some("true"), None)),
+        (r#"{"code":"30"}"#, (Some("30"), None)),
+        (r#"{"code":null,"code":[1],"code":{"a":1},"code":7}"#, (Some("7"), None)),
+        (r#"{"done":true}"#, (None, Some("done"))),
+        (r#"{"done":true,"code":1}"#, (Some("1"), None)),
+        (r#"{"code":1,"done":true}"#, (Some("1"), None)),
+        (r#"{"done":false,"done":"true","done":[true],"done":{"done":true},"done":1}"#, (None, None)),
+        (r#"{"a":{"code":1,"done":true}}"#, (None, None)),
+        (r#"{"code":"#, (None, None)),
+        (r#"{"done":true"#, (None, None)),
+    ] {
+        let (word, done) = code(body);
+        assert_eq!((word.as_deref(), done), expected, "{body}");
+        assert_splits_do_not_matter_for(body.as_bytes(), &scalars());
+    }
+    let long = format!(r#"{{"code":{}}}"#, "1".repeat(1000));
+    assert_eq!(code(&long).0.unwrap(), format!("{}…", "1".repeat(MAX_WORD)));
+    assert_splits_do_not_matter_for(&long.as_bytes()[..200], &scalars());
+}
