@@ -155,7 +155,8 @@ impl<E: StdError + 'static> StdError for Error<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Service(error) => error.source(),
-            Self::Operation(error) => error.source(),
+            // Itself, though it has been said: what wraps this one may show nothing but its sources.
+            Self::Operation(error) => Some(error),
         }
     }
 }
@@ -216,7 +217,7 @@ impl<E> OperationError<E> {
 
 impl<E: StdError + 'static> OperationError<E> {
     /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, or
-    /// among the [sources](StdError::source) of an error of your own. `E` is the error of the service below the layer.
+    /// among the [sources](StdError::source) of an error of your own (that of an [`Error`] is this). `E` is the error of the service below the layer.
     ///
     /// This is the check for everything that would send the request again: if there is one, the request **has happened**.
     /// Where the error is still an [`Error`], [`Error::operation`] is the same check.
@@ -235,6 +236,12 @@ impl<E: StdError + 'static> OperationError<E> {
     #[must_use]
     pub fn find_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
+            if let Some(boxed) = error.downcast_ref::<Boxed>() {
+                return Self::find_in(boxed.get_ref());
+            }
+            if let Some(Error::Service(boxed)) = error.downcast_ref::<Error<Boxed>>() {
+                return Self::find_in(boxed.get_ref());
+            }
             error.downcast_ref().or_else(|| match error.downcast_ref()? {
                 Error::Operation(error) => Some(error),
                 Error::Service(_) => None,

@@ -192,7 +192,9 @@ impl Drop for Events {
     fn drop(&mut self) {
         let mut queue = lock(&self.queue);
         queue.is_closed = true;
-        queue.events = VecDeque::new();
+        let left = (std::mem::take(&mut queue.events), queue.reader.take());
+        drop(queue);
+        drop(left);
     }
 }
 
@@ -205,7 +207,10 @@ impl Stream for Events {
             Some(event) => Poll::Ready(Some(event)),
             None if queue.is_closed => Poll::Ready(None),
             None => {
-                queue.reader = Some(cx.waker().clone());
+                let before = queue.reader.replace(cx.waker().clone());
+                // Dropping a waker may do anything, and it must not find this locked.
+                drop(queue);
+                drop(before);
                 Poll::Pending
             }
         }

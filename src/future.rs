@@ -57,6 +57,8 @@ pin_project! {
             // What to do at first.
             next: Option<Next>,
         },
+        // With nothing of the request left, whoever keeps the future.
+        Over,
     }
 }
 
@@ -120,17 +122,22 @@ where
         let mut state = self.project().state;
         if let StateProjection::First { future, start } = state.as_mut().project() {
             let result = ready!(future.poll(cx));
-            let start = start.take_if(|start| result.as_ref().is_ok_and(|response| start.concerns(response)));
-            let (polling, next) = match (start, result) {
-                (Some(start), Ok(response)) => Polling::begin(*start, response),
-                (_, result) => return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service)),
+            let (polling, next) = match (start.take(), result) {
+                (Some(start), Ok(response)) if start.concerns(&response) => Polling::begin(*start, response),
+                (start, mut result) => {
+                    if let (Some(start), Err(error)) = (start, &mut result) {
+                        R::redact(error, start.draft.uri());
+                    }
+                    state.set(State::Over);
+                    return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
+                }
             };
             state.set(State::Polling { polling, next: Some(next) });
         }
-        match state.project() {
-            StateProjection::Polling { polling, next } => polling.as_mut().poll(cx, next.take()),
-            StateProjection::First { .. } => Poll::Pending,
-        }
+        let StateProjection::Polling { polling, next } = state.as_mut().project() else { return Poll::Pending };
+        let outcome = ready!(polling.as_mut().poll(cx, next.take()));
+        state.set(State::Over);
+        Poll::Ready(outcome)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -167,7 +168,9 @@ impl Settings {
     /// Tells the observers. One that panics harms nothing but itself.
     pub(crate) fn tell(&self, event: &Event<'_>) {
         for observer in &self.observers {
-            _ = catch_unwind(AssertUnwindSafe(|| observer(event)));
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) else { continue };
+            // What it panicked with may panic itself when it is dropped.
+            _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(ManuallyDrop::new);
         }
     }
 }

@@ -52,7 +52,10 @@ impl Middleware for LroLayer {
             let outcome = ResponseFuture::resumed(start, Sent { request, is_anonymous: false }).await;
             (shared, outcome)
         } else {
-            let response = next.clone().run(request, extensions).await?;
+            let response = next.clone().run(request, extensions).await.map_err(|mut error| {
+                redact(&mut error, start.draft.uri());
+                error
+            })?;
             if !start.concerns(&response) {
                 return Ok(response);
             }

@@ -72,10 +72,15 @@ impl<E: 'static> AsRequest<E> for Request {
     }
 
     fn take_up(&mut self, uri: Uri, trust: Trust) {
-        if let Ok(url) = uri.to_string().parse() {
-            *self.url_mut() = url;
+        let timeout = self.timeout().copied();
+        // The extensions can be reached in no other form. It is a `GET`, and nothing is missed of its body.
+        let bare = Self::new(self.method().clone(), self.url().clone());
+        let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return };
+        AsRequest::<E>::take_up(&mut request, uri, trust);
+        if let Ok(mut request) = Self::try_from(request) {
+            *request.timeout_mut() = timeout;
+            *self = request;
         }
-        trust.keep(self.headers_mut());
     }
 
     fn redact(error: &mut E, _: &Uri) {

@@ -25,7 +25,7 @@ impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
             VERSION => Ok(Self),
-            // Here, so that it comes before anything else in another format can be found wrong.
+            // Here, so that what else is different in another format is seldom found wrong before.
             other => Err(D::Error::custom(format_args!(
                 "this version of tower-lro reads stored operations of format {VERSION}, and not of {other}"
             ))),
@@ -33,33 +33,34 @@ impl<'de> Deserialize<'de> for Version {
     }
 }
 
+/// Nothing is left out, for formats that do not describe themselves.
 #[derive(serde::Deserialize, serde::Serialize)]
 struct Stored<'a> {
     version: Version,
     protocol: Cow<'a, str>,
     announcement: u8,
     monitor: Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     anonymous: bool,
     state: State,
     polls: u32,
     elapsed_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     status: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     id: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     percent_complete: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     created: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     resource: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     location: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     start: Option<Start<'a>>,
     /// The error object as the service wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     failure: Option<Cow<'a, str>>,
 }
 
@@ -130,7 +131,8 @@ fn uri(member: &str, text: &str) -> Result<Uri, String> {
     text.parse().map_err(|error| format!("`{member}` is not an address: {error}"))
 }
 
-/// A map of texts and numbers, with the `version` of its format. It holds what [`Operation`] holds: no credential of the start
+/// A map of texts and numbers, with the `version` of its format. In formats that do not describe themselves (bincode, postcard)
+/// it is read by the same version of this crate only. It holds what [`Operation`] holds: no credential of the start
 /// request; the addresses as the service gave them, whole.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Operation {

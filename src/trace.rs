@@ -12,7 +12,7 @@ mod on {
     use http::{Method, StatusCode, Uri};
     use tracing::{Span, debug, debug_span, field::Empty, info, info_span, warn};
 
-    use crate::{Event, Operation, Outcome, State, redact::Redacted};
+    use crate::{Event, Operation, Outcome, PollFailure, State, redact::Redacted};
 
     /// The spans of one operation, under the span that was current when it was accepted. Names are those of the
     /// [semantic conventions of OpenTelemetry for HTTP] where there are any.
@@ -57,6 +57,7 @@ mod on {
                 server.address = uri.host(),
                 server.port = uri.port_u16(),
                 http.response.status_code = Empty,
+                "error.type" = Empty,
             ));
         }
 
@@ -95,6 +96,11 @@ mod on {
                     );
                 }
                 Event::PollFailed { failure, failures, retry_in, .. } => {
+                    let error = match failure {
+                        PollFailure::Http(status) => status.as_str().to_owned(),
+                        PollFailure::Service | PollFailure::Body => format!("{failure:?}"),
+                    };
+                    self.request.iter().for_each(|request| _ = request.record("error.type", error.as_str()));
                     warn!(?failure, failures, ?retry_in, "poll failed");
                 }
                 Event::Moved { operation, from } => {

@@ -53,8 +53,13 @@ impl Gateway {
         let (mut head, body) = request.into_parts();
         let target = head.uri.path_and_query().filter(|target| target.as_str().starts_with('/'))?;
         let mut url = self.upstream.clone();
-        url.set_path(&format!("{}{}", self.upstream.path().trim_end_matches('/'), target.path()));
+        let base = self.upstream.path().trim_end_matches('/');
+        url.set_path(&format!("{base}{}", target.path()));
         url.set_query(target.query());
+        // `..`, however it is written, must not lead out of what is behind the gateway.
+        if !url.path().strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
+            return None;
+        }
 
         remove_hop_by_hop(&mut head.headers);
         head.headers.remove(HOST);

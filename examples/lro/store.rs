@@ -39,12 +39,17 @@ pub fn read(file: &Path) -> Result<Operation, String> {
 
 /// For nobody else to read: whoever knows a signed address may use it.
 fn write(file: &Path, json: &str) -> io::Result<()> {
+    // Beside it first, so that what is there already is not lost half-way.
+    let new = file.with_extension("new");
+    _ = fs::remove_file(&new);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(file)?;
-    writeln!(file, "{json}")
+    let mut written = options.open(&new)?;
+    writeln!(written, "{json}")?;
+    written.sync_all()?;
+    fs::rename(new, file)
 }
 
 /// In the current folder, whatever the service calls its operation.

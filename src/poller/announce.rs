@@ -7,7 +7,7 @@ use http::{HeaderName, header::LOCATION};
 use super::{
     Answer, GiveUp, Next, Now, Phase, Poller,
     details::{self, member},
-    monitor::{Address, Trust, carry_query, text, with_api_version_alone},
+    monitor::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
     pace,
     status::{Kind, Scanner},
     transition::{MAX_ID, later},
@@ -65,7 +65,9 @@ impl Considered {
     fn close(&mut self, answer: &Answer, is_whole: bool) {
         let announcement = self.candidate.announcement();
         let or_absent = announcement.condition.as_ref().is_none_or(|condition| condition.or_absent);
-        self.is_met.get_or_insert(is_whole && or_absent);
+        // A header announces it as long as nothing else is said; a name in half a body does not.
+        let is_enough = is_whole || announcement.by.header().is_some();
+        self.is_met.get_or_insert(is_enough && or_absent);
         if self.is_named.is_none() {
             self.is_named = Some(is_named(announcement, answer).unwrap_or(false));
         }
@@ -213,10 +215,12 @@ impl Poller {
             return Err(self.give_up(GiveUp::Protocol));
         }
         self.operation.polls = self.operation.polls.saturating_add(1);
-        match self.resolver().check(&self.operation.monitor) {
+        // By this request's own origin: its credentials are for nobody else until it is seen that it is the monitor's.
+        let here = Resolver { first: None, ..self.resolver() };
+        match here.check(&self.operation.monitor) {
             Ok(address) => {
-                // Once without credentials, always without: here every address looks like the start request's own.
                 self.operation.is_anonymous |= address.trust == Trust::Anonymous;
+                self.is_resumed_anonymously = self.operation.is_anonymous;
                 self.operation.monitor = self.without_credentials(&address.uri);
                 self.spans.send(&self.start.uri);
                 Ok(())
@@ -236,7 +240,8 @@ impl Poller {
         let start = with_api_version_alone(&self.start.uri);
         let monitor = &self.operation.monitor;
         let is_carried = carry_query(&self.layer.settings().carry_query, &start, monitor) != *monitor;
-        if is_carried || self.final_response() != FinalResponse::Status {
+        let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
+        if is_carried || is_elsewhere || self.final_response() != FinalResponse::Status {
             self.operation.more_mut().start = Some((self.start.method.clone(), start));
         }
     }

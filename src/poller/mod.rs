@@ -60,7 +60,7 @@ pub use self::pace::{Backoff, DelayReason};
 use self::{
     announce::Considered,
     frames::Frames,
-    monitor::{Address, carry_query, with_api_version_alone, without_query},
+    monitor::{Address, carry_query, with_api_version_alone, without_query, without_user_info},
     pace::Pace,
     snapshot::Snapshot,
     status::Scanner,
@@ -153,6 +153,8 @@ pub(crate) struct Poller {
     has_status: bool,
     /// Whether the caller's request was one on the monitor.
     is_resumed: bool,
+    /// Whether that was to an origin that must not see credentials.
+    is_resumed_anonymously: bool,
     phase: Phase,
     spans: Spans,
 }
@@ -193,7 +195,8 @@ pub(crate) fn resolve(
 ) -> Result<(Uri, bool), AddressError> {
     let start = Snapshot::of(start);
     let protocol = Protocol::operation_location();
-    let resolver = monitor::Resolver { start: &start, settings: layer.settings(), spec: protocol.spec() };
+    let (settings, spec) = (layer.settings(), protocol.spec());
+    let resolver = monitor::Resolver { start: &start, settings, spec, first: None, is_anonymous: false };
     let address = resolver.resolve(&crate::protocol::OPERATION_LOCATION, value, base)?;
     Ok((address.uri, address.trust == Trust::Anonymous))
 }
@@ -207,7 +210,7 @@ impl Poller {
         let mut operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
             // Until it is known where it is, and where that cannot be known.
             let monitor = match is_resumed {
-                true => without_query(&settings.carry_query, &start.uri, &start.uri),
+                true => without_user_info(without_query(&settings.carry_query, &start.uri, &start.uri)),
                 false => with_api_version_alone(&start.uri),
             };
             let protocol = settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone);
@@ -230,6 +233,7 @@ impl Poller {
             moves: 0,
             has_status: operation.status.is_some(),
             is_resumed,
+            is_resumed_anonymously: false,
             // Until it is accepted, there is nothing to tell of.
             phase: Phase::Ended,
             spans: Spans::none(),
@@ -378,15 +382,20 @@ impl Poller {
         let Some(data) = frame.data_ref().cloned() else { return Next::Read };
         self.touch(now);
         let is_late = self.is_late(now);
+        let is_due = self.timer.is_some_and(|timer| now.instant >= timer);
         // A body that is always ready never lets the timer fire.
         match &self.phase {
             Phase::Scanning if is_late => return self.give_up(GiveUp::Timeout),
-            Phase::Finishing | Phase::Unwrapping(_) if is_late => return self.conclude(answer, false, now),
-            Phase::Announcing(_) | Phase::Draining { .. } | Phase::Collecting { .. }
-                if self.timer.is_some_and(|timer| now.instant >= timer) =>
-            {
-                return self.on_timer(Some(answer), now);
+            // Of what may be handed over every byte is kept.
+            Phase::Finishing | Phase::Unwrapping(_) if is_late => {
+                answer.read.push(frame);
+                return self.conclude(answer, false, now);
             }
+            Phase::Announcing(_) if is_due => {
+                answer.read.push(frame);
+                return self.consider_no_longer(answer, now);
+            }
+            Phase::Draining { .. } | Phase::Collecting { .. } if is_due => return self.on_timer(Some(answer), now),
             _ => {}
         }
         match &mut self.phase {
@@ -442,7 +451,7 @@ impl Poller {
     /// The body of the answer in hand broke off.
     pub(crate) fn on_broken(&mut self, answer: &mut Answer, now: Now) -> Next {
         match &self.phase {
-            Phase::Announcing(_) => self.pass_through(),
+            Phase::Announcing(_) => self.consider_no_longer(answer, now),
             Phase::Scanning => {
                 self.touch(now);
                 self.poll_failed(PollFailure::Body, pace::hint(&answer.head.headers, now.wall), now)

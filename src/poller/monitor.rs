@@ -27,6 +27,10 @@ pub(crate) struct Resolver<'a> {
     pub(crate) start: &'a Snapshot,
     pub(crate) settings: &'a Settings,
     pub(crate) spec: &'a Spec,
+    /// Where the operation was started, if `start` is what resumes it.
+    pub(crate) first: Option<&'a Uri>,
+    /// Whether `start` is at an origin that must not see credentials.
+    pub(crate) is_anonymous: bool,
 }
 
 impl Resolver<'_> {
@@ -108,16 +112,29 @@ impl Resolver<'_> {
                 .any(|rule| covered_by(&rule.to, &origin) && own.iter().any(|own| covered_by(&rule.from, own)));
         if trusted {
             Ok(Address { uri, trust: Trust::Credentials })
-        } else if covered_by(&self.settings.allowed, &origin) || covered_by(&self.spec.allowed, &origin) {
+        } else if covered_by(&self.settings.allowed, &origin)
+            || covered_by(&self.spec.allowed, &origin)
+            || self.origins_of_start().contains(&origin)
+        {
             Ok(Address { uri, trust: Trust::Anonymous })
         } else {
             Err(uri)
         }
     }
 
+    /// Those that may see the start request's credentials, since it went there with them.
+    fn own_origins(&self) -> Vec<Origin> {
+        let first = self.first.filter(|first| has_authority(first)).and_then(|first| self.absolute(first));
+        let mut own: Vec<Origin> = first.as_ref().and_then(Origin::of).into_iter().collect();
+        if !self.is_anonymous {
+            own.extend(self.origins_of_start());
+        }
+        own
+    }
+
     /// The origin of the start request. Where its URI is a path, the host is the `Host` header's, and the scheme is the
     /// connection's, which is not known here: nothing that comes back can change the connection, so either will do.
-    fn own_origins(&self) -> Vec<Origin> {
+    fn origins_of_start(&self) -> Vec<Origin> {
         let Some(url) = self.absolute(&self.start.uri) else { return Vec::new() };
         let own = Origin::of(&url);
         let mut encrypted = url;
@@ -196,7 +213,10 @@ fn value(parameter: &str) -> Option<String> {
 
 /// Removes user information, and all query parameters but `api-version`.
 pub(crate) fn with_api_version_alone(uri: &Uri) -> Uri {
-    let uri = with_parameters(uri, parameters(uri).filter(|(name, _)| name.eq_ignore_ascii_case("api-version")));
+    without_user_info(with_parameters(uri, parameters(uri).filter(|(name, _)| name.eq_ignore_ascii_case("api-version"))))
+}
+
+pub(crate) fn without_user_info(uri: Uri) -> Uri {
     let host =
         uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(_, host)| host.to_owned());
     let Some(host) = host.and_then(|host| host.parse().ok()) else { return uri };

@@ -34,6 +34,10 @@ impl Draft {
         self.headers.pack(headers, !has_authority(&self.uri));
     }
 
+    pub(crate) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// It did start one.
     pub(crate) fn seal(mut self) -> Snapshot {
         self.extensions.remove::<Resume>();

@@ -243,8 +243,12 @@ impl Scanner {
                         position += 1;
                         continue;
                     }
-                    self.at = At::Comma;
                     let is_true = self.text.end() == Some("true");
+                    let is_missing = self.text.end() == Some("");
+                    self.at = if is_missing { At::End } else { At::Comma };
+                    if is_missing {
+                        continue;
+                    }
                     match self.wanted.watch.filter(|&watch| watches[usize::from(watch)].kind == Kind::True) {
                         Some(watch) if is_true => self.fallback = self.fallback.or(Some(watch)),
                         Some(_) => {}

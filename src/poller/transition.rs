@@ -35,7 +35,14 @@ const COLLECT_BYTES: usize = 1 << 20;
 
 impl Poller {
     pub(super) fn resolver(&self) -> Resolver<'_> {
-        Resolver { start: &self.start, settings: self.layer.settings(), spec: self.operation.protocol.spec() }
+        let remembered = self.operation.more.as_ref().and_then(|more| more.start.as_ref());
+        Resolver {
+            start: &self.start,
+            settings: self.layer.settings(),
+            spec: self.operation.protocol.spec(),
+            first: remembered.filter(|_| self.is_resumed).map(|(_, first)| first),
+            is_anonymous: self.is_resumed_anonymously,
+        }
     }
 
     /// What the start request's address has of `carry_query` is added to every poll, and is not the monitor's own.
@@ -259,7 +266,7 @@ impl Poller {
     /// There is no more to be found than what has been.
     pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Now) -> Next {
         let word = answer.scanner.fallback(&self.monitor().status).map(str::to_owned);
-        match word {
+        match word.filter(|_| answer.scanner.is_at_end()) {
             Some(word) => self.on_word(&word, answer, now),
             None => self.no_status(answer, now),
         }
@@ -283,7 +290,8 @@ impl Poller {
 
     /// Where an answer came from, if the transport followed a redirect of the poll by itself.
     fn redirected_to<'a>(&self, answer: &'a Answer) -> Option<&'a Uri> {
-        let parts = |uri: &Uri| (uri.authority().cloned(), uri.path().to_owned());
+        // A slash behind it makes no other place of it.
+        let parts = |uri: &Uri| (uri.authority().cloned(), uri.path().trim_end_matches('/').to_owned());
         answer.effective_uri.as_ref().filter(|uri| parts(uri) != parts(&self.operation.monitor))
     }
 
@@ -294,7 +302,9 @@ impl Poller {
     /// Whether the transport followed a redirect of the poll by itself that names the result, as all do but those that keep the
     /// method.
     fn is_redirected_result(&self, answer: &Answer) -> bool {
-        self.monitor().result_redirects.contains(&StatusCode::FOUND) && self.was_redirected(answer)
+        self.monitor().result_redirects.contains(&StatusCode::FOUND)
+            && answer.head.status != StatusCode::ACCEPTED
+            && self.was_redirected(answer)
     }
 
     /// What a reference in an answer is relative to.
@@ -303,7 +313,10 @@ impl Poller {
     }
 
     fn status_too_long(&mut self, answer: &mut Answer, now: Now) -> Next {
-        let is_plain = self.monitor().without_status != WithoutStatus::Error;
+        let monitor = self.monitor();
+        // Where there is a fallback, what comes after it might have been another.
+        let is_plain =
+            monitor.without_status != WithoutStatus::Error && answer.scanner.fallback(&monitor.status).is_none();
         if is_plain || answer.head.status == StatusCode::ACCEPTED {
             self.no_status(answer, now)
         } else {

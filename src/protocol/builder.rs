@@ -165,6 +165,8 @@ pub enum ProtocolError {
     TooMany,
     /// Not an origin.
     Origin(String),
+    /// The name of a [known](Protocol::known) protocol, which stored operations would be taken for.
+    Name(String),
 }
 
 impl fmt::Display for ProtocolError {
@@ -177,6 +179,7 @@ impl fmt::Display for ProtocolError {
             Self::Pointer(pointer) => write!(f, "{pointer:?} is not a JSON pointer to a member, of 8 keys at most"),
             Self::TooMany => f.write_str("there are too many announcements, or places for a status"),
             Self::Origin(origin) => write!(f, "{origin:?} is not an origin"),
+            Self::Name(name) => write!(f, "{name:?} is the name of another protocol"),
         }
     }
 }
@@ -489,6 +492,12 @@ impl ProtocolBuilder {
         Self { spec, mistake: None }
     }
 
+    #[cfg(test)]
+    pub(super) fn named(mut self, name: &'static str) -> Self {
+        self.spec.name = name.into();
+        self
+    }
+
     fn keep(&mut self, mistake: Option<ProtocolError>) {
         self.mistake = self.mistake.take().or(mistake);
     }
@@ -577,6 +586,10 @@ impl ProtocolBuilder {
             let condition = announcement.condition.as_ref().map_or(0, |condition| condition.status.len());
             announcement.monitor.status.len().max(condition) > usize::from(MAX_WATCHES)
         };
+        if Protocol::known().any(|known| known.name() == self.spec.name) {
+            let name = self.spec.name.clone().into_owned();
+            self.keep(Some(ProtocolError::Name(name)));
+        }
         let announcements = &self.spec.announcements;
         if announcements.is_empty() {
             self.keep(Some(ProtocolError::NoAnnouncement));

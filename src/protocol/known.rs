@@ -292,7 +292,7 @@ mod tests {
     #[test]
     fn they_are_built_without_a_mistake_and_go_by_names_of_their_own() {
         for builder in BUILDERS {
-            builder().build().unwrap();
+            assert_eq!(builder().named("another").build().err(), None);
         }
         let names: std::collections::BTreeSet<String> =
             Protocol::known().map(|known| known.name().to_owned()).collect();

@@ -210,3 +210,20 @@ async fn headers_of_a_connection_stay_on_it() {
         assert_eq!(headers["host"], upstream.to_string());
     }
 }
+
+#[tokio::test]
+async fn no_path_leads_out_of_what_is_behind_it() {
+    let simulator = Simulator::new().recording();
+    let upstream = common::serve(simulator.clone()).await.unwrap();
+    let gateway = in_front_of(&format!("http://{upstream}/base/")).await;
+    for path in ["/../admin", "/%2e%2e/admin", "/a/../../admin"] {
+        // As it is written, which reqwest would not do.
+        let mut stream = tokio::net::TcpStream::connect(gateway.url("").trim_start_matches("http://")).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
+    assert_eq!(simulator.recorded().len(), 0);
+}

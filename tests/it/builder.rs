@@ -213,3 +213,11 @@ async fn a_word_in_a_header_is_cut_off_like_one_in_a_body() {
     assert_eq!(operation.status().unwrap(), format!("{}…", "s".repeat(64)));
     assert_eq!(operation.id(), None);
 }
+
+#[test]
+fn names_are_those_of_no_other_protocol() {
+    let announcement = || Announcement::by_header("x-job").monitor(Monitor::new().status_at("/state"));
+    let build = |name: &'static str| Protocol::builder(name).announced(announcement()).build();
+    assert_eq!(build("fabric").unwrap_err(), ProtocolError::Name("fabric".to_owned()));
+    assert!(build("fabrics").is_ok());
+}

@@ -111,7 +111,17 @@ async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let (layer, before) = told(exact());
-    let (layer, after) = told(layer.on_event(|_| panic!("an observer")));
+    /// Panics when it is dropped.
+    struct Worse;
+    impl Drop for Worse {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                panic!("and again");
+            }
+        }
+    }
+    let layer = layer.on_event(|_| panic!("an observer")).on_event(|_| std::panic::panic_any(Worse));
+    let (layer, after) = told(layer);
     let (outcome, _) = play(layer, Script::azure_maps()).await;
     std::panic::set_hook(quiet);
     assert_eq!(outcome.unwrap().status(), 200);

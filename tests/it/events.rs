@@ -100,3 +100,49 @@ fn the_stream_and_its_events_can_go_anywhere() {
     is::<OwnedEvent>();
     is_stream::<Events>();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_ends_with_the_response_though_the_future_is_kept() {
+    for script in [polls([Reply::status("Succeeded")]), tower_lro::simulator::Script::azure_maps_invalid()] {
+        let (settings, mut events) = exact().events();
+        let mut request = start();
+        request.extensions_mut().insert(settings);
+        let mut client = LroLayer::new().layer(Simulator::new().script(script));
+        let mut operation = std::pin::pin!(tower::Service::call(&mut client, request));
+        let response = loop {
+            tokio::select! {
+                response = &mut operation => break response.unwrap(),
+                Some(_) = events.next() => {}
+            }
+        };
+        while events.next().await.is_some() {}
+        drop(response);
+    }
+}
+
+#[test]
+fn wakers_are_dropped_where_nothing_is_locked() {
+    /// Holds the settings that send, and drops them with itself.
+    struct Holding(std::sync::Mutex<Option<LroLayer>>);
+    impl std::task::Wake for Holding {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+    let (settings, mut events) = LroLayer::new().events();
+    let holding = std::sync::Arc::new(Holding(std::sync::Mutex::new(Some(settings))));
+    let weak = std::sync::Arc::downgrade(&holding);
+    let waker = std::task::Waker::from(holding);
+    assert!(events.poll_next_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    // The stream's own is the last; with it goes the sender.
+    assert!(events.poll_next_unpin(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+    assert!(weak.upgrade().is_none());
+    assert!(matches!(events.next().now_or_never(), Some(None)));
+
+    let (settings, mut events) = LroLayer::new().events();
+    let holding = std::sync::Arc::new(Holding(std::sync::Mutex::new(None)));
+    let waker = std::task::Waker::from(holding.clone());
+    assert!(events.poll_next_unpin(&mut std::task::Context::from_waker(&waker)).is_pending());
+    drop((waker, events));
+    assert_eq!(std::sync::Arc::strong_count(&holding), 1, "the stream is gone, and its reader is not");
+    drop((settings, holding.0.lock().unwrap().take()));
+}

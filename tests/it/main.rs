@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod events;
 mod load;
+mod lossless;
 mod middleware;
 mod pace;
 mod planted;

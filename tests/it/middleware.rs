@@ -329,3 +329,28 @@ async fn what_an_answer_names_is_relative_to_where_it_came_from() {
         assert_eq!(response.operation().unwrap().resource().unwrap().path(), "/moved/operations/result");
     }
 }
+
+#[tokio::test]
+async fn a_redirect_to_a_status_that_is_still_running_is_no_result() {
+    // A service that adds a slash, and one that says by its status that it is not ready.
+    let slash = |reply: Reply| [Reply::http(308).header("location", "/operations/{id}/"), reply];
+    let elsewhere = |reply: Reply| [Reply::http(308).header("location", "/moved/operations/{id}"), reply];
+    for polls_before in [slash(Reply::status("Running")), elsewhere(Reply::http(202))] {
+        let script =
+            polls([polls_before[0].clone(), polls_before[1].clone(), Reply::json(r#"{"status": "Succeeded"}"#)])
+                .start(Reply::http(202).header("location", "/operations/{id}"));
+        let server = Server::of(&Simulator::new().script(script)).await;
+        let layer = quick().protocols([tower_lro::Protocol::async_request_reply()]);
+        let response = client(layer).post(server.url("/")).send().await.unwrap();
+        assert_eq!(response.operation().unwrap().polls(), 2);
+        assert_eq!(response.json::<Value>().await.unwrap()["status"], "Succeeded");
+    }
+}
+
+#[tokio::test]
+async fn a_start_request_that_fails_does_not_print_its_key() {
+    let url = "http://127.0.0.1:1/mapData?subscription-key=SECRET&api-version=2.0";
+    let error = client(quick()).post(url).send().await.unwrap_err();
+    let printed = format!("{error} {error:?} {error:#?}");
+    assert!(printed.contains("subscription-key=***&api-version=2.0") && !printed.contains("SECRET"), "{printed}");
+}

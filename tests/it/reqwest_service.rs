@@ -76,3 +76,33 @@ async fn errors_of_polls_do_not_print_the_key() {
     assert!(source.url().unwrap().query().unwrap().contains("subscription-key=***"), "{source}");
     assert!(!format!("{error:?} {source} {source:?}").contains("SECRET"));
 }
+
+#[tokio::test]
+async fn errors_of_the_start_request_do_not_print_it_either() {
+    let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
+    let request = reqwest::Client::new().post("http://127.0.0.1:1/?subscription-key=SECRET").build().unwrap();
+    let error = client.oneshot(request).await.unwrap_err();
+    assert!(matches!(error, Error::Service(_)));
+    assert!(!format!("{error} {error:?}").contains("SECRET"), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_resumes_an_operation_is_for_this_layer_alone() {
+    let simulator = Simulator::new().script(polls([Reply::status("Succeeded")]));
+    let server = Server::of(&simulator).await;
+    reqwest::Client::new().post(server.url("/")).send().await.unwrap();
+    let http = reqwest::Client::new();
+    let inner = tower::service_fn(move |request: reqwest::Request| {
+        let seen = http::Request::<reqwest::Body>::try_from(request).unwrap();
+        assert!(seen.extensions().get::<Resume>().is_none());
+        assert_eq!((seen.extensions().get(), &seen.headers()["x-a"]), (Some(&"kept"), &"b".parse().unwrap()));
+        let request = reqwest::Request::try_from(seen).unwrap();
+        let http = http.clone();
+        async move { http.execute(request).await }
+    });
+    let request = http::Request::get(server.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e"));
+    let request = request.header("x-a", "b").extension(Resume::new()).extension("kept").body(String::new()).unwrap();
+    let request = reqwest::Request::try_from(request).unwrap();
+    let response = ServiceBuilder::new().layer(quick()).service(inner).oneshot(request).await.unwrap();
+    assert_eq!(response.operation().unwrap().polls(), 1);
+}

@@ -208,3 +208,93 @@ async fn a_layer_below_does_not_take_the_resumption_for_its_own() {
     let response = client.oneshot(request).await.unwrap();
     assert_eq!(response.operation().unwrap().state(), State::Succeeded);
 }
+
+/// Starts an operation whose monitor is at `evil.test`, which is allowed, and gives it up.
+async fn anonymous(polls: Vec<Reply>) -> (Simulator, tower_lro::LroLayer, Operation) {
+    let location = Reply::http(202).header("operation-location", "https://evil.test/operations/{id}");
+    let script = tower_lro::simulator::Script::new(location.retry_after(seconds(30))).polls(polls);
+    let simulator = Simulator::new().script(script).recording();
+    let layer = exact().allow_origin("https://evil.test".parse().unwrap());
+    let mut request = start();
+    request.headers_mut().insert("authorization", "Bearer SECRET".parse().unwrap());
+    let outcome = layer.clone().timeout(seconds(5)).layer(simulator.clone()).oneshot(request).await;
+    let Err(Error::Operation(error)) = outcome else { panic!() };
+    let stored = serde_json::to_string(error.operation()).unwrap();
+    (simulator, layer, serde_json::from_str(&stored).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_that_must_not_see_credentials_never_does_whatever_it_answers() {
+    let ended = || Reply::status("Succeeded");
+    for moved in [
+        // To where it is, and elsewhere there.
+        Reply::status("Running").header("operation-location", "https://evil.test/operations/{id}"),
+        Reply::status("Running").header("operation-location", "/operations/{id}?moved"),
+        Reply::http(307).header("location", "/moved/operations/{id}"),
+        Reply::http(303).header("location", "/resources/{id}"),
+    ] {
+        let (simulator, layer, operation) = anonymous(vec![moved, Reply::http(202), ended()]).await;
+        let mut request = get(&operation, operation.resume());
+        request.headers_mut().insert("authorization", "Bearer SECRET".parse().unwrap());
+        request.extensions_mut().insert("SECRET".to_owned());
+        let response = layer.layer(simulator.clone()).oneshot(request).await.unwrap();
+        assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+        let requests = simulator.recorded();
+        assert!(requests.len() > 2);
+        for request in &requests[1..] {
+            assert_eq!(request.uri.host(), Some("evil.test"));
+            assert!(!request.headers.contains_key("authorization"), "{}", request.uri);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_was_started_gets_the_credentials_again() {
+    let back = Reply::status("Running").header("operation-location", "https://atlas.microsoft.com/operations/{id}");
+    let (simulator, layer, operation) = anonymous(vec![back, Reply::status("Succeeded")]).await;
+    let mut request = get(&operation, operation.resume());
+    request.headers_mut().insert("authorization", "Bearer token".parse().unwrap());
+    layer.layer(simulator.clone()).oneshot(request).await.unwrap();
+    let last = simulator.recorded().pop().unwrap();
+    assert_eq!(
+        (last.uri.host(), &last.headers["authorization"]),
+        (Some("atlas.microsoft.com"), &"Bearer token".parse().unwrap())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_result_is_where_it_would_have_been() {
+    // The monitor is elsewhere, and the result at the address of the start request.
+    let location = Reply::http(202).header("operation-location", "https://ops.example/operations/{id}");
+    let script =
+        tower_lro::simulator::Script::new(location.retry_after(seconds(30))).polls([Reply::status("Succeeded")]);
+    let layer =
+        exact().protocols([tower_lro::Protocol::azure_core()]).trust_origin("https://ops.example".parse().unwrap());
+    let put = |uri| Request::put(uri).body(SimulatorBody::default()).unwrap();
+    let simulator = Simulator::new().script(script);
+    let whole = layer.layer(simulator.clone()).oneshot(put("https://a.example/one")).await.unwrap();
+    let interrupted = layer.clone().timeout(seconds(5)).layer(simulator.clone());
+    let outcome = interrupted.oneshot(put("https://a.example/two")).await;
+    let Err(Error::Operation(error)) = outcome else { panic!() };
+    let operation = error.operation();
+    let resumed = layer.layer(simulator).oneshot(get(operation, operation.resume())).await.unwrap();
+    let (whole, resumed) = (crate::support::text(whole).await, crate::support::text(resumed).await);
+    assert!(whole.contains("\"at\": \"https://a.example/one\""), "{whole}");
+    assert_eq!(resumed, whole.replace("00000001", "00000002").replace("one", "two"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn user_information_of_the_request_is_told_to_nobody() {
+    let simulator = Simulator::new().script(polls([Reply::status("Succeeded")]));
+    simulator.clone().oneshot(start()).await.unwrap();
+    let stored = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let layer = exact().on_event({
+        let stored = stored.clone();
+        move |event| *stored.lock().unwrap() += &serde_json::to_string(event.operation()).unwrap()
+    });
+    let uri = "https://user:SECRET@atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
+    let request = Request::get(uri).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
+    layer.layer(simulator).oneshot(request).await.unwrap();
+    let stored = stored.lock().unwrap();
+    assert!(stored.contains("Succeeded") && !stored.contains("SECRET"), "{stored}");
+}

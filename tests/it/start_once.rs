@@ -87,6 +87,22 @@ async fn tower_retry_inside_repeats_single_requests_at_once() {
     assert_eq!(simulator.started(), 1);
 }
 
+/// Shows nothing of its own, as by thiserror's `#[error(transparent)]`.
+#[derive(Debug)]
+struct Transparent(Error<ConnectionLost>);
+
+impl std::fmt::Display for Transparent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Transparent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_a_box_it_can_be_told_too() {
     type Inner = OperationError<ConnectionLost>;
@@ -102,10 +118,19 @@ async fn in_a_box_it_can_be_told_too() {
     let found = Inner::find_in(&*error).expect("it has happened");
     assert!(matches!(found.cause(), Cause::Monitor(_)));
     // Whatever is around it, if it shows its sources.
-    let wrapped = std::io::Error::other(error);
-    assert!(Inner::find_in(&wrapped).is_none(), "io::Error shows the sources of what it wraps, not that itself");
-    assert!(Inner::find_in(wrapped.get_ref().unwrap()).is_some());
-    let chained = anyhow::Error::from(wrapped.downcast::<Error<ConnectionLost>>().unwrap()).context("an upload");
+    // Whatever is around it.
+    let io = std::io::Error::other(error);
+    assert!(Inner::find_in(&io).is_some());
+    let error = io.downcast::<Error<ConnectionLost>>().unwrap();
+    let shared = std::sync::Arc::new(error);
+    assert!(Inner::find_in(&shared).is_some());
+    let transparent = Transparent(std::sync::Arc::into_inner(shared).unwrap());
+    assert!(Inner::find_in(&transparent).is_some());
+    let boxed = Error::<BoxError>::Service(transparent.0.into()).boxed();
+    assert!(Inner::find_in(&boxed).is_some());
+    let Error::Service(boxed) = boxed else { panic!() };
+    assert!(Inner::find_in(&boxed).is_some());
+    let chained = anyhow::Error::from(boxed).context("an upload");
     assert!(Inner::find_in(chained.as_ref()).is_some());
 
     let error = outcome(Script::new(Reply::accepted().fault(Fault::Refused))).await;

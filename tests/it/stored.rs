@@ -37,12 +37,18 @@ async fn the_format_stays_as_it_is() {
             "protocol": "operation-location",
             "announcement": 0,
             "monitor": "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e",
+            "anonymous": false,
             "state": "Running",
             "polls": 1,
             "elapsed_ms": 5000,
             "status": "Running",
             "percent_complete": 12.5,
+            "id": null,
+            "created": null,
+            "resource": null,
+            "location": null,
             "start": {"method": "POST", "uri": "https://atlas.microsoft.com/mapData?api-version=2.0"},
+            "failure": null,
         })
     );
 }
@@ -62,6 +68,10 @@ async fn everything_that_is_known_of_it_comes_back() {
         assert_eq!(format!("{restored:?}"), format!("{operation:?}"));
         assert_eq!(restored.monitor(), operation.monitor());
         assert_eq!(restored.failure(), operation.failure());
+        assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
+        // In a format that does not describe itself as well.
+        let bytes = postcard::to_allocvec(operation).unwrap();
+        let restored: Operation = postcard::from_bytes(&bytes).unwrap();
         assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
     }
 }
@@ -164,6 +174,11 @@ async fn what_is_no_stored_operation_is_refused_by_name() {
         let error = with(member, value.clone()).unwrap_err().to_string();
         assert!(error.contains(message), "{member} {value}: {error}");
     }
+    // What is missing, and may be, is not there.
+    let least = json!({
+        "version": 1, "protocol": "location", "announcement": 1, "monitor": "/x", "state": "Running", "polls": 0, "elapsed_ms": 0
+    });
+    assert_eq!(restored(&least).id(), None);
     // Of what a later version of the same format has more, and of numbers that are too large for it, there is no need.
     assert!(with("mood", json!("good")).is_ok());
     let odd = with("announcement", json!(255)).unwrap();

@@ -54,6 +54,11 @@ async fn what_is_done_without_a_response_has_ended() {
         let ended = run(Protocol::aip_151(), &script(vec![Reply::json(failed).chunks(chunk)]), START).await;
         assert_eq!(ended.state(), State::Failed);
     }
+    // What ends before its object does may have had more to say.
+    for truncated in [r#"{"name": "operations/1", "done": true, "erro"#, r#"{"name": "operations/1", "done": true"#] {
+        let polls = vec![Reply::json(truncated), Reply::json(failed)];
+        assert_eq!(run(Protocol::aip_151(), &script(polls), START).await.state(), State::Failed);
+    }
     // A start that is done is no operation any more.
     let ended = run(Protocol::aip_151(), &Script::new(Reply::json(done)), START).await;
     assert_eq!((ended.handed_over().1, ended.requests.len()), (done, 1));

@@ -282,11 +282,22 @@ async fn operation_location_beats_location_and_reads_start_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finished_response_whose_body_hangs_passes_through() {
-    let hanging = asynchronous(Reply::json(r#"{"name": "#).fault(Fault::StalledAfter(3)));
-    let layer = exact().protocols([Protocol::azure_resource_manager()]);
-    let request = http::Request::put(TOPIC).body(SimulatorBody::default()).unwrap();
+async fn a_response_whose_body_hangs_or_breaks_is_what_its_head_says() {
     let began = tokio::time::Instant::now();
-    let response = layer.layer(Simulator::new().script(Script::new(hanging))).oneshot(request).await.unwrap();
-    assert_eq!((response.status().as_u16(), began.elapsed().as_secs()), (200, 10));
+    let run = async |start: Reply| {
+        let script = Script::new(start).polls([arm_status("Succeeded")]).original(resource("Succeeded"));
+        let layer = exact().protocols([Protocol::azure_resource_manager()]);
+        let request = http::Request::put(TOPIC).body(SimulatorBody::default()).unwrap();
+        let before = began.elapsed();
+        let response = layer.layer(Simulator::new().script(script)).oneshot(request).await.unwrap();
+        (response.operation().map(Operation::polls), (began.elapsed() - before).as_secs())
+    };
+    let body = || Reply::json(r#"{"id": "/x", "properties": {"#).code(201);
+    // The header announces an operation, as long as nothing else is said.
+    assert_eq!(run(asynchronous(body().fault(Fault::StalledAfter(3)))).await, (Some(1), 11));
+    assert_eq!(run(asynchronous(body().fault(Fault::BrokenAfter(3)))).await, (Some(1), 1));
+    // `Location` does so only beside a state that has not ended.
+    let location = || body().header("location", "/operations/{id}");
+    assert_eq!(run(location().fault(Fault::StalledAfter(3))).await, (None, 10));
+    assert_eq!(run(location().fault(Fault::BrokenAfter(3))).await, (None, 0));
 }
