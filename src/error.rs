@@ -19,7 +19,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 ///
 /// | error | the start request | a retry layer outside |
 /// | --- | --- | --- |
-/// | `Service` | was not accepted | may send it again, as without this layer |
+/// | `Service` | was not seen to be accepted | may send it again where it may without this layer |
 /// | `Operation` | **has happened** | must not; it can [resume](crate::Operation::resume) |
 ///
 /// `Display` of `Service` is that of the inner error.
@@ -50,7 +50,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// The first request failed. Nothing was accepted.
+    /// The first request failed. No acceptance was seen. (A connection may have broken after the service had done its work; that
+    /// is as it is without this layer.)
     Service(E),
     /// The service accepted the request, but the operation could not be seen through to its end.
     Operation(OperationError<E>),
@@ -192,18 +193,19 @@ impl<E> OperationError<E> {
         match cause {
             Cause::Timeout => {
                 let status = operation.status().unwrap_or("no status yet");
-                format!(
-                    "did not end in time ({status}, after {:?} and {} polls)",
-                    operation.elapsed(),
-                    operation.polls()
-                )
+                let polls = operation.polls();
+                let plural = if polls == 1 { "" } else { "s" };
+                format!("did not end in time ({status}, after {:.1?} and {polls} poll{plural})", operation.elapsed())
             }
             Cause::Service(_) => "polling it failed".to_owned(),
             Cause::Body(_) => "its status response broke off".to_owned(),
             Cause::Monitor(response) => format!("its {of_what} answered {}", response.status()),
             Cause::Address(error) => error.to_string(),
             Cause::Status(error) => error.to_string(),
-            Cause::Protocol => format!("its protocol {:?} is not one of the layer's", operation.protocol().name()),
+            Cause::Protocol => {
+                let name = operation.protocol().name();
+                format!("its protocol {name:?} is not one of the layer's (LroLayer::protocol)")
+            }
             Cause::Failed(failed) => format!("ended: {failed}"),
         }
     }
@@ -217,7 +219,10 @@ impl<E> OperationError<E> {
 
 impl<E: StdError + 'static> OperationError<E> {
     /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, or
-    /// among the [sources](StdError::source) of an error of your own (that of an [`Error`] is this). `E` is the error of the service below the layer.
+    /// among the [sources](StdError::source) of an error of your own (that of an [`Error`] is this).
+    ///
+    /// `E` has to be right, and decides nothing else: over hyper-util's client it is `hyper_util::client::legacy::Error`, over
+    /// reqwest's `reqwest::Error`, over what has a [`BoxError`] that, and [`Boxed`] above [`Error::boxed`].
     ///
     /// This is the check for everything that would send the request again: if there is one, the request **has happened**.
     /// Where the error is still an [`Error`], [`Error::operation`] is the same check.

@@ -16,7 +16,8 @@ use crate::{Backoff, Event, FinalResponse, Lro, Origin, Protocol, protocol::Cand
 /// Sees long-running operations through: settings and door at once.
 ///
 /// A tower [`Layer`], a `reqwest_middleware::Middleware` (feature `reqwest-middleware`), and, put into a request's
-/// extensions, that request's own settings, which replace the layer's. Cheap to clone.
+/// extensions, that request's own settings, which replace all of the layer's, its observers and trusted origins included: to
+/// change one thing, change a clone. Cheap to clone.
 ///
 /// # Settings
 ///
@@ -52,12 +53,11 @@ use crate::{Backoff, Event, FinalResponse, Lro, Origin, Protocol, protocol::Cand
 /// #         _ => Response::builder().body(r#"{"status": "Succeeded"}"#.to_owned()),
 /// #     }.unwrap())
 /// # });
-/// let client = ServiceBuilder::new()
-///     .layer(LroLayer::new().timeout(Duration::from_secs(600)))
-///     .service(service);
+/// let layer = LroLayer::new().timeout(Duration::from_secs(600));
+/// let client = ServiceBuilder::new().layer(layer.clone()).service(service);
 ///
 /// // This request may take longer, and must not end in anything but success.
-/// let patient = LroLayer::new().timeout(Duration::from_secs(3600)).error_on_failure(true);
+/// let patient = layer.timeout(Duration::from_secs(3600)).error_on_failure(true);
 /// let request = Request::post("https://example.com/start").extension(patient).body(String::new())?;
 /// let response = client.oneshot(request).await?;
 /// assert_eq!(response.status(), 200);
@@ -222,7 +222,7 @@ impl LroLayer {
         self.with(|settings| settings.min_delay = delay)
     }
 
-    /// The ceiling over every hint (the [`Backoff`] has its own). Default: 1 hour.
+    /// The ceiling over every hint. Default: 1 hour. The [`Backoff`] has its own.
     pub fn max_delay(self, delay: Duration) -> Self {
         self.with(|settings| settings.max_delay = delay)
     }
@@ -234,7 +234,8 @@ impl LroLayer {
         self.with(|settings| settings.spread = fraction)
     }
 
-    /// The time from acceptance to the head of the final response. Default: none.
+    /// The time from acceptance to the head of the final response. Default: none; do set one, since a terminal word that the
+    /// layer does not know is waited on for ever.
     ///
     /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
     /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed.

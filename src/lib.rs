@@ -92,7 +92,7 @@
 #![warn(unreachable_pub)]
 
 mod body;
-#[cfg(all(any(doc, doctest), feature = "full"))]
+#[cfg(any(doc, doctest))]
 pub mod cookbook;
 mod error;
 mod event;

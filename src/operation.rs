@@ -11,7 +11,7 @@ use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
 /// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
 /// the final response, where [`ResponseExt::operation`] finds it. It never holds a credential of the start request: query
 /// parameters that the layer carried over (`subscription-key`) are not part of its addresses. Addresses that the service
-/// itself made good for whoever knows them (signed ones) are whole, because there is no other way to the operation.
+/// itself has signed, so that they work for whoever has them, are whole: there is no other way to the operation.
 ///
 /// With feature `serde` it is `Serialize` and `Deserialize`, in a format that has a version: stored by a first process,
 /// it is [resumed](Self::resume) by another.

@@ -139,7 +139,7 @@ impl fmt::Display for OriginError {
         f.write_str(match self {
             Self::Scheme => "an origin starts with http:// or https://",
             Self::Host => {
-                "an origin has a valid host, with no user information and `*` only in its place or in a leading `*.`"
+                "an origin has a valid host and port, without user information; `*` is the whole host or its first label"
             }
             Self::Path => "an origin has no path, query or fragment",
         })

@@ -27,8 +27,14 @@ use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, p
 /// # let _ = client;
 /// ```
 ///
-/// Its future is `Send`, and so on, if those of the inner service are. It needs a tokio runtime with time enabled when
-/// there is something to wait for.
+/// The service has to be `Clone`, and so that polls can be made the body of requests `Default`: `BoxCloneService`,
+/// `Buffer` and a boxed body help those that are not.
+///
+/// Its future is `Send`, and so on, if those of the inner service are.
+///
+/// # Panics
+///
+/// When there is something to wait for, outside of a tokio runtime with time enabled (`enable_time`).
 #[derive(Clone, Debug)]
 pub struct Lro<S> {
     inner: S,

@@ -14,6 +14,9 @@ mod on {
 
     use crate::{Event, Operation, Outcome, PollFailure, State, redact::Redacted};
 
+    /// That of all spans and events, whatever the modules are called.
+    const TARGET: &str = "tower_lro";
+
     /// The spans of one operation, under the span that was current when it was accepted. Names are those of the
     /// [semantic conventions of OpenTelemetry for HTTP] where there are any.
     ///
@@ -30,6 +33,7 @@ mod on {
 
         pub(crate) fn begin(&mut self, method: &Method, start: &Uri, operation: &Operation) {
             self.operation = info_span!(
+                target: TARGET,
                 "operation",
                 otel.kind = "internal",
                 http.request.method = %method,
@@ -49,6 +53,7 @@ mod on {
 
         pub(crate) fn send(&mut self, uri: &Uri) {
             self.request = Some(debug_span!(
+                target: TARGET,
                 parent: &self.operation,
                 "poll",
                 otel.kind = "internal",
@@ -84,14 +89,17 @@ mod on {
         fn tell_here(&self, event: &Event<'_>) {
             match *event {
                 Event::Accepted { operation } => {
-                    info!(lro.monitor = %Redacted(operation.monitor()), lro.id = operation.id(), "accepted");
+                    info!(target: TARGET, { lro.monitor = %Redacted(operation.monitor()), lro.id = operation.id() }, "accepted");
                 }
-                Event::Waiting { delay, reason, .. } => debug!(?delay, ?reason, "waiting"),
+                Event::Waiting { delay, reason, .. } => debug!(target: TARGET, ?delay, ?reason, "waiting"),
                 Event::Polled { operation } => {
                     debug!(
-                        lro.status = operation.status(),
-                        lro.state = ?operation.state(),
-                        lro.percent = operation.percent_complete(),
+                        target: TARGET,
+                        {
+                            lro.status = operation.status(),
+                            lro.state = ?operation.state(),
+                            lro.percent = operation.percent_complete(),
+                        },
                         "polled",
                     );
                 }
@@ -101,10 +109,10 @@ mod on {
                         PollFailure::Service | PollFailure::Body => format!("{failure:?}"),
                     };
                     self.request.iter().for_each(|request| _ = request.record("error.type", error.as_str()));
-                    warn!(?failure, failures, ?retry_in, "poll failed");
+                    warn!(target: TARGET, ?failure, failures, ?retry_in, "poll failed");
                 }
                 Event::Moved { operation, from } => {
-                    info!(from = %Redacted(from), lro.monitor = %Redacted(operation.monitor()), "moved");
+                    info!(target: TARGET, from = %Redacted(from), lro.monitor = %Redacted(operation.monitor()), "moved");
                 }
                 Event::Finished { operation, outcome } => self.finished(operation, outcome),
             }
@@ -113,8 +121,9 @@ mod on {
         fn finished(&self, operation: &Operation, outcome: Outcome) {
             let state = operation.state();
             self.operation.record("lro.state", tracing::field::debug(state));
-            self.operation.record("lro.status", operation.status());
-            self.operation.record("lro.percent", operation.percent_complete());
+            operation.status().into_iter().for_each(|status| _ = self.operation.record("lro.status", status));
+            let percent = operation.percent_complete();
+            percent.into_iter().for_each(|percent| _ = self.operation.record("lro.percent", percent));
             self.operation.record("lro.polls", operation.polls());
             let is_good = match outcome {
                 Outcome::Response => matches!(state, State::Succeeded),
@@ -122,7 +131,7 @@ mod on {
                 _ => false,
             };
             if is_good {
-                info!(?outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
+                info!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
                 return;
             }
             let error = match (outcome, operation.failure().and_then(|failure| failure.code())) {
@@ -131,7 +140,7 @@ mod on {
                 _ => format!("{outcome:?}"),
             };
             self.operation.record("error.type", error.as_str());
-            warn!(?outcome, lro.state = ?state, lro.polls = operation.polls(), "error.type" = error, "finished");
+            warn!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "error.type" = error, "finished");
         }
     }
 }

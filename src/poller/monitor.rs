@@ -213,7 +213,10 @@ fn value(parameter: &str) -> Option<String> {
 
 /// Removes user information, and all query parameters but `api-version`.
 pub(crate) fn with_api_version_alone(uri: &Uri) -> Uri {
-    without_user_info(with_parameters(uri, parameters(uri).filter(|(name, _)| name.eq_ignore_ascii_case("api-version"))))
+    without_user_info(with_parameters(
+        uri,
+        parameters(uri).filter(|(name, _)| name.eq_ignore_ascii_case("api-version")),
+    ))
 }
 
 pub(crate) fn without_user_info(uri: Uri) -> Uri {

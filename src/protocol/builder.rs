@@ -277,28 +277,28 @@ impl Announcement {
         self
     }
 
-    /// It is one only where this header is there, too.
+    /// It announces an operation only if this header is there, too.
     pub fn and_header(mut self, name: &str) -> Self {
         self.also = header(name, &mut self.mistake);
         self
     }
 
-    /// It is none where the response's own JSON has a terminal status at this JSON pointer. Where it has no status there at
-    /// all, it is one if `or_absent`.
+    /// It announces no operation if the response's own JSON has a terminal status at this JSON pointer. If it has no status there
+    /// at all, it does if `or_absent`.
     ///
-    /// The response is read for it, and passes through untouched if it announces nothing.
+    /// The response is read for it, for 10 seconds at the most, and passes through untouched if it announces nothing.
     pub fn unless_ended(self, pointer: &str, or_absent: bool) -> Self {
         self.with_condition(pointer, Kind::Text, or_absent)
     }
 
-    /// It is none where the response's own JSON has a member at this JSON pointer that is not null.
+    /// It announces no operation if the response's own JSON has a member at this JSON pointer that is not null.
     ///
     /// The response is read for it, and passes through untouched if it announces nothing.
     pub fn unless_present(self, pointer: &str) -> Self {
         self.with_condition(pointer, Kind::Presence, true)
     }
 
-    /// It is none where the response's own JSON has `true` at this JSON pointer.
+    /// It announces no operation if the response's own JSON has `true` at this JSON pointer.
     ///
     /// The response is read for it, and passes through untouched if it announces nothing.
     pub fn unless_true(self, pointer: &str) -> Self {
@@ -337,8 +337,8 @@ impl Announcement {
 }
 
 impl Monitor {
-    /// A monitor that repeats of what fails 408, 429, 500, 502, 503 and 504, that is moved by the header that announced it,
-    /// and of which a 303 names the result.
+    /// One of which 408, 429, 500, 502, 503 and 504 are failed polls, which is moved by the header that announced it, and
+    /// of which a 303 names the result.
     pub fn new() -> Self {
         let known = |codes: &[u16]| codes.iter().filter_map(|&code| StatusCode::from_u16(code).ok()).collect();
         Self {

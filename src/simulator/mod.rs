@@ -33,6 +33,37 @@
 //! # }
 //! ```
 
+//! # On a port
+//!
+//! ```
+//! use std::time::Duration;
+//! use hyper_util::{rt::{TokioExecutor, TokioIo}, server::conn::auto::Builder, service::TowerToHyperService};
+//! use reqwest_middleware::ClientBuilder;
+//! use tokio::net::TcpListener;
+//! use tower_lro::{LroLayer, simulator::Simulator};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! tokio::spawn(async move {
+//!     let simulator = Simulator::new();
+//!     while let Ok((stream, _)) = listener.accept().await {
+//!         let service = TowerToHyperService::new(simulator.clone());
+//!         tokio::spawn(async move {
+//!             let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+//!         });
+//!     }
+//! });
+//!
+//! let quick = LroLayer::new().max_delay(Duration::from_millis(1));
+//! let client = ClientBuilder::new(reqwest::Client::new()).with(quick).build();
+//! let finished = client.post(format!("http://{address}/mapData")).body("a drawing package").send().await?;
+//! assert!(finished.text().await?.contains("Succeeded"));
+//! # Ok(())
+//! # }
+//! ```
+
 mod body;
 mod known;
 mod script;
@@ -133,7 +164,9 @@ impl From<Infallible> for ConnectionLost {
 }
 
 impl Simulator {
-    /// Azure Maps, version 2 of its long-running operation API.
+    /// Azure Maps, version 2 of its long-running operation API. Its polls ask to be waited for, twice 30 seconds:
+    /// [`LroLayer::max_delay`](crate::LroLayer::max_delay) or a [`script`](Self::script) of your own make it quick where time is
+    /// real.
     pub fn new() -> Self {
         Self::default()
     }

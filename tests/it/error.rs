@@ -30,7 +30,7 @@ async fn after_it_the_error_says_what_happened_and_where() {
         (
             exact().timeout(seconds(5)),
             Reply::status("Running"),
-            "did not end in time (Running, after 5s and 3 polls)",
+            "did not end in time (Running, after 5.0s and 3 polls)",
             None,
         ),
         (exact(), Reply::http(403), "its monitor answered 403 Forbidden", None),
