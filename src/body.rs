@@ -20,6 +20,23 @@ pin_project! {
     /// body to find the status, and then the rest as it comes: frames, trailers, `size_hint` and `is_end_stream` are those
     /// of the inner body, as if nothing had been read. The data are [`Bytes`] whatever the inner body's are, without a copy
     /// where those are `Bytes` too.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use http_body_util::BodyExt;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let response = LroLayer::new().layer(Simulator::new()).oneshot(request).await?;
+    /// let bytes = response.into_body().collect().await?.to_bytes();
+    /// assert!(String::from_utf8_lossy(&bytes).contains(r#""status": "Succeeded""#));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub struct LroBody<B>
     where
         B: Body,

@@ -1,10 +1,17 @@
 //! Errors: what happened before an operation was accepted, and after.
 
+mod address;
+mod status;
+
 use std::{error::Error as StdError, fmt};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, Uri};
+use http::Response;
 
+pub use self::{
+    address::{AddressError, AddressErrorKind},
+    status::{StatusError, StatusErrorKind},
+};
 use crate::{
     Operation, OperationFailed, State,
     redact::{Headless, Redacted},
@@ -59,6 +66,17 @@ pub enum Error<E> {
 
 impl<E> Error<E> {
     /// The operation, if one was accepted.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::Error;
+    ///
+    /// fn may_be_sent_again<E>(error: &Error<E>) -> bool {
+    ///     error.operation().is_none()
+    /// }
+    /// assert!(may_be_sent_again(&Error::Service("the connection was refused")));
+    /// ```
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         match self {
@@ -68,6 +86,16 @@ impl<E> Error<E> {
     }
 
     /// The same error over another error of the inner service.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::io;
+    /// use tower_lro::Error;
+    ///
+    /// let error = Error::Service(io::ErrorKind::TimedOut).map_service(io::Error::from);
+    /// assert_eq!(error.to_string(), "timed out");
+    /// ```
     pub fn map_service<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
         match self {
             Self::Service(error) => Error::Service(map(error)),
@@ -109,6 +137,18 @@ impl<E> Error<E> {
 }
 
 /// A boxed error that is an error itself; see [`Error::boxed`].
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{BoxError, Error};
+///
+/// let refused = Error::Service(BoxError::from("the connection was refused"));
+/// let Error::Service(boxed) = refused.boxed() else { unreachable!() };
+/// assert_eq!(boxed.get_ref().to_string(), "the connection was refused");
+/// let error: BoxError = boxed.into_inner();
+/// # let _ = error;
+/// ```
 pub struct Boxed(BoxError);
 
 impl Boxed {
@@ -165,6 +205,28 @@ impl<E: StdError + 'static> StdError for Error<E> {
 /// The service accepted the request, so that it **has happened**, but the layer could not see the operation through.
 ///
 /// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume).
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Cause, Error, LroLayer, simulator::Simulator};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+/// let client = LroLayer::new().timeout(Duration::from_secs(20)).layer(Simulator::new());
+/// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it has ended in time") };
+/// assert!(matches!(error.cause(), Cause::Timeout));
+/// assert_eq!(error.operation().polls(), 1);
+///
+/// let (operation, _cause) = error.into_parts();
+/// let carries_on = operation.resume();
+/// # let _ = carries_on;
+/// # Ok(())
+/// # }
+/// ```
 pub struct OperationError<E> {
     // Boxed, so that the `Result` of every response stays small.
     inner: Box<(Operation, Cause<E>)>,
@@ -352,197 +414,3 @@ impl<E: fmt::Debug> fmt::Debug for Cause<E> {
         }
     }
 }
-
-/// A header of a response names an address that cannot or must not be polled.
-///
-/// # Example
-///
-/// ```
-/// use tower_lro::{AddressError, AddressErrorKind};
-///
-/// fn origin_to_trust(error: &AddressError) -> Option<&str> {
-///     (error.kind() == AddressErrorKind::Untrusted).then(|| error.uri()?.host())?
-/// }
-/// # let _ = origin_to_trust;
-/// ```
-#[derive(Clone, PartialEq)]
-pub struct AddressError {
-    kind: AddressErrorKind,
-    header: Option<HeaderName>,
-    value: Option<HeaderValue>,
-    uris: Option<Box<Uris>>,
-}
-
-#[derive(Clone, PartialEq)]
-struct Uris {
-    refused: Uri,
-    start: Uri,
-}
-
-/// What is wrong with an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AddressErrorKind {
-    /// The header is missing where there has to be one, in a redirect.
-    Missing,
-    /// The value is not UTF-8, or has control characters.
-    NotText,
-    /// The value cannot be resolved against the address of the request (RFC 3986).
-    Unresolvable,
-    /// The scheme is neither `http` nor `https`.
-    Scheme,
-    /// The address has user information (`https://user:password@…`).
-    UserInfo,
-    /// The address is of another origin than the start request, and neither
-    /// [allowed](crate::LroLayer::allow_origin) nor [trusted](crate::LroLayer::trust_origin).
-    Untrusted,
-    /// The monitor moved more than 10 times without giving a status.
-    TooManyMoves,
-}
-
-impl AddressError {
-    pub(crate) fn new(kind: AddressErrorKind, header: Option<HeaderName>, value: Option<HeaderValue>) -> Self {
-        Self { kind, header, value, uris: None }
-    }
-
-    pub(crate) fn with_uri(self, refused: Uri, start: &Uri) -> Self {
-        Self { uris: Some(Box::new(Uris { refused, start: start.clone() })), ..self }
-    }
-
-    /// What is wrong with it.
-    #[must_use]
-    pub fn kind(&self) -> AddressErrorKind {
-        self.kind
-    }
-
-    /// The header that has the address, if it stands in one.
-    #[must_use]
-    pub fn header(&self) -> Option<&HeaderName> {
-        self.header.as_ref()
-    }
-
-    /// The header's value, as the server sent it. It may be a secret.
-    #[must_use]
-    pub fn value(&self) -> Option<&HeaderValue> {
-        self.value.as_ref()
-    }
-
-    /// The address, if it could be resolved.
-    #[must_use]
-    pub fn uri(&self) -> Option<&Uri> {
-        self.uris.as_ref().map(|uris| &uris.refused)
-    }
-}
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = match &self.header {
-            Some(header) => format!("its `{header}`"),
-            None => "its address".to_owned(),
-        };
-        match self.kind {
-            AddressErrorKind::Missing => f.write_str("its monitor redirects without an address"),
-            AddressErrorKind::NotText => write!(f, "{place} is not text"),
-            AddressErrorKind::Unresolvable => write!(f, "{place} cannot be resolved to an address"),
-            AddressErrorKind::Scheme => write!(f, "{place} is neither an http nor an https address"),
-            AddressErrorKind::UserInfo => write!(f, "{place} has user information"),
-            AddressErrorKind::TooManyMoves => {
-                f.write_str("its monitor moved more than 10 times without giving a status")
-            }
-            AddressErrorKind::Untrusted => {
-                write!(f, "{place} ")?;
-                if let Some(uris) = &self.uris {
-                    write!(f, "names {}, which ", Redacted(&uris.refused))?;
-                }
-                f.write_str("is of another origin than the start request")?;
-                if let Some(uris) = &self.uris {
-                    write!(f, " to {}", Redacted(&uris.start))?;
-                }
-                f.write_str(", and neither allowed nor trusted (LroLayer::allow_origin, LroLayer::trust_origin)")
-            }
-        }
-    }
-}
-
-impl fmt::Debug for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddressError")
-            .field("kind", &self.kind)
-            .field("header", &self.header)
-            .field("uri", &self.uri().map(Redacted))
-            .finish_non_exhaustive()
-    }
-}
-
-impl StdError for AddressError {}
-
-/// A status response has no status: its head was good, but its body was not what the protocol calls for.
-///
-/// # Example
-///
-/// ```
-/// use tower_lro::StatusError;
-///
-/// fn show(error: &StatusError) {
-///     println!("{error}: {}", String::from_utf8_lossy(error.response().body()));
-/// }
-/// # let _ = show;
-/// ```
-#[derive(Clone)]
-pub struct StatusError {
-    kind: StatusErrorKind,
-    response: Response<Bytes>,
-    limit: usize,
-}
-
-/// Why no status was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StatusErrorKind {
-    /// The body has none: it is empty, no JSON object, or an object without a status that is a string.
-    Missing,
-    /// There was none within [`LroLayer::max_status_bytes`](crate::LroLayer::max_status_bytes).
-    TooLong,
-}
-
-impl StatusError {
-    pub(crate) fn new(kind: StatusErrorKind, response: Response<Bytes>, limit: usize) -> Self {
-        Self { kind, response, limit }
-    }
-
-    /// Why no status was found.
-    #[must_use]
-    pub fn kind(&self) -> StatusErrorKind {
-        self.kind
-    }
-
-    /// The response, with as much of its body as was read.
-    #[must_use]
-    pub fn response(&self) -> &Response<Bytes> {
-        &self.response
-    }
-}
-
-impl fmt::Display for StatusError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.response.status();
-        match self.kind {
-            StatusErrorKind::Missing => {
-                let bytes = self.response.body().len();
-                write!(f, "its monitor answered {status} with {bytes} bytes that give no status")
-            }
-            StatusErrorKind::TooLong => {
-                let limit = self.limit;
-                write!(f, "its monitor answered {status} and gave no status within max_status_bytes ({limit})")
-            }
-        }
-    }
-}
-
-impl fmt::Debug for StatusError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StatusError").field("kind", &self.kind).field("response", &Headless(&self.response)).finish()
-    }
-}
-
-impl StdError for StatusError {}

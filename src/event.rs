@@ -142,6 +142,14 @@ pub enum Outcome {
 
 impl<'a> Event<'a> {
     /// The operation that it happened to.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// let layer = LroLayer::new().on_event(|event| println!("{:?}", event.operation().id()));
+    /// # let _ = layer;
+    /// ```
     #[must_use]
     pub fn operation(&self) -> &'a Operation {
         match self {

@@ -23,11 +23,21 @@ const CAPACITY: usize = 256;
 ///
 /// ```
 /// use std::sync::mpsc;
-/// use tower_lro::{LroLayer, OwnedEvent};
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Event, LroLayer, Outcome, OwnedEvent, simulator::Simulator};
 ///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
 /// let (sender, events) = mpsc::channel::<OwnedEvent>();
 /// let layer = LroLayer::new().on_event(move |event| _ = sender.send(event.into()));
-/// # let _ = (layer, events);
+/// layer.layer(Simulator::new()).oneshot(request).await?;
+///
+/// let last = events.try_iter().last().expect("much has happened");
+/// assert!(matches!(last.as_event(), Event::Finished { outcome: Outcome::Response, .. }));
+/// assert_eq!(last.operation().polls(), 3);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct OwnedEvent {
@@ -182,6 +192,24 @@ impl Drop for Sender {
 
 impl Events {
     /// How many events were lost so far, because they were not read in time.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::{Reply, Script, Simulator}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let busy = (0..200).map(|_| Reply::status("Running")).chain([Reply::status("Succeeded")]);
+    /// let (layer, events) = LroLayer::new().events();
+    /// layer.layer(Simulator::new().script(Script::azure_maps().polls(busy))).oneshot(request).await?;
+    /// // `Accepted`, 201 times `Waiting` and `Polled`, `Finished`: the last 256 are there.
+    /// assert_eq!(events.lost(), 404 - 256);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn lost(&self) -> u64 {
         lock(&self.queue).lost

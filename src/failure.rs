@@ -25,12 +25,25 @@ use crate::{
 /// # Example
 ///
 /// ```
-/// use tower_lro::Failure;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Failure, LroLayer, ResponseExt, simulator::{Script, Simulator}};
 ///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
 /// fn is_about_geometry(failure: &Failure) -> bool {
 ///     failure.code() == Some("NoGeometry") || failure.details().iter().any(is_about_geometry)
 /// }
-/// # let _ = is_about_geometry;
+///
+/// let client = LroLayer::new().layer(Simulator::new().script(Script::azure_maps_failed()));
+/// let response = client.oneshot(request).await?;
+/// let failure = response.operation().and_then(|operation| operation.failure()).expect("it says why");
+/// assert!(is_about_geometry(failure));
+/// assert_eq!(failure.message(), Some("The provided feature is invalid."));
+/// assert!(failure.target().is_none() && failure.inner().is_none());
+/// assert!(failure.json().contains(r#""code": "InvalidFeature""#)); // as the service wrote it
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct Failure {
@@ -211,6 +224,16 @@ impl OperationFailed {
 
     /// The final response, where the layer kept it: with
     /// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::OperationFailed;
+    /// fn body(failed: &OperationFailed) -> Option<&[u8]> {
+    ///     Some(failed.response()?.body())
+    /// }
+    /// # let _ = body;
+    /// ```
     #[must_use]
     pub fn response(&self) -> Option<&Response<Bytes>> {
         self.inner.response.as_ref()

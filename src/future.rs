@@ -28,6 +28,20 @@ pin_project! {
     /// The future of [`Lro`](crate::Lro).
     ///
     /// A request that passes through costs the inner future and two words. What polling needs is in one box.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower::Service;
+    /// use tower_lro::{Lro, ResponseFuture, simulator::Simulator};
+    ///
+    /// // Named, for the services that are made of this one.
+    /// fn start(client: &mut Lro<Simulator>, request: Request<String>) -> ResponseFuture<Simulator, Request<String>> {
+    ///     client.call(request)
+    /// }
+    /// # let _ = start;
+    /// ```
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<S, R>
     where

@@ -1,17 +1,13 @@
 //! `LroLayer`: the settings, and the tower `Layer`.
 
-use std::{
-    fmt,
-    mem::ManuallyDrop,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+mod settings;
 
-use http::{HeaderMap, Method, StatusCode};
+use std::{fmt, sync::Arc, time::Duration};
+
 use tower_layer::Layer;
 
-use crate::{Backoff, Event, FinalResponse, Lro, Origin, Protocol, protocol::Candidate};
+pub(crate) use self::settings::Settings;
+use crate::{Backoff, Event, FinalResponse, Lro, Origin, Protocol};
 
 /// Sees long-running operations through: settings and door at once.
 ///
@@ -70,111 +66,6 @@ pub struct LroLayer {
     settings: Arc<Settings>,
 }
 
-#[derive(Clone)]
-pub(crate) struct Settings {
-    protocols: Vec<Protocol>,
-    starts: StatusSet,
-    pub(crate) backoff: Backoff,
-    pub(crate) min_delay: Duration,
-    pub(crate) max_delay: Duration,
-    pub(crate) spread: f64,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) max_failures: u32,
-    pub(crate) max_status_bytes: usize,
-    pub(crate) allowed: Vec<Origin>,
-    pub(crate) trusted: Vec<Origin>,
-    pub(crate) carry_query: Vec<String>,
-    pub(crate) final_response: Option<FinalResponse>,
-    pub(crate) error_on_failure: bool,
-    observers: Vec<Observer>,
-}
-
-type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
-
-impl Default for Settings {
-    fn default() -> Self {
-        let protocols = vec![Protocol::operation_location()];
-        Self {
-            starts: StatusSet::of(&protocols),
-            protocols,
-            backoff: Backoff::default(),
-            min_delay: Duration::ZERO,
-            max_delay: Duration::from_secs(3600),
-            spread: 0.1,
-            timeout: None,
-            max_failures: 10,
-            max_status_bytes: 16 << 20,
-            allowed: Vec::new(),
-            trusted: Vec::new(),
-            carry_query: vec!["subscription-key".to_owned(), "api-version".to_owned()],
-            final_response: None,
-            error_on_failure: false,
-            observers: Vec::new(),
-        }
-    }
-}
-
-/// The statuses of start responses, as bits from 200 on, because every response is asked for its own.
-#[derive(Clone, Copy)]
-struct StatusSet(u64);
-
-impl StatusSet {
-    fn of(protocols: &[Protocol]) -> Self {
-        let announcements = protocols.iter().flat_map(Protocol::announcements);
-        let statuses = announcements.flat_map(|announcement| &announcement.statuses);
-        Self(statuses.filter_map(|&status| Self::bit(status)).fold(0, |set, bit| set | bit))
-    }
-
-    #[inline]
-    fn bit(status: StatusCode) -> Option<u64> {
-        1_u64.checked_shl(u32::from(status.as_u16()).wrapping_sub(200))
-    }
-
-    #[inline]
-    fn has(self, status: StatusCode) -> bool {
-        Self::bit(status).is_some_and(|bit| self.0 & bit != 0)
-    }
-}
-
-impl Settings {
-    pub(crate) fn protocols(&self) -> &[Protocol] {
-        &self.protocols
-    }
-
-    fn set_protocols(&mut self, protocols: Vec<Protocol>) {
-        self.starts = StatusSet::of(&protocols);
-        self.protocols = protocols;
-    }
-
-    /// The ways in which a response may announce an operation.
-    pub(crate) fn candidates<'a>(
-        &'a self,
-        method: &'a Method,
-        status: StatusCode,
-        headers: &'a HeaderMap,
-    ) -> impl Iterator<Item = Candidate> + 'a {
-        self.protocols.iter().flat_map(move |protocol| {
-            let places = protocol.matches(method, status, headers);
-            places.map(|announcement| Candidate { protocol: protocol.clone(), announcement })
-        })
-    }
-
-    /// Whether there are any.
-    #[inline]
-    pub(crate) fn may_be_announced(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.starts.has(status) && self.candidates(method, status, headers).next().is_some()
-    }
-
-    /// Tells the observers. One that panics harms nothing but itself.
-    pub(crate) fn tell(&self, event: &Event<'_>) {
-        for observer in &self.observers {
-            let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) else { continue };
-            // What it panicked with may panic itself when it is dropped.
-            _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(ManuallyDrop::new);
-        }
-    }
-}
-
 impl LroLayer {
     /// Sees any `202 Accepted` with `Operation-Location` through, on the start request's own origin.
     pub fn new() -> Self {
@@ -182,6 +73,23 @@ impl LroLayer {
     }
 
     /// Passes everything through, a 202 included. For the extensions of a single request.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = LroLayer::new().layer(Simulator::new());
+    /// let request = http::Request::post("https://atlas.microsoft.com/mapData")
+    ///     .extension(LroLayer::off())
+    ///     .body(String::new())?;
+    /// assert_eq!(client.oneshot(request).await?.status(), 202);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn off() -> Self {
         Self::new().protocols([])
     }
@@ -200,6 +108,16 @@ impl LroLayer {
     }
 
     /// Speaks `protocol` too. The one that was added first wins where several match.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{LroLayer, Protocol};
+    ///
+    /// // `Operation-Location` as by default, and where there is none `Location` on 202.
+    /// let layer = LroLayer::new().protocol(Protocol::location());
+    /// # let _ = layer;
+    /// ```
     pub fn protocol(self, protocol: Protocol) -> Self {
         self.with(|settings| {
             let protocols = std::mem::take(&mut settings.protocols);
@@ -208,21 +126,83 @@ impl LroLayer {
     }
 
     /// Speaks exactly these protocols. The first that matches wins.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{LroLayer, Protocol};
+    ///
+    /// // A client of Fabric alone.
+    /// let layer = LroLayer::new().protocols([Protocol::fabric()]);
+    /// # let _ = layer;
+    /// ```
     pub fn protocols(self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
         self.with(|settings| settings.set_protocols(protocols.into_iter().collect()))
     }
 
     /// The delays where the server gives no hint, which is most of the time. Default: 1 s × 1.5 up to 30 s.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::Instant;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{Backoff, LroLayer, simulator::{Reply, Script, Simulator}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let script = Script::azure_maps().polls([Reply::status("Running"), Reply::status("Succeeded")]);
+    /// let layer = LroLayer::new().backoff(Backoff::constant(Duration::from_secs(5))).spread(0.0);
+    ///
+    /// let start = Instant::now();
+    /// layer.layer(Simulator::new().script(script)).oneshot(request).await?;
+    /// assert_eq!(start.elapsed().as_secs(), 5 + 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn backoff(self, backoff: Backoff) -> Self {
         self.with(|settings| settings.backoff = backoff)
     }
 
     /// The floor under every delay, hints included. Default: 0.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_lro::LroLayer;
+    /// // Never more often than every two seconds, whatever the service asks for.
+    /// let layer = LroLayer::new().min_delay(Duration::from_secs(2));
+    /// # let _ = layer;
+    /// ```
     pub fn min_delay(self, delay: Duration) -> Self {
         self.with(|settings| settings.min_delay = delay)
     }
 
     /// The ceiling over every hint. Default: 1 hour. The [`Backoff`] has its own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::Instant;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let layer = LroLayer::new().max_delay(Duration::from_secs(5)).spread(0.0);
+    ///
+    /// // It gives no hint with its 202, and asks for 30 seconds with each of two polls.
+    /// let start = Instant::now();
+    /// layer.layer(Simulator::new()).oneshot(request).await?;
+    /// assert_eq!(start.elapsed().as_secs(), 1 + 5 + 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_delay(self, delay: Duration) -> Self {
         self.with(|settings| settings.max_delay = delay)
     }
@@ -230,6 +210,17 @@ impl LroLayer {
     /// Makes every delay longer by a random part of itself, from 0 up to `fraction`, so that operations that were started
     /// together are not polled together. Default: 0.1. Nothing is added for what is no positive, finite
     /// number. Comes on top of [`max_delay`](Self::max_delay) and of the backoff's own maximum.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// // Up to half as long again, for a job that starts a thousand operations at midnight.
+    /// let nightly = LroLayer::new().spread(0.5);
+    /// // Exactly what was asked for, for tests that look at the time.
+    /// let exact = LroLayer::new().spread(0.0);
+    /// # let _ = (nightly, exact);
+    /// ```
     pub fn spread(self, fraction: f64) -> Self {
         self.with(|settings| settings.spread = fraction)
     }
@@ -239,6 +230,25 @@ impl LroLayer {
     ///
     /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
     /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{Cause, Error, LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// // It takes more than a minute.
+    /// let client = LroLayer::new().timeout(Duration::from_secs(20)).layer(Simulator::new());
+    /// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it has ended in time") };
+    /// assert!(matches!(error.cause(), Cause::Timeout));
+    /// assert_eq!(error.operation().status(), Some("NotStarted"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|settings| settings.timeout = Some(timeout))
     }
@@ -247,11 +257,37 @@ impl LroLayer {
     ///
     /// A poll fails by a 408, 429, 500, 502, 503 or 504, by an error of the inner service or of the body, and by a 404
     /// before the first status. It is repeated after the server's hint or the backoff. A status starts the count anew.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, Operation, simulator::{Reply, Script, Simulator}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let ever_busy = Simulator::new().script(Script::azure_maps().polls([Reply::http(503)]));
+    /// let client = LroLayer::new().max_failures(2).layer(ever_busy);
+    /// let error = client.oneshot(request).await.unwrap_err();
+    /// assert_eq!(error.operation().map(Operation::polls), Some(3));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_failures(self, failures: u32) -> Self {
         self.with(|settings| settings.max_failures = failures)
     }
 
     /// How many bytes of a status response are held at most while its status is being looked for. Default: 16 MiB.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// // The service writes its results, of many megabytes, before their status.
+    /// let layer = LroLayer::new().max_status_bytes(256 << 20);
+    /// # let _ = layer;
+    /// ```
     pub fn max_status_bytes(self, bytes: usize) -> Self {
         self.with(|settings| settings.max_status_bytes = bytes)
     }
@@ -260,11 +296,32 @@ impl LroLayer {
     /// there has `Accept`, `Accept-Language` and `User-Agent`, and none of its extensions.
     ///
     /// What the service below adds by itself, such as the default headers of a `reqwest::Client`, it adds there too.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// let layer = LroLayer::new().allow_origin("https://status.example.com".parse()?);
+    /// # let _ = layer;
+    /// # Ok::<_, tower_lro::OriginError>(())
+    /// ```
     pub fn allow_origin(self, origin: Origin) -> Self {
         self.with(|settings| settings.allowed.push(origin))
     }
 
     /// An origin, or a pattern of origins, that may be polled with the start request's credentials.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// // A front door, and the regional hosts behind it.
+    /// let layer = LroLayer::new()
+    ///     .trust_origin("https://api.example.com".parse()?)
+    ///     .trust_origin("https://*.regions.example.com".parse()?);
+    /// # let _ = layer;
+    /// # Ok::<_, tower_lro::OriginError>(())
+    /// ```
     pub fn trust_origin(self, origin: Origin) -> Self {
         self.with(|settings| settings.trusted.push(origin))
     }
@@ -276,12 +333,39 @@ impl LroLayer {
     /// Azure Maps authenticates by `?subscription-key=`, and its `Operation-Location` does not repeat it. Send keys in a header
     /// where you can: errors of reqwest itself, such as that of `error_for_status`, name the whole address of a response that
     /// passed through.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let simulator = Simulator::new().recording();
+    /// let client = LroLayer::new().carry_query(["sig"]).layer(simulator.clone());
+    /// let request = http::Request::post("https://atlas.microsoft.com/mapData?sig=123&dryRun=no").body(String::new())?;
+    /// client.oneshot(request).await?;
+    /// assert_eq!(simulator.recorded()[1].uri.query(), Some("sig=123"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn carry_query(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.with(|settings| settings.carry_query = names.into_iter().map(Into::into).collect())
     }
 
     /// What is handed over when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
     /// is [`FinalResponse::Status`] for that of this layer.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{FinalResponse, LroLayer};
+    ///
+    /// // What `Resource-Location` names, instead of the status response that names it.
+    /// let layer = LroLayer::new().final_response(FinalResponse::Resource);
+    /// # let _ = layer;
+    /// ```
     pub fn final_response(self, final_response: FinalResponse) -> Self {
         self.with(|settings| settings.final_response = Some(final_response))
     }
@@ -292,6 +376,23 @@ impl LroLayer {
     ///
     /// Say yes where a layer above retries HTTP errors: this error says that the request has happened, which a 500 that was
     /// handed over does not.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{Cause, Error, LroLayer, simulator::{Script, Simulator}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let simulator = Simulator::new().script(Script::azure_maps_failed());
+    /// let client = LroLayer::new().error_on_failure(true).layer(simulator);
+    /// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it has succeeded") };
+    /// assert!(matches!(error.cause(), Cause::Failed(failed) if failed.failure().is_some()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn error_on_failure(self, yes: bool) -> Self {
         self.with(|settings| settings.error_on_failure = yes)
     }
@@ -300,6 +401,31 @@ impl LroLayer {
     ///
     /// The observer runs within the request's future, and what it takes of its time is missing there: hand events on if
     /// there is much to do with them. A panic in it is caught, and harms nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{Event, LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let polls = Arc::new(AtomicU32::new(0));
+    /// let layer = LroLayer::new().on_event({
+    ///     let polls = polls.clone();
+    ///     move |event| {
+    ///         if let Event::Polled { .. } = event {
+    ///             polls.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     }
+    /// });
+    /// layer.layer(Simulator::new()).oneshot(request).await?;
+    /// assert_eq!(polls.load(Ordering::Relaxed), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_event(self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.observers.push(Arc::new(observer)))
     }

@@ -19,25 +19,28 @@ use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
 /// # Example
 ///
 /// ```
-/// use http::{Request, Response};
-/// use tower::{ServiceBuilder, ServiceExt, service_fn};
-/// use tower_lro::{LroLayer, ResponseExt, State};
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, ResponseExt, State, simulator::Simulator};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let service = service_fn(|request: Request<String>| async move {
-/// #     Ok::<_, std::convert::Infallible>(match request.uri().path() {
-/// #         "/start" => Response::builder().status(202).header("operation-location", "/operations/1").body(String::new()),
-/// #         _ => Response::builder().body(r#"{"operationId": "1", "status": "Succeeded"}"#.to_owned()),
-/// #     }.unwrap())
-/// # });
-/// let client = ServiceBuilder::new().layer(LroLayer::new()).service(service);
-/// let response = client.oneshot(Request::post("https://example.com/start").body(String::new())?).await?;
-///
+/// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+/// let response = LroLayer::new().layer(Simulator::new()).oneshot(request).await?;
 /// let operation = response.operation().expect("a 202 came first");
+///
+/// assert_eq!(operation.id(), Some("00000001-add9-4ef7-9788-1635bed9a87e"));
+/// assert_eq!(operation.monitor().path(), "/operations/00000001-add9-4ef7-9788-1635bed9a87e");
 /// assert_eq!(operation.state(), State::Succeeded);
-/// assert_eq!(operation.id(), Some("1"));
-/// assert_eq!(operation.monitor(), "https://example.com/operations/1");
+/// assert_eq!(operation.status(), Some("Succeeded")); // the service's own word for it
+/// assert_eq!(operation.created(), Some("2021-05-06T07:55:19.5256829+00:00"));
+/// assert!(operation.resource().is_some_and(|resource| resource.path().starts_with("/resources/")));
+/// assert!(operation.percent_complete().is_none() && operation.failure().is_none());
+///
+/// assert_eq!(operation.polls(), 3);
+/// assert!(operation.elapsed() > Duration::from_secs(60));
+/// assert_eq!(operation.protocol().name(), "operation-location");
+/// assert!(!operation.is_anonymous());
 /// # Ok(())
 /// # }
 /// ```
@@ -186,6 +189,31 @@ impl Operation {
     }
 
     /// What carries on with this operation, in the extensions of a `GET` on its [`monitor`](Self::monitor).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use http::Request;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let simulator = Simulator::new();
+    /// let hasty = LroLayer::new().timeout(Duration::from_secs(20)).layer(simulator.clone());
+    /// let error = hasty.oneshot(request).await.unwrap_err();
+    /// let operation = error.operation().expect("it was accepted");
+    ///
+    /// // Later, with the credentials that the first request had:
+    /// let client = LroLayer::new().layer(simulator.clone());
+    /// let request = Request::get(operation.monitor()).extension(operation.resume()).body(String::new())?;
+    /// assert_eq!(client.oneshot(request).await?.status(), 200);
+    /// assert_eq!(simulator.started(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn resume(&self) -> Resume {
         Resume { operation: Some(self.clone()) }
@@ -286,7 +314,7 @@ impl Resume {
 /// ```
 /// use http::Request;
 /// use tower::{Layer, ServiceExt};
-/// use tower_lro::{LroLayer, ResponseExt, simulator::{Script, Simulator, SimulatorBody}};
+/// use tower_lro::{LroLayer, ResponseExt, State, simulator::{Script, Simulator, SimulatorBody}};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -294,6 +322,7 @@ impl Resume {
 /// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
 /// let response = client.oneshot(request).await?;
 /// assert_eq!(response.status(), 200); // as the service has it
+/// assert!(response.operation().is_some_and(|operation| operation.state() == State::Failed));
 /// let failed = response.error_for_operation().unwrap_err();
 /// assert!(failed.to_string().starts_with("Failed [InvalidFeature] The provided feature is invalid."));
 /// # Ok(())

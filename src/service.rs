@@ -15,6 +15,11 @@ use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, p
 /// Made by [`LroLayer`]. Over a service of `http` requests and responses, such as a client of hyper-util, it is one itself;
 /// with feature `reqwest`, over a `reqwest::Client` as well.
 ///
+/// The service has to be `Clone`, and so that polls can be made the body of requests `Default`: `BoxCloneService`,
+/// `Buffer` and a boxed body help those that are not.
+///
+/// Its future is `Send`, and so on, if those of the inner service are.
+///
 /// # Example
 ///
 /// ```
@@ -27,10 +32,16 @@ use crate::{BoxError, Error, LroBody, LroLayer, ResponseFuture, future::Start, p
 /// # let _ = client;
 /// ```
 ///
-/// The service has to be `Clone`, and so that polls can be made the body of requests `Default`: `BoxCloneService`,
-/// `Buffer` and a boxed body help those that are not.
+/// With the service inside:
 ///
-/// Its future is `Send`, and so on, if those of the inner service are.
+/// ```
+/// use tower_lro::{Lro, LroLayer, simulator::Simulator};
+///
+/// let mut client = Lro::new(Simulator::new(), LroLayer::new());
+/// *client.get_mut() = Simulator::new().recording();
+/// assert_eq!(client.get_ref().started(), 0);
+/// assert!(client.into_inner().recorded().is_empty());
+/// ```
 ///
 /// # Panics
 ///

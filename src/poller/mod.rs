@@ -46,92 +46,35 @@ mod monitor;
 mod pace;
 mod snapshot;
 mod status;
+mod step;
 mod swar;
 mod text;
 mod transition;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{StatusCode, Uri, response};
+use http::{StatusCode, Uri};
 use http_body::Frame;
 
 pub use self::pace::{Backoff, DelayReason};
 use self::{
     announce::Considered,
-    frames::Frames,
     monitor::{Address, carry_query, with_api_version_alone, without_query, without_user_info},
     pace::Pace,
     snapshot::Snapshot,
-    status::Scanner,
 };
 pub(crate) use self::{
     monitor::Trust,
     snapshot::{Draft, Outgoing},
     status::{Kind, MAX_DEPTH, MAX_WATCHES, Watch},
+    step::{Answer, GiveUp, Next, Now},
 };
 use crate::{
-    AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State,
-    StatusErrorKind, WithoutStatus,
+    AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State, WithoutStatus,
     protocol::{Announcement, Monitor},
     trace::Spans,
 };
-
-/// The time, as the driver sees it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    pub(crate) instant: Instant,
-    pub(crate) wall: SystemTime,
-}
-
-/// What the driver does next.
-#[derive(Debug)]
-#[must_use]
-pub(crate) enum Next {
-    /// Read on in the body of the answer in hand, and tell of the next frame, its end or its failure.
-    Read,
-    /// Drop the answer in hand, and tell when the timer is due.
-    Wait,
-    /// Ready the service, send [`Poller::request`], and tell of the answer's head or the service's error.
-    Send,
-    /// The answer in hand is no business of the layer.
-    PassThrough,
-    /// The answer in hand is the final response.
-    HandOver,
-    /// Give the caller an error.
-    Fail(GiveUp),
-}
-
-/// Why there is no final response.
-#[derive(Debug)]
-pub(crate) enum GiveUp {
-    Timeout,
-    /// The error that the driver told of last.
-    Transport,
-    /// The answer in hand.
-    Monitor,
-    Address(Box<AddressError>),
-    Status(StatusErrorKind),
-    /// What the operation is resumed by is not known.
-    Protocol,
-    Failed,
-}
-
-/// A response in hand, but for the rest of its body.
-pub(crate) struct Answer {
-    pub(crate) head: response::Parts,
-    pub(crate) read: Frames,
-    /// Where it came from, if the transport follows redirects by itself and says so.
-    effective_uri: Option<Uri>,
-    scanner: Scanner,
-    scanned: usize,
-}
-
-impl Answer {
-    pub(crate) fn new(head: response::Parts, effective_uri: Option<Uri>) -> Self {
-        Self { head, read: Frames::default(), effective_uri, scanner: Scanner::new(), scanned: 0 }
-    }
-}
 
 /// One operation on its way.
 pub(crate) struct Poller {

@@ -25,8 +25,9 @@ const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-afte
 /// use tower_lro::{Backoff, LroLayer};
 ///
 /// const PATIENT: Backoff = Backoff::exponential(Duration::from_secs(5), 2.0, Duration::from_secs(300));
-/// let layer = LroLayer::new().backoff(PATIENT);
-/// # let _ = layer;
+/// const REGULAR: Backoff = Backoff::constant(Duration::from_secs(10));
+/// let (exports, lookups) = (LroLayer::new().backoff(PATIENT), LroLayer::new().backoff(REGULAR));
+/// # let _ = (exports, lookups);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {

@@ -1,18 +1,21 @@
 //! `Protocol`: how a family of services announces, reports and concludes operations, as data.
 
+mod announcement;
 mod builder;
 mod known;
+mod monitor;
 mod words;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-pub use self::builder::{Announcement, Monitor, ProtocolBuilder, ProtocolError, WithoutStatus};
-pub(crate) use self::{
-    builder::{By, Moves},
-    words::Words,
+pub use self::{
+    announcement::Announcement,
+    builder::{ProtocolBuilder, ProtocolError},
+    monitor::{Monitor, WithoutStatus},
 };
+pub(crate) use self::{announcement::By, monitor::Moves, words::Words};
 use crate::Origin;
 
 /// How a family of services announces, reports and concludes long-running operations.
@@ -117,6 +120,13 @@ impl Candidate {
 
 impl Protocol {
     /// The name that this protocol goes by in `Debug` output and in stored operations.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::Protocol;
+    /// assert_eq!(Protocol::key_vault().name(), "key-vault");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name

@@ -11,6 +11,17 @@ use http_body::{Body, Frame, SizeHint};
 use super::{ConnectionLost, Fault};
 
 /// The body of a [`Simulator`](super::Simulator)'s responses; it will do for requests as well.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::simulator::SimulatorBody;
+///
+/// let body = SimulatorBody::from("a drawing package");
+/// let request = http::Request::post("https://atlas.microsoft.com/mapData").body(body)?;
+/// # let _ = request;
+/// # Ok::<_, http::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct SimulatorBody {
     data: Bytes,

@@ -6,6 +6,36 @@ use super::{Reply, Script};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
+/// One for each [`Protocol`](crate::Protocol) but those of Azure Maps.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, Protocol, ResponseExt, State, simulator::{Script, Simulator}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// for (protocol, script, method, start) in [
+///     (Protocol::azure_core(), Script::azure_core(), "PUT", "https://example.azure.com/users/1"),
+///     (Protocol::azure_resource_manager(), Script::azure_resource_manager(), "PUT", "https://management.azure.com/r"),
+///     (Protocol::fabric(), Script::fabric(), "POST", "https://api.fabric.microsoft.com/v1/workspaces/1/items"),
+///     (Protocol::graph(), Script::graph(), "POST", "https://graph.microsoft.com/v1.0/me/drive/items/1/copy"),
+///     (Protocol::odata(), Script::odata(), "POST", "https://example.com/service/Orders"),
+///     (Protocol::fhir(), Script::fhir(), "GET", "https://example.org/fhir/Patient/$export"),
+///     (Protocol::async_request_reply(), Script::async_request_reply(), "POST", "https://example.com/api/work"),
+///     (Protocol::key_vault(), Script::key_vault(), "POST", "https://example.vault.azure.net/certificates/create"),
+///     (Protocol::aip_151(), Script::aip_151(), "POST", "https://translation.googleapis.com/v3/p:translate"),
+/// ] {
+///     let client = LroLayer::new().protocols([protocol]).layer(Simulator::new().script(script));
+///     let request = Request::builder().method(method).uri(start).body(String::new())?;
+///     let response = client.oneshot(request).await?;
+///     assert!(response.operation().is_some_and(|operation| operation.state() == State::Succeeded));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 impl Script {
     /// The data plane of Azure: `201` with `Operation-Location`, and the resource at the address of the start request.
     /// [`Protocol::azure_core`](crate::Protocol::azure_core).

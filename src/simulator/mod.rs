@@ -32,7 +32,7 @@
 //! # Ok(())
 //! # }
 //! ```
-
+//!
 //! # On a port
 //!
 //! ```
@@ -93,6 +93,36 @@ pub use self::{
 /// A service of long-running operations; see the [module](self).
 ///
 /// Clones are handles on the same service.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, simulator::{Script, Simulator}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let simulator = Simulator::new().script(Script::azure_maps()).subscription_key("key").recording();
+/// simulator.queue(Script::azure_maps_failed()); // the first operation only
+/// let client = LroLayer::new().layer(simulator.clone());
+///
+/// for _ in 0..2 {
+///     let start = Request::post("https://atlas.microsoft.com/mapData").header("subscription-key", "key");
+///     client.clone().oneshot(start.body("a drawing package".to_owned())?).await?;
+/// }
+/// assert_eq!(simulator.started(), 2);
+///
+/// let recorded = simulator.recorded();
+/// assert_eq!(recorded.iter().filter(|request| request.method == "POST").count(), 2);
+/// assert!(recorded.iter().all(|request| request.headers["subscription-key"] == "key"));
+///
+/// simulator.forget_ended();
+/// let monitor = Request::get(&recorded[1].uri).header("subscription-key", "key").body(String::new())?;
+/// assert_eq!(simulator.oneshot(monitor).await?.status(), 404);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Simulator {

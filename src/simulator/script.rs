@@ -17,14 +17,43 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_lro::simulator::{Fault, Reply, Script};
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{FinalResponse, LroLayer, Protocol, ResponseExt, simulator::{Reply, Script, Simulator}};
 ///
-/// let unlucky = Script::azure_maps().polls([
-///     Reply::http(503).retry_after(Duration::from_secs(5)),
-///     Reply::status("Running").fault(Fault::BrokenAfter(20)),
-///     Reply::status("Succeeded").delay(Duration::from_secs(1)),
-/// ]);
-/// # let _ = unlucky;
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let simulator = Simulator::new();
+/// let client = LroLayer::new()
+///     .protocol(Protocol::location())
+///     .final_response(FinalResponse::Resource)
+///     .layer(simulator.clone());
+///
+/// for (script, polls) in [
+///     (Script::azure_maps(), Some(3)),
+///     (Script::azure_maps_v1(), Some(3)),
+///     (Script::azure_maps_failed(), Some(2)),
+///     (Script::azure_maps_invalid(), None), // no operation
+///     // With other answers than theirs.
+///     (Script::azure_maps().resource(Reply::json(r#"{"made": "{id}"}"#)), Some(3)),
+///     (Script::azure_maps().start(Reply::accepted().retry_after(Duration::from_secs(5))), Some(3)),
+///     (Script::new(Reply::accepted()).polls([Reply::http(503), Reply::status("Succeeded")]), Some(2)),
+/// ] {
+///     simulator.queue(script);
+///     let start = Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+///     let response = client.clone().oneshot(start).await?;
+///     assert_eq!(response.operation().map(|operation| operation.polls()), polls);
+/// }
+///
+/// // A `GET` that is answered 202 until the report is there.
+/// let script = Script::new(Reply::http(202)).polls([Reply::http(202)]).original(Reply::json("[]"));
+/// let simulator = Simulator::new().script(script.starts_on_get().own_monitor());
+/// for status in [202, 202, 200] {
+///     let report = Request::get("https://example.com/report").body(String::new())?;
+///     assert_eq!(simulator.clone().oneshot(report).await?.status(), status);
+/// }
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -38,6 +67,30 @@ pub struct Script {
 }
 
 /// One answer of the simulated service; see [`Script`].
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, ResponseExt, simulator::{Fault, Reply, Script, Simulator}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let busy = Reply::http(503).retry_after(Duration::from_secs(5));
+/// let broken = Reply::status("Running").fault(Fault::BrokenAfter(20));
+/// let slow = Reply::json(r#"{"status": "Running"}"#).delay(Duration::from_secs(1)).chunks(1);
+/// let long = Reply::status_with_result("Succeeded", 1 << 20).code(201).header("location", "{origin}/maps/{id}");
+/// let script = Script::new(Reply::accepted().body("accepted")).polls([busy, broken, slow, long]);
+///
+/// let start = Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+/// let response = LroLayer::new().layer(Simulator::new().script(script)).oneshot(start).await?;
+/// assert_eq!(response.status(), 201);
+/// assert_eq!(response.operation().map(|operation| operation.polls()), Some(4));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Reply {

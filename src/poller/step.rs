@@ -1,0 +1,64 @@
+//! Step: what the driver tells the machine, and what it is told to do.
+
+use std::time::{Instant, SystemTime};
+
+use http::{Uri, response};
+
+use super::{frames::Frames, status::Scanner};
+use crate::{AddressError, StatusErrorKind};
+
+/// The time, as the driver sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) instant: Instant,
+    pub(crate) wall: SystemTime,
+}
+
+/// What the driver does next.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Next {
+    /// Read on in the body of the answer in hand, and tell of the next frame, its end or its failure.
+    Read,
+    /// Drop the answer in hand, and tell when the timer is due.
+    Wait,
+    /// Ready the service, send [`Poller::request`], and tell of the answer's head or the service's error.
+    Send,
+    /// The answer in hand is no business of the layer.
+    PassThrough,
+    /// The answer in hand is the final response.
+    HandOver,
+    /// Give the caller an error.
+    Fail(GiveUp),
+}
+
+/// Why there is no final response.
+#[derive(Debug)]
+pub(crate) enum GiveUp {
+    Timeout,
+    /// The error that the driver told of last.
+    Transport,
+    /// The answer in hand.
+    Monitor,
+    Address(Box<AddressError>),
+    Status(StatusErrorKind),
+    /// What the operation is resumed by is not known.
+    Protocol,
+    Failed,
+}
+
+/// A response in hand, but for the rest of its body.
+pub(crate) struct Answer {
+    pub(crate) head: response::Parts,
+    pub(crate) read: Frames,
+    /// Where it came from, if the transport follows redirects by itself and says so.
+    pub(super) effective_uri: Option<Uri>,
+    pub(super) scanner: Scanner,
+    pub(super) scanned: usize,
+}
+
+impl Answer {
+    pub(crate) fn new(head: response::Parts, effective_uri: Option<Uri>) -> Self {
+        Self { head, read: Frames::default(), effective_uri, scanner: Scanner::new(), scanned: 0 }
+    }
+}
