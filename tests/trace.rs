@@ -183,8 +183,8 @@ async fn polls_are_in_the_span_of_their_operation_and_what_is_below_in_theirs() 
          url.full=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e?api-version=2.0 \
          server.address=\"atlas.microsoft.com\" http.response.status_code=200"
     );
-    assert!(closed[1].ends_with("http.response.status_code=503"));
-    assert!(!closed[2].contains("status_code"));
+    assert!(closed[1].ends_with("http.response.status_code=503 error.type=\"503\""));
+    assert!(!closed[2].contains("status_code") && closed[2].ends_with("error.type=\"Service\""));
     assert_eq!(
         closed[4],
         "operation otel.kind=\"internal\" http.request.method=POST \

@@ -137,7 +137,10 @@ async fn a_protocol_of_ones_own_is_found_by_its_name() {
     });
     let sent = simulator.recorded().len();
     let error = ignorant.layer(simulator.clone()).oneshot(get(&operation)).await.unwrap_err();
-    assert!(error.to_string().ends_with("its protocol \"jobs\" is not one of the layer's (LroLayer::protocol)"), "{error}");
+    assert!(
+        error.to_string().ends_with("its protocol \"jobs\" is not one of the layer's (LroLayer::protocol)"),
+        "{error}"
+    );
     assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Protocol)));
     assert_eq!((simulator.recorded().len(), &outcomes.lock().unwrap()[..]), (sent, &[Outcome::Protocol][..]));
 
