@@ -96,7 +96,10 @@ impl Snapshot {
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         *request.version_mut() = self.version;
-        for (name, value) in unpack(self.headers.clone()).filter(|(name, _)| trust.may_see(name)) {
+        // `Host` is kept for addresses without one.
+        let names_host = has_authority(request.uri());
+        let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
+        for (name, value) in unpack(self.headers.clone()).filter(|(name, _)| is_repeated(name)) {
             request.headers_mut().append(name, value);
         }
         if trust == Trust::Credentials {

@@ -423,3 +423,13 @@ async fn a_monitor_may_be_the_start_requests_own_address() {
     exact().layer(service).oneshot(request).await.unwrap();
     assert_eq!(log.uris(), ["https://example.com/start"; 2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_header_goes_to_its_host_alone() {
+    let (service, log) = answering(operation("https://ops.example/1", &[r#"{"status": "Succeeded"}"#]));
+    let request = Request::post("/start").header("host", "a.example").body(String::new()).unwrap();
+    let layer = exact().trust_origin("https://ops.example".parse().unwrap());
+    layer.layer(service).oneshot(request).await.unwrap();
+    let poll = &log.requests()[1];
+    assert_eq!((poll.uri().host(), poll.headers().get("host")), (Some("ops.example"), None));
+}
