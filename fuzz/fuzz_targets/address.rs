@@ -1,0 +1,7 @@
+//! The resolver of addresses.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    tower_lro_fuzz::address::check(bytes);
+});

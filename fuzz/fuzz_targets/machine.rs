@@ -1,0 +1,7 @@
+//! The whole layer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    tower_lro_fuzz::machine::check(bytes);
+});

@@ -1,0 +1,254 @@
+//! The whole layer, with bytes for its settings, its caller and its server, in memory and in no time.
+//!
+//! The bytes are a tape: first the settings and the start request, then what the caller does, as long as a byte before it
+//! says, then what the server does, in the order in which it is asked. [`check`] fails if a rule is broken.
+
+#[path = "machine/answer.rs"]
+mod answer;
+#[path = "machine/body.rs"]
+mod body;
+#[path = "machine/events.rs"]
+mod events;
+#[path = "machine/reply.rs"]
+pub mod reply;
+#[path = "machine/requests.rs"]
+mod requests;
+#[path = "machine/server.rs"]
+mod server;
+#[path = "machine/settings.rs"]
+pub mod settings;
+#[path = "machine/tape.rs"]
+pub mod tape;
+#[path = "machine/world.rs"]
+mod world;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use http::Request;
+use tokio::time::{advance, timeout};
+use tower_lro::{Lro, LroBody, LroLayer, Operation, Outcome, Resume};
+use tower_service::Service;
+
+use self::{
+    answer::Replayed,
+    body::ServerBody,
+    server::{Payload, Server},
+    settings::{RESUMES, Settings, TAKES_UP},
+    tape::Tape,
+    world::World,
+};
+
+/// Longer than the layer waits for anything, but for what has no end.
+const GUARD: Duration = Duration::from_secs(150 * 365 * 86400);
+
+/// How many requests, and polls of the future, the caller has patience for.
+const MAX_REQUESTS: usize = 40;
+const MAX_STEPS: usize = 2000;
+
+/// What the caller does with a future that is pending, by the least byte for it. Below: it waits to be woken.
+pub const POLLS_UNASKED: u8 = 0xc0;
+pub const COMES_LATE: u8 = 0xd0;
+pub const MOVES_TASK: u8 = 0xe8;
+pub const DROPS: u8 = 0xf4;
+
+const LATENESS: [Duration; 6] = [
+    Duration::from_millis(1),
+    Duration::from_millis(300),
+    Duration::from_secs(2),
+    Duration::from_secs(7),
+    Duration::from_secs(100),
+    Duration::from_secs(7200),
+];
+
+/// What came of a tape, so that tests can see that something does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    pub requests: usize,
+    /// Of the operation, if there was one.
+    pub outcome: Option<Outcome>,
+}
+
+/// Plays the tape.
+///
+/// # Panics
+///
+/// If the layer breaks a rule.
+pub fn check(bytes: &[u8]) -> Summary {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime needs no more than memory").block_on(play(bytes))
+}
+
+async fn play(bytes: &[u8]) -> Summary {
+    let mut tape = Tape::new(bytes);
+    let settings = Settings::read(&mut tape);
+    let moves = tape.part();
+    let world = World::new(settings.clone(), tape);
+    let observed = world.clone();
+    let layer = settings.layer(move |event| observed.lock().on_event(event));
+    _ = format!("{layer:?}");
+    let mut caller = Caller { world, layer, moves };
+
+    let request = match settings.has(RESUMES) {
+        false => settings.request(settings.method, settings.start),
+        true => {
+            let mut request = settings.request("GET", settings.start);
+            request.extensions_mut().insert(Resume::new());
+            request
+        }
+    };
+    caller.send(request, None).await;
+    let summary = caller.summary();
+    if let Some(operation) = caller.given_up().filter(|_| settings.has(TAKES_UP)) {
+        let mut request = settings.request("GET", &operation.monitor().to_string());
+        request.extensions_mut().insert(operation.resume());
+        caller.send(request, Some(&operation)).await;
+    }
+    summary
+}
+
+struct Caller {
+    world: Arc<World>,
+    layer: LroLayer,
+    moves: Tape,
+}
+
+impl Caller {
+    fn summary(&self) -> Summary {
+        let scene = self.world.lock();
+        Summary {
+            requests: scene.exchanges.len(),
+            outcome: scene.told.finished.as_ref().map(|finished| finished.outcome),
+        }
+    }
+
+    /// The operation, if it has not been seen through, as another process would know it.
+    fn given_up(&self) -> Option<Operation> {
+        let finished = self.world.lock().told.finished.clone()?;
+        let operation = serde_json::from_str(&finished.operation).expect("operations are read again");
+        (finished.outcome != Outcome::Response).then_some(operation)
+    }
+
+    /// Sends a request through the layer, and sees to the end of it.
+    async fn send(&mut self, mut request: Request<Payload>, resumed: Option<&Operation>) {
+        let settings = self.world.lock().settings.clone();
+        self.world.lock().begin(&request, resumed);
+        let mut layer = self.layer.clone();
+        if settings.has(settings::PER_REQUEST) {
+            request.extensions_mut().insert(layer);
+            layer = LroLayer::off();
+        }
+        let mut service = Lro::new(Server::new(&self.world), layer);
+        poll_fn(|cx| service.poll_ready(cx)).await.expect("the service is ready at first");
+        self.world.lock().run();
+        let future = service.call(request);
+        drop(service);
+        let output = self.drive(Box::pin(future)).await;
+        if let Some(output) = output {
+            self.world.lock().on_output(&output);
+            match output {
+                Ok(response) => self.read(response.into_body()).await,
+                Err(error) => drop(error),
+            }
+        }
+        let bodies = self.world.lock().bodies();
+        assert_eq!(bodies, 0, "a body is left behind");
+        self.world.check();
+    }
+
+    /// Polls the future to its end, or until the caller loses patience.
+    async fn drive<F: Future>(&mut self, mut future: Pin<Box<F>>) -> Option<F::Output> {
+        let mut task = Arc::new(Task::default());
+        let mut output = None;
+        for _ in 0..MAX_STEPS {
+            task.is_woken.store(false, Ordering::Relaxed);
+            self.world.lock().before_poll();
+            let polled = future.as_mut().poll(&mut Context::from_waker(&Waker::from(task.clone())));
+            if let Poll::Ready(ready) = polled {
+                output = Some(ready);
+                break;
+            }
+            let is_woken = task.is_woken.load(Ordering::Relaxed);
+            self.world.lock().after_pending(is_woken);
+            self.world.check();
+            if self.world.lock().exchanges.len() > MAX_REQUESTS {
+                break;
+            }
+            match self.moves.byte() {
+                DROPS.. => break,
+                MOVES_TASK..DROPS => task = Arc::default(),
+                byte @ COMES_LATE..MOVES_TASK => {
+                    self.world.lock().is_punctual = false;
+                    advance(LATENESS[usize::from(byte - COMES_LATE) % LATENESS.len()]).await;
+                }
+                POLLS_UNASKED..COMES_LATE => tokio::task::yield_now().await,
+                _ if timeout(GUARD, task.woken()).await.is_err() => {
+                    self.world.lock().on_stuck();
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let is_over = output.is_some();
+        if is_over {
+            self.world.lock().end();
+        }
+        drop(future);
+        let mut scene = self.world.lock();
+        scene.end();
+        scene.after_drop();
+        let finished = scene.told.finished.as_ref().map(|finished| finished.outcome);
+        let is_accepted = scene.told.accepted_at.is_some();
+        scene.rule(is_accepted == finished.is_some(), || "its end was never told of".to_owned());
+        let is_dropped = finished == Some(Outcome::Dropped);
+        scene.rule(!is_accepted || is_over != is_dropped, || format!("{finished:?}, where over is {is_over}"));
+        drop(scene);
+        self.world.check();
+        output
+    }
+
+    async fn read(&self, body: LroBody<ServerBody>) {
+        let mut body = Box::pin(body);
+        let mut out = Replayed::new();
+        while timeout(GUARD, out.read(&mut body)).await == Ok(true) {}
+        self.world.lock().on_body(&out);
+    }
+}
+
+/// What the future's wakers wake.
+#[derive(Default)]
+struct Task {
+    is_woken: AtomicBool,
+    caller: Mutex<Option<Waker>>,
+}
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Ordering::Relaxed);
+        if let Some(caller) = self.caller.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            caller.wake();
+        }
+    }
+}
+
+impl Task {
+    /// Until it is woken. Time goes on meanwhile, to whatever timer is next.
+    async fn woken(&self) {
+        poll_fn(|cx| {
+            if self.is_woken.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
