@@ -1,19 +1,21 @@
 //! Allocations per call, and how many bytes are allocated at once at most.
 //!
-//! `cargo bench --bench allocations` prints a table.
+//! `cargo bench --bench allocations [PART OF A GROUP'S NAME]…` prints a table.
 
+#[path = "common/counted.rs"]
+mod allocations;
 #[path = "common/mod.rs"]
 mod common;
 
-use common::cases::CASES;
-
 fn main() {
-    println!("{:<44} {:>12} {:>12}", "case", "allocations", "peak bytes");
-    for case in CASES {
-        // What is made once has been made then.
-        (case.run)(2);
-        let one = allocation_counter::measure(|| (case.run)(1));
-        let eleven = allocation_counter::measure(|| (case.run)(11));
-        println!("{:<44} {:>12} {:>12}", case.name, (eleven.count_total - one.count_total) / 10, one.bytes_max);
+    for group in common::wanted_groups() {
+        group.print("allocations", |case| Some(allocations::count(case) as f64));
+        group.print("bytes at once", |case| Some(peak(case) as f64));
     }
+}
+
+/// How many bytes are allocated at once at most.
+fn peak(case: &common::Case) -> u64 {
+    (case.run)(1);
+    allocation_counter::measure(|| (case.run)(1)).bytes_max
 }

@@ -1,17 +1,18 @@
-//! What a request that passes through costs: allocations, and the size of its future.
+//! What is allocated: by a request that passes through, by an operation that waits, and for a large result.
 
 use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body_util::Full;
-use tower::{Layer, Service};
-use tower_lro::{Lro, LroLayer, ResponseFuture};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tower_lro::{Lro, LroLayer, ResponseFuture, Resume, internals::Scanner};
 
 /// Answers with what it was made with, and allocates nothing itself.
 #[derive(Clone)]
@@ -96,4 +97,86 @@ fn the_future_of_a_pass_through_is_the_inner_one_and_little_more() {
     }
     let (inner, outer) = size_over_hyper(&client);
     assert!(outer <= inner + 64, "{inner} and {outer} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_waits_holds_a_kibibyte_at_most_beside_its_requests_headers() {
+    let service = service_fn(|_: Request<Body>| {
+        let accepted = Response::builder().status(202).header("operation-location", "/operations/1");
+        // In a box, as the futures of real clients are.
+        let answer: Pin<Box<dyn Future<Output = _>>> = Box::pin(ready(accepted.body(Body::default())));
+        answer
+    });
+    let mut client = LroLayer::new().layer(service);
+    let mut future = None;
+    let held = allocation_counter::measure(|| {
+        let request = Request::post("https://atlas.microsoft.com/mapData").body(Body::default()).unwrap();
+        let mut waiting = Box::pin(client.call(request));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        future = Some(waiting);
+    });
+    assert!(held.bytes_current <= 1024, "{} bytes", held.bytes_current);
+}
+
+#[test]
+fn looking_for_a_status_allocates_nothing() {
+    let found = |body: &str| Scanner::new().scan(body.as_bytes()).is_some();
+    assert!(found(r#"{"status": "what is made once has been made then"}"#));
+    for (body, has_status) in [
+        (r#"{"a": {"b": ["\\\"", 1]}, "status": "Running"}"#, true),
+        (r#"{"status": "Succ\u0065eded", "result": 1}"#, true),
+        (r#"{"result": "status"}"#, false),
+        ("[", false),
+        ("", false),
+    ] {
+        let counted = allocation_counter::measure(|| assert_eq!(found(body), has_status, "{body}"));
+        assert_eq!(counted.count_total, 0, "{body}");
+    }
+}
+
+/// A body of 10 MB in pieces, all of them the same, behind one that has the status.
+struct Large(usize);
+
+impl http_body::Body for Large {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        const FIRST: &[u8] = br#"{"status": "Succeeded", "result": ""#;
+        const PIECE: &[u8] = &[b'x'; 16 << 10];
+        let piece = match self.0 {
+            0 => Some(FIRST),
+            1..=640 => Some(PIECE),
+            641 => Some(&b"\"}"[..]),
+            _ => None,
+        };
+        self.0 += 1;
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(Bytes::from_static(piece)))))
+    }
+}
+
+#[tokio::test]
+async fn a_large_result_is_not_held() {
+    let service = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(Large(0)))));
+    let client = LroLayer::new().layer(service);
+    let request = Request::get("https://atlas.microsoft.com/operations/1").extension(Resume::new()).body(()).unwrap();
+    let mut reading = pin!(async {
+        let mut body = client.oneshot(request).await.unwrap().into_body();
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.into_data().unwrap().len();
+        }
+        bytes
+    });
+    let mut read = None;
+    let counted = allocation_counter::measure(|| {
+        let mut context = Context::from_waker(Waker::noop());
+        while read.is_none() {
+            if let Poll::Ready(bytes) = reading.as_mut().poll(&mut context) {
+                read = Some(bytes);
+            }
+        }
+    });
+    assert!(read > Some(10_000_000), "{read:?}");
+    assert!(counted.bytes_max < 128 << 10, "{} bytes", counted.bytes_max);
 }

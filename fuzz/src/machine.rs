@@ -98,9 +98,9 @@ async fn play(bytes: &[u8]) -> Summary {
     let mut caller = Caller { world, layer, moves };
 
     let request = match settings.has(RESUMES) {
-        false => settings.request(settings.method, settings.start),
+        false => Settings::request(settings.method, settings.start),
         true => {
-            let mut request = settings.request("GET", settings.start);
+            let mut request = Settings::request("GET", settings.start);
             request.extensions_mut().insert(Resume::new());
             request
         }
@@ -108,7 +108,7 @@ async fn play(bytes: &[u8]) -> Summary {
     caller.send(request, None).await;
     let summary = caller.summary();
     if let Some(operation) = caller.given_up().filter(|_| settings.has(TAKES_UP)) {
-        let mut request = settings.request("GET", &operation.monitor().to_string());
+        let mut request = Settings::request("GET", &operation.monitor().to_string());
         request.extensions_mut().insert(operation.resume());
         caller.send(request, Some(&operation)).await;
     }

@@ -86,8 +86,16 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         (
             "echoed_key",
             begun()
-                .poll(&reply(200, &[("operation-location", "/o?subscription-key=squeamish-ossifrage")], RUNNING))
-                .poll(&reply(200, &[("resource-location", "/r?subscription-key=squeamish-ossifrage")], SUCCEEDED)),
+                .poll(&reply(
+                    200,
+                    &[("operation-location", "/operations/3?subscription-key=squeamish-ossifrage&a=b")],
+                    RUNNING,
+                ))
+                .poll(&reply(
+                    200,
+                    &[("resource-location", "/operations/3?subscription-key=squeamish-ossifrage&a=b")],
+                    SUCCEEDED,
+                )),
         ),
         (
             "moved_by_status",
@@ -214,6 +222,19 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
                 &whole(200, &[], &[text("{\"status\":\"Failed\","), filler(10)], in_chunks(7))
                     .pausing(3, Pause::For(secs(4))),
             ),
+        ),
+        (
+            "path_start_trusted_elsewhere",
+            Seed { start: STARTS[4], trusted: vec!["http://*:8080"], ..seed() }
+                .start(&reply(202, &[("operation-location", "http://127.0.0.1:8080/o")], ""))
+                .poll(&succeeded),
+        ),
+        (
+            "allowed_and_taken_up",
+            Seed { allowed: vec!["https://other.example"], moves: vec![DROPS], flags: TAKES_UP, ..seed() }
+                .start(&reply(202, &[("operation-location", "https://other.example/o")], ""))
+                .reply(&moved(302, "https://example.com/o"))
+                .poll(&succeeded),
         ),
         ("dropped_waiting", Seed { moves: vec![DROPS], flags: TAKES_UP, ..seed() }.start(&accepted).poll(&succeeded)),
         (

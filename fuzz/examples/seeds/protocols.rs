@@ -75,6 +75,13 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
                     .pausing(1, Pause::For(Duration::from_secs(4))),
             ),
         ),
+        (
+            "aip_151_looked_into_late",
+            Seed { moves: vec![COMES_LATE + 4], ..speaking("aip-151") }.start(
+                &whole(200, &[], &[text(r#"{"name":"operations/1"}"#)], in_chunks(7))
+                    .pausing(1, Pause::For(Duration::from_secs(4))),
+            ),
+        ),
         ("arm_finished", put("azure-resource-manager").start(&reply(200, &[("azure-asyncoperation", "/o")], created))),
         (
             "fabric",

@@ -144,10 +144,15 @@ pub fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
 /// A response at once, whose body is of these parts, and comes as `how` says.
 pub fn whole(status: u16, headers: &[(&str, &str)], parts: &[Vec<u8>], how: u8) -> Reply {
     let names = HEADERS.map(|(name, _)| name);
+    let dictionary =
+        |name: &str| HEADERS.iter().find(|(it, _)| *it == name).map_or(&[][..], |(_, dictionary)| dictionary);
     let mut bytes = vec![0, 0, index_of(&STATUSES, status), index_of(&HEADER_COUNTS, headers.len())];
     for (name, value) in headers {
         bytes.push(index_of(&names, name));
-        bytes.extend(text(value));
+        match dictionary(name).contains(value) {
+            true => bytes.push(index_of(dictionary(name), value)),
+            false => bytes.extend(text(value)),
+        }
     }
     bytes.push(index_of(&PART_COUNTS, parts.len()));
     bytes.extend(parts.concat());

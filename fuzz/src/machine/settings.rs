@@ -171,7 +171,7 @@ impl Settings {
     }
 
     /// A request of the caller's own.
-    pub fn request(&self, method: &str, uri: &str) -> Request<Payload> {
+    pub fn request(method: &str, uri: &str) -> Request<Payload> {
         let mut request = Request::builder().method(method).uri(uri).version(Version::HTTP_2);
         for (name, value) in PUBLIC.into_iter().chain(PRIVATE).chain(DROPPED) {
             request = request.header(name, value);

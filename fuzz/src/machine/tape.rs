@@ -56,8 +56,11 @@ impl Tape {
         Self::new(&self.take(length))
     }
 
-    pub fn has(&self, text: &str) -> bool {
-        self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    /// Whether there is a part of a text on the tape, in capitals or not: addresses are written in other ways than they come.
+    pub fn hints_at(&self, text: &str) -> bool {
+        const PART: usize = 5;
+        let bytes = self.bytes.to_ascii_lowercase();
+        bytes.windows(PART).any(|window| text.as_bytes().windows(PART).any(|part| part == window))
     }
 
     fn take(&mut self, length: usize) -> Vec<u8> {

@@ -114,7 +114,7 @@ pub struct Scene {
 impl World {
     pub fn new(settings: Settings, tape: Tape) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Scene {
-            knows_secret: tape.has(SECRET),
+            knows_secret: tape.hints_at(SECRET),
             tape,
             settings,
             epoch: Instant::now(),
@@ -168,7 +168,15 @@ impl Holding {
 
 impl Drop for Holding {
     fn drop(&mut self) {
-        self.world.lock().held[self.held as usize] -= 1;
+        let mut scene = self.world.lock();
+        scene.held[self.held as usize] -= 1;
+        // What is gone is not waited for, even if it was pending a moment ago.
+        let what = match self.held {
+            Held::Call => Inner::Call,
+            Held::Body => Inner::Body,
+            Held::Service | Held::Readiness => return,
+        };
+        scene.waiting.take_if(|(waiting, _)| *waiting == what);
     }
 }
 

@@ -1,0 +1,128 @@
+//! A whole operation in memory: its start, and three polls.
+
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    hint::black_box,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Extensions, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use reqwest_middleware::{Middleware, Next};
+use tower::{Layer, Service};
+use tower_lro::{Backoff, LroLayer};
+
+use super::{
+    Group,
+    bodies::{RUNNING, SUCCEEDED},
+    by_hand, case,
+    pass_through::{STATIC, chain, http_request, reqwest_request},
+};
+
+pub fn groups() -> Vec<Group> {
+    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).spread(0.0);
+    let http = {
+        let layer = layer.clone();
+        vec![
+            case("Lro", move |iterations| {
+                for _ in 0..iterations {
+                    let mut service = layer.layer(Operating::default());
+                    let response = now!(service.call(http_request(STATIC))).expect("a final response");
+                    let body = now!(response.into_body().collect()).expect("its body").to_bytes();
+                    assert_eq!(black_box(body), SUCCEEDED);
+                }
+            }),
+            case("a loop by hand", |iterations| {
+                for _ in 0..iterations {
+                    let service = Operating::default();
+                    let response = now!(by_hand::over_http(service, http_request(STATIC), Duration::ZERO));
+                    assert_eq!(black_box(response.expect("a final response").into_body()), SUCCEEDED);
+                }
+            }),
+        ]
+    };
+    let chained = vec![
+        case("Lro", move |iterations| {
+            let client = chain().with(layer.clone()).with(OperatingChain::default()).build();
+            for _ in 0..iterations {
+                let response = now!(client.execute(reqwest_request(STATIC))).expect("a final response");
+                let body = now!(response.bytes()).expect("its body");
+                assert_eq!(black_box(body), SUCCEEDED);
+            }
+        }),
+        case("a loop by hand", |iterations| {
+            let client = chain().with(OperatingChain::default()).build();
+            let send = |request| async { Ok(client.execute(request).await?) };
+            for _ in 0..iterations {
+                let response = now!(by_hand::over_reqwest(&send, reqwest_request(STATIC), Duration::ZERO));
+                assert_eq!(black_box(response.expect("a final response").2), SUCCEEDED);
+            }
+        }),
+    ];
+    [("http", http), ("reqwest-middleware", chained)]
+        .map(|(door, cases)| Group {
+            name: format!("a whole operation in memory, {door}"),
+            is_heavy: false,
+            bare: None,
+            cases,
+        })
+        .into()
+}
+
+/// 202 to the start, `Running` twice, and then `Succeeded`.
+fn answer(count: usize) -> Response<Bytes> {
+    match count {
+        0 => {
+            let mut accepted = Response::new(Bytes::new());
+            *accepted.status_mut() = StatusCode::ACCEPTED;
+            let monitor = HeaderValue::from_static("https://atlas.microsoft.com/operations/1?api-version=2.0");
+            accepted.headers_mut().insert("operation-location", monitor);
+            accepted
+        }
+        1 | 2 => Response::new(Bytes::from_static(RUNNING)),
+        _ => Response::new(Bytes::from_static(SUCCEEDED)),
+    }
+}
+
+/// One operation.
+#[derive(Clone, Default)]
+struct Operating(usize);
+
+impl Service<Request<Full<Bytes>>> for Operating {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        black_box(request);
+        let response = answer(self.0).map(Full::new);
+        self.0 += 1;
+        ready(Ok(response))
+    }
+}
+
+/// One operation after the other, at the end of a chain.
+#[derive(Default)]
+struct OperatingChain(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Middleware for OperatingChain {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut Extensions,
+        _: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        black_box(request);
+        let count = self.0.fetch_add(1, Ordering::Relaxed) % 4;
+        Ok(answer(count).into())
+    }
+}

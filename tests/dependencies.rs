@@ -1,0 +1,41 @@
+//! What depending on this crate brings: how many crates, and none of reqwest's features.
+
+use std::{collections::BTreeSet, process::Command};
+
+/// The crates that the default feature set builds, this one included, on Linux. The README says what each brings.
+const DEFAULT: usize = 50;
+
+const FEATURES: [&str; 6] = ["reqwest", "reqwest-middleware", "serde", "simulator", "tracing", "full"];
+
+/// The lines of `cargo tree` with these features of this crate, each once.
+fn tree(features: &str, edges: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--package", "tower-lro", "--prefix", "none"])
+        .args(["--target", "x86_64-unknown-linux-gnu", "--features", features, "--edges", edges])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+fn reqwest_features(features: &str, edges: &str) -> BTreeSet<String> {
+    tree(features, edges).into_iter().filter(|line| line.starts_with("reqwest feature ")).collect()
+}
+
+#[test]
+fn the_default_features_build_as_many_crates_as_the_readme_says() {
+    let crates = tree("", "normal");
+    assert_eq!(crates.len(), DEFAULT, "{crates:#?}");
+}
+
+#[test]
+fn no_feature_of_ours_switches_one_of_reqwest_on() {
+    // This crate's own tests do, which is how such a thing looks like.
+    assert!(reqwest_features("full", "normal,dev,features").contains("reqwest feature \"rustls\""));
+    for features in FEATURES {
+        assert_eq!(reqwest_features(features, "normal,features"), BTreeSet::new(), "{features}");
+    }
+    assert!(tree("full", "normal").iter().any(|line| line.starts_with("reqwest v")));
+}
