@@ -236,6 +236,13 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
                 .reply(&moved(302, "https://example.com/o"))
                 .poll(&succeeded),
         ),
+        (
+            "waits_for_ever",
+            Seed { max_delay: Duration::MAX, ..seed() }.start(&accepted).poll(
+                &whole(200, &[("retry-after", "18446744073709551615")], &[text(RUNNING), text("\n")], 0)
+                    .pausing(3, Pause::Forever),
+            ),
+        ),
         ("dropped_waiting", Seed { moves: vec![DROPS], flags: TAKES_UP, ..seed() }.start(&accepted).poll(&succeeded)),
         (
             "dropped_in_flight",

@@ -1,6 +1,6 @@
 //! The rules on events.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tower_lro::{DelayReason, Event, Operation, Outcome, State};
 
@@ -8,6 +8,8 @@ use super::{
     settings::SECRET,
     world::{Scene, TICK},
 };
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What events have told so far.
 #[derive(Debug)]
@@ -83,12 +85,12 @@ impl Scene {
 
     fn on_waiting(&mut self, delay: Duration, reason: DelayReason, now: Duration) {
         let hint = self.last_hint();
-        let is_by_date = self.last_response().is_some_and(|response| !response.headers.contains_key("date"));
+        // The time of day, which a date is read against, goes on meanwhile.
+        let goes_by_the_clock = self.last_hint_at(SystemTime::now() + MINUTE) != hint;
         match (reason, hint) {
             (DelayReason::Hint, Some(hint)) => {
                 let expected = self.bounded(hint);
-                // The time of day, which a date is read against, goes on.
-                let leeway = if is_by_date && hint.subsec_nanos() > 0 { TICK * 60_000 } else { Duration::ZERO };
+                let leeway = if goes_by_the_clock { MINUTE } else { Duration::ZERO };
                 self.rule(delay.abs_diff(expected) <= leeway, || format!("a hint of {hint:?} is a delay of {delay:?}"));
             }
             (DelayReason::Backoff, None) => {

@@ -249,7 +249,11 @@ impl Scene {
     }
 
     pub fn last_hint(&self) -> Option<Duration> {
-        hint::reference(&self.last_response()?.headers, SystemTime::now())
+        self.last_hint_at(SystemTime::now())
+    }
+
+    pub fn last_hint_at(&self, wall: SystemTime) -> Option<Duration> {
+        hint::reference(&self.last_response()?.headers, wall)
     }
 
     /// The delay that comes of a hint.
