@@ -205,9 +205,9 @@ impl Poller {
             }
         }
         self.operation.percent = percent(answer).or(self.operation.percent);
+        let body = answer.read.first(details::MAX_BYTES);
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         if is_whole || self.operation.state != State::Succeeded {
-            let body = answer.read.to_bytes();
             let details = Details::parse(&body);
             self.operation.percent = details.percent.or(self.operation.percent);
             if let Some(id) = details.id.filter(|id| id.len() <= MAX_ID) {
@@ -219,7 +219,6 @@ impl Poller {
                 more.failure = details.failure;
             }
         }
-        let body = answer.read.to_bytes();
         let name = protocol.spec().resource.iter().find_map(|path| details::member(&body, path));
         let resource = name.and_then(|name| self.resolver().locate(&base, &name));
         let named = resource.map(|resource| self.without_credentials(&resource));

@@ -82,6 +82,19 @@ impl Frames {
         self.bytes
     }
 
+    /// The first `bytes` of the data, in one piece.
+    pub(crate) fn first(&self, bytes: usize) -> Bytes {
+        if self.bytes <= bytes {
+            return self.to_bytes();
+        }
+        let mut first = BytesMut::with_capacity(bytes);
+        let data = self.frames.iter().filter_map(Frame::data_ref).map(|data| &data[..]).chain([&self.tail[..]]);
+        for data in data {
+            first.extend_from_slice(&data[..data.len().min(bytes - first.len())]);
+        }
+        first.freeze()
+    }
+
     /// The data in one piece, without a copy where it came in one.
     pub(crate) fn to_bytes(&self) -> Bytes {
         let mut data = self.frames.iter().filter_map(Frame::data_ref);
@@ -133,6 +146,17 @@ mod tests {
             assert_eq!(frames.to_bytes(), "abcdefghi".as_bytes()[skipped.min(9)..]);
             assert_eq!(frames.bytes(), 9 - skipped.min(9));
         }
+    }
+
+    #[test]
+    fn the_beginning_can_be_looked_at() {
+        let mut frames = Frames::default();
+        let body = vec![7; 20_000];
+        body.chunks(150).for_each(|data| frames.push(Frame::data(Bytes::copy_from_slice(data))));
+        for bytes in [0, 1, 149, 150, 151, 9_600, 9_601, 19_999, 20_000, 30_000] {
+            assert_eq!(frames.first(bytes), body[..bytes.min(20_000)], "{bytes}");
+        }
+        assert_eq!(frames.to_bytes(), body);
     }
 
     #[test]
