@@ -98,6 +98,11 @@ impl Operation {
         }
     }
 
+    /// What is remembered of the start request, for those who resume.
+    pub(crate) fn start(&self) -> Option<&(Method, Uri)> {
+        self.more.as_ref()?.start.as_ref()
+    }
+
     pub(crate) fn more_mut(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }

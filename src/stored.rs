@@ -74,7 +74,7 @@ impl<'a> From<&'a Operation> for Stored<'a> {
     fn from(operation: &'a Operation) -> Self {
         let more = operation.more.as_deref();
         let uri = |uri: &Uri| Cow::Owned(uri.to_string());
-        let start = more.and_then(|more| more.start.as_ref());
+        let start = operation.start();
         Self {
             version: Version,
             protocol: operation.protocol.name().into(),

@@ -152,7 +152,7 @@ impl Poller {
         let check = |uri: Uri| Some(self.resolver().check(&uri));
         let more = self.operation.more.as_ref();
         let by = &self.announcement().by;
-        let remembered = more.and_then(|more| more.start.as_ref());
+        let remembered = self.operation.start();
         let original = || match remembered {
             _ if matches!(by, By::Own) => None,
             // The caller's own request is that on the monitor, when this is a resumed operation.
@@ -183,8 +183,7 @@ impl Poller {
 
     /// That of the start request.
     fn method(&self) -> &Method {
-        let remembered = self.operation.more.as_ref().and_then(|more| more.start.as_ref());
-        remembered.map_or(&self.start.method, |(method, _)| method)
+        self.operation.start().map_or(&self.start.method, |(method, _)| method)
     }
 
     /// Whether the last answer of the monitor is what the SDKs take for the result of a `PUT` or `PATCH`, if it is no document

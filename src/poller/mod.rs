@@ -241,7 +241,7 @@ impl Poller {
     fn carried(&self, uri: &Uri) -> Uri {
         let names = &self.layer.settings().carry_query;
         let uri = carry_query(names, &self.start.uri, uri);
-        match self.operation.more.as_ref().and_then(|more| more.start.as_ref()) {
+        match self.operation.start() {
             Some((_, start)) => carry_query(names, start, &uri),
             None => uri,
         }

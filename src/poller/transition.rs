@@ -35,12 +35,11 @@ const COLLECT_BYTES: usize = 1 << 20;
 
 impl Poller {
     pub(super) fn resolver(&self) -> Resolver<'_> {
-        let remembered = self.operation.more.as_ref().and_then(|more| more.start.as_ref());
         Resolver {
             start: &self.start,
             settings: self.layer.settings(),
             spec: self.operation.protocol.spec(),
-            first: remembered.filter(|_| self.is_resumed).map(|(_, first)| first),
+            first: self.operation.start().filter(|_| self.is_resumed).map(|(_, first)| first),
             is_anonymous: self.is_resumed_anonymously,
         }
     }
