@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    process,
 };
 
 use tower_lro::Operation;
@@ -39,17 +40,34 @@ pub fn read(file: &Path) -> Result<Operation, String> {
 
 /// For nobody else to read: whoever knows a signed address may use it.
 fn write(file: &Path, json: &str) -> io::Result<()> {
-    // Beside it first, so that what is there already is not lost half-way.
-    let new = file.with_extension("new");
-    _ = fs::remove_file(&new);
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true);
+    let Some(file) = to_replace(file)? else {
+        // A device or a pipe is written to: in its place, a file would be in everybody's way.
+        return writeln!(options.open(file)?, "{json}");
+    };
+    // Beside it first, so that what is there already is not lost half-way.
+    let mut new = file.clone().into_os_string();
+    new.push(format!(".{}", process::id()));
+    options.create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut written = options.open(&new)?;
-    writeln!(written, "{json}")?;
-    written.sync_all()?;
-    fs::rename(new, file)
+    let stored = writeln!(written, "{json}").and_then(|()| written.sync_all()).and_then(|()| fs::rename(&new, file));
+    if stored.is_err() {
+        _ = fs::remove_file(new);
+    }
+    stored
+}
+
+/// The file, at the end of all links, where it is one or can become one.
+fn to_replace(file: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::metadata(file) {
+        Ok(found) if found.is_file() => fs::canonicalize(file).map(Some),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(file.to_owned())),
+        Err(error) => Err(error),
+    }
 }
 
 /// In the current folder, whatever the service calls its operation.

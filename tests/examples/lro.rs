@@ -185,7 +185,9 @@ fn json_is_a_summary_with_the_body_in_it() {
     assert_eq!(json, expected);
 
     let server = Server::of(polls([Reply::http(403).body("no entry")]));
-    let printed = lro([&server.url("/start"), "-d", "{}", "--json", "--store", "/dev/null"]).expect(4);
+    let file = folder("refused").join("operation.json");
+    let file = file.to_str().unwrap();
+    let printed = lro([&server.url("/start"), "-d", "{}", "--json", "--store", file]).expect(4);
     let json = printed.json();
     assert_eq!((&json["http_status"], &json["body"]), (&json!(403), &json!("no entry")));
     let error = format!("the operation {} was accepted, but its monitor answered 403 Forbidden", server.url(MONITOR));
@@ -290,15 +292,15 @@ fn origins_are_those_of_the_command_line() {
     let start = |option: &str| lro([&server.url("/start"), "-d", "{}", "-H", "x-key: k", option, &origin]);
     let sent_key = || elsewhere.requests().last().unwrap().headers.get("x-key").is_some();
 
-    let refused = lro([&server.url("/start"), "-d", "{}", "--store", "/dev/null"]).expect(4);
+    let file = folder("allowed").join("operation.json");
+    let file = file.to_str().unwrap();
+    let refused = lro([&server.url("/start"), "-d", "{}", "--store", file]).expect(4);
     refused.tells(&["given up: Address", "neither allowed nor trusted"]);
     start("--allow-origin").expect(0);
     assert!(!sent_key());
     start("--trust-origin").expect(0);
     assert!(sent_key());
 
-    let file = folder("allowed").join("operation.json");
-    let file = file.to_str().unwrap();
     let away = Reply::http(202).header("operation-location", &elsewhere.url(MONITOR)).retry_after(FOREVER);
     let server = Server::of(Script::new(away));
     let start = [&server.url("/start"), "-d", "{}", "-H", "x-key: k", "--timeout", "20ms", "--store", file];
@@ -373,4 +375,31 @@ fn with_no_arguments_it_shows_itself() {
         "finished: Succeeded after 5 polls",
     ]);
     assert_eq!(printed.json()["percentComplete"], 100);
+}
+
+#[cfg(unix)]
+#[test]
+fn storing_replaces_a_file_and_nothing_else() {
+    use std::os::unix::{fs::symlink, net::UnixListener};
+
+    let folder = folder("replaced");
+    let server = Server::of(polls([Reply::http(403)]));
+    let store_in = |file: &str| {
+        let file = folder.join(file);
+        let printed = lro([&server.url("/start"), "-d", "{}", "--store", file.to_str().unwrap()]).expect(4);
+        (file, printed)
+    };
+    fs::write(folder.join("before"), "{}").unwrap();
+    symlink("before", folder.join("link")).unwrap();
+    let (link, _) = store_in("link");
+    assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+    assert!(fs::read_to_string(folder.join("before")).unwrap().contains(MONITOR));
+
+    let socket = UnixListener::bind(folder.join("socket")).unwrap();
+    let (file, printed) = store_in("socket");
+    printed.tells(&["could not be stored in", "\"version\""]);
+    assert!(!fs::metadata(file).unwrap().is_file());
+    drop(socket);
+    // Nor is anything left beside them.
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 3);
 }
