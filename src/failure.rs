@@ -1,6 +1,6 @@
 //! `Failure`: the error object of a failed operation, and `OperationFailed`, the error made of it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -74,7 +74,7 @@ impl Failure {
     fn read(raw: &RawValue, depth: usize) -> Self {
         let mut failure = Self {
             code: None,
-            message: text(raw),
+            message: text(raw).map(Cow::into_owned),
             target: None,
             details: Vec::new(),
             inner: None,
@@ -83,7 +83,7 @@ impl Failure {
         let Some(depth) = depth.checked_sub(1) else { return failure };
         let is_object = |raw: &&RawValue| raw.get().starts_with('{');
         for (key, value) in members(raw.get().as_bytes()) {
-            match key.as_str() {
+            match &*key {
                 "code" | "errorCode" if failure.code.is_none() => failure.code = text_or_number(value),
                 "message" if failure.message.is_none() => failure.message = text_or_number(value),
                 "target" if failure.target.is_none() => failure.target = text_or_number(value),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::{HeaderName, header::LOCATION};
 
 use super::{
-    Answer, GiveUp, Next, Now, Phase, Poller,
-    details::{self, member},
+    Answer, GiveUp, Next, Now, Phase, Poller, details,
+    json::members,
     monitor::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
     pace,
     status::{Kind, Scanner},
@@ -86,7 +86,7 @@ impl Considered {
 /// The name of the operation in a response's body.
 fn name(announcement: &Announcement, answer: &Answer) -> Option<String> {
     let By::Body { member: path, .. } = &announcement.by else { return None };
-    member(&answer.read.to_bytes(), path)
+    details::at_path(&members(&answer.read.to_bytes()), path)
 }
 
 /// Whether the name in what has been read of a response's body is that of an operation, if there is one.

@@ -10,6 +10,7 @@ use http::{
 use super::{
     Answer, GiveUp, Next, Now, Phase, Poller,
     details::{self, Details},
+    json::members,
     message,
     monitor::{Address, Trust, text},
     status::Scanner,
@@ -205,9 +206,10 @@ impl Poller {
         }
         self.operation.percent = percent(answer).or(self.operation.percent);
         let body = answer.read.first(details::MAX_BYTES);
+        let document = members(&body);
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         if is_whole || self.operation.state != State::Succeeded {
-            let details = Details::parse(&body);
+            let details = Details::of(&document);
             self.operation.percent = details.percent.or(self.operation.percent);
             if let Some(id) = details.id.filter(|id| id.len() <= MAX_ID) {
                 self.operation.id = Some(id.into());
@@ -218,7 +220,7 @@ impl Poller {
                 more.failure = details.failure;
             }
         }
-        let name = protocol.spec().resource.iter().find_map(|path| details::member(&body, path));
+        let name = protocol.spec().resource.iter().find_map(|path| details::at_path(&document, path));
         let resource = name.and_then(|name| self.resolver().locate(&base, &name));
         let named = resource.map(|resource| self.without_credentials(&resource));
         let named = self.located(headers, &RESOURCE_LOCATION, &base).or(named);
@@ -234,7 +236,7 @@ fn is_resource(answer: &Answer) -> bool {
     let bytes = answer.read.bytes();
     // No document on a status is that long.
     bytes > details::MAX_BYTES
-        || bytes > 0 && details::member(&answer.read.to_bytes(), &["status".to_owned()]).is_none()
+        || bytes > 0 && details::at_path(&members(&answer.read.to_bytes()), &["status".to_owned()]).is_none()
 }
 
 /// The HTTP status at the beginning of a header's value, such as `404 Not Found`.

@@ -1,6 +1,8 @@
 //! Details: what a small final body says of its operation beside the status.
 
-use super::json::{members, text, text_or_number};
+use std::borrow::Cow;
+
+use super::json::{Member, members, text, text_or_number};
 use crate::Failure;
 
 /// Bodies up to this size are read for details.
@@ -15,12 +17,12 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    /// Reads what can be read. Of members that are there twice the first counts.
-    pub(crate) fn parse(body: &[u8]) -> Self {
+    /// Takes from a document what can be read. Of members that are there twice the first counts.
+    pub(crate) fn of(document: &[Member<'_>]) -> Self {
         let mut details = Self::default();
         let mut id_is_certain = false;
-        for (key, value) in members(body) {
-            match key.as_str() {
+        for &(ref key, value) in document {
+            match &**key {
                 "operationId" if !id_is_certain => {
                     let id = text_or_number(value);
                     id_is_certain = id.is_some();
@@ -44,11 +46,14 @@ impl Details {
     }
 }
 
-/// The string at a path of keys, if the body is an object that has one that is not empty.
-pub(crate) fn member(body: &[u8], path: &[String]) -> Option<String> {
+/// The string at a path of keys, if the document has one there that is not empty.
+pub(crate) fn at_path(document: &[Member<'_>], path: &[String]) -> Option<String> {
     let (key, rest) = path.split_first()?;
-    let (_, value) = members(body).into_iter().find(|(name, _)| name == key)?;
-    if rest.is_empty() { text(value).filter(|text| !text.is_empty()) } else { member(value.get().as_bytes(), rest) }
+    let &(_, value) = document.iter().find(|(name, _)| name == key)?;
+    match rest {
+        [] => text(value).filter(|text| !text.is_empty()).map(Cow::into_owned),
+        rest => at_path(&members(value.get().as_bytes()), rest),
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +61,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str) -> Details {
-        Details::parse(body.as_bytes())
+        Details::of(&members(body.as_bytes()))
     }
 
     #[test]
@@ -82,12 +87,12 @@ mod tests {
     #[test]
     fn members_are_found_by_their_path() {
         let body = br#"{"a": {"b": "c", "d": 7, "e": ""}, "f/g": "h"}"#;
-        let at = |path: &[&str]| member(body, &path.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let at = |path: &[&str]| at_path(&members(body), &path.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!((at(&["a", "b"]).as_deref(), at(&["f/g"]).as_deref()), (Some("c"), Some("h")));
         for absent in [&["a"][..], &["a", "d"], &["a", "e"], &["b"], &["f/g", "x"], &[]] {
             assert_eq!(at(absent), None, "{absent:?}");
         }
-        assert_eq!(member(b"[", &["a".to_owned()]), None);
+        assert_eq!(at_path(&members(b"["), &["a".to_owned()]), None);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! JSON with lenience: the members of an object up to where it stops being JSON, and texts that are almost Unicode.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// A key of an object, and what it is the key of.
+pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
 /// The members of an object, in their order, up to where the text stops being JSON; none, if it is no object.
-pub(crate) fn members(json: &[u8]) -> Vec<(String, &RawValue)> {
-    struct Members<'a, 'de>(&'a mut Vec<(String, &'de RawValue)>);
+pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
+    struct Members<'a, 'de>(&'a mut Vec<Member<'de>>);
 
     impl<'de> Visitor<'de> for Members<'_, 'de> {
         type Value = ();
@@ -38,7 +41,13 @@ pub(crate) fn elements(json: &RawValue) -> Vec<&RawValue> {
 }
 
 /// The text of a string, with what is no Unicode in it replaced.
-pub(crate) fn text(json: &RawValue) -> Option<String> {
+pub(crate) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
+    // Few have an escape.
+    let plain =
+        json.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
+    if let Some(plain) = plain {
+        return Some(Cow::Borrowed(plain));
+    }
     struct Text(Vec<u8>);
 
     impl<'de> Deserialize<'de> for Text {
@@ -64,14 +73,14 @@ pub(crate) fn text(json: &RawValue) -> Option<String> {
 
     let json = json.get();
     let text: Text = json.starts_with('"').then(|| serde_json::from_str(json).ok())??;
-    Some(String::from_utf8_lossy(&text.0).into_owned())
+    Some(Cow::Owned(String::from_utf8_lossy(&text.0).into_owned()))
 }
 
 /// A string, or a number as its digits.
 pub(crate) fn text_or_number(json: &RawValue) -> Option<String> {
     match json.get().as_bytes().first() {
         Some(b'0'..=b'9' | b'-') => Some(json.get().to_owned()),
-        _ => text(json),
+        _ => text(json).map(Cow::into_owned),
     }
 }
 
@@ -80,7 +89,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Vec<(String, String)> {
-        members(json.as_bytes()).into_iter().map(|(key, value)| (key, value.get().to_owned())).collect()
+        members(json.as_bytes()).into_iter().map(|(key, value)| (key.into_owned(), value.get().to_owned())).collect()
     }
 
     #[test]

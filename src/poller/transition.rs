@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION};
+use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION, uri::Authority};
 
 use super::{
     Answer, GiveUp, Next, Now, Phase, Poller,
@@ -290,8 +290,10 @@ impl Poller {
     /// Where an answer came from, if the transport followed a redirect of the poll by itself.
     fn redirected_to<'a>(&self, answer: &'a Answer) -> Option<&'a Uri> {
         // A slash behind it makes no other place of it.
-        let parts = |uri: &Uri| (uri.authority().cloned(), uri.path().trim_end_matches('/').to_owned());
-        answer.effective_uri.as_ref().filter(|uri| parts(uri) != parts(&self.operation.monitor))
+        fn place(uri: &Uri) -> (Option<&Authority>, &str) {
+            (uri.authority(), uri.path().trim_end_matches('/'))
+        }
+        answer.effective_uri.as_ref().filter(|uri| place(uri) != place(&self.operation.monitor))
     }
 
     fn was_redirected(&self, answer: &Answer) -> bool {
