@@ -30,8 +30,12 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
     }
 
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-    let mut members = Vec::new();
-    _ = serde_json::Deserializer::from_slice(json).deserialize_map(Members(&mut members));
+    let mut members = Vec::with_capacity(8);
+    // Of what is UTF-8 as a whole, no part is looked at for that once more.
+    _ = match std::str::from_utf8(json) {
+        Ok(json) => serde_json::Deserializer::from_str(json).deserialize_map(Members(&mut members)),
+        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(Members(&mut members)),
+    };
     members
 }
 

@@ -40,6 +40,7 @@ mod announce;
 mod conclude;
 mod details;
 mod frames;
+mod headers;
 pub(crate) mod json;
 mod message;
 mod monitor;

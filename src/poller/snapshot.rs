@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
-    header::{ACCEPT, ACCEPT_LANGUAGE, CONNECTION, HOST, USER_AGENT},
+    header::{ACCEPT, ACCEPT_LANGUAGE, HOST, USER_AGENT},
 };
 
-use super::monitor::Trust;
+use super::{
+    headers::{PackedHeaders, SealedHeaders},
+    monitor::Trust,
+};
 use crate::Resume;
 
 /// What is kept of every request in case that it starts an operation. Its body is not.
@@ -41,7 +43,7 @@ impl Draft {
     /// It did start one.
     pub(crate) fn seal(mut self) -> Snapshot {
         self.extensions.remove::<Resume>();
-        let headers = Bytes::copy_from_slice(self.headers.as_slice());
+        let headers = self.headers.seal();
         Snapshot {
             method: self.method,
             uri: self.uri,
@@ -60,7 +62,7 @@ pub(crate) struct Snapshot {
     version: Version,
     extensions: Extensions,
     timeout: Option<Duration>,
-    headers: Bytes,
+    headers: SealedHeaders,
 }
 
 /// A request that is to be sent.
@@ -88,7 +90,7 @@ impl Snapshot {
 
     /// The `Host` header that the start request had, if its URI names no host.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        unpack(self.headers.clone()).find(|(name, _)| name == HOST).map(|(_, value)| value)
+        self.headers.iter().find(|(name, _)| name == HOST).map(|(_, value)| value)
     }
 
     /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
@@ -99,7 +101,9 @@ impl Snapshot {
         // `Host` is kept for addresses without one.
         let names_host = has_authority(request.uri());
         let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
-        for (name, value) in unpack(self.headers.clone()).filter(|(name, _)| is_repeated(name)) {
+        // With room for the `Host` that transports add.
+        _ = request.headers_mut().try_reserve(self.headers.len() + 1);
+        for (name, value) in self.headers.iter().filter(|(name, _)| is_repeated(name)) {
             request.headers_mut().append(name, value);
         }
         if trust == Trust::Credentials {
@@ -126,126 +130,6 @@ impl Trust {
 
 pub(crate) fn has_authority(uri: &Uri) -> bool {
     uri.authority().is_some()
-}
-
-/// The headers that polls repeat, one after the other: a copy of their bytes, with no allocation while they fit in. A clone
-/// of the `HeaderMap` would cost at least one for each value that is not static.
-struct PackedHeaders {
-    inline: [u8; INLINE],
-    inline_len: usize,
-    /// All of them, where they do not fit in.
-    spilled: Vec<u8>,
-}
-
-/// Most requests' headers fit in here, but for long tokens.
-const INLINE: usize = 320;
-
-/// An entry is this word (the length of the value, whether it is sensitive, and the length of the name, from the top),
-/// the name and the value.
-const WORD: usize = size_of::<u64>();
-const SENSITIVE: u64 = 1 << 16;
-
-impl PackedHeaders {
-    const fn new() -> Self {
-        Self { inline: [0; INLINE], inline_len: 0, spilled: Vec::new() }
-    }
-
-    #[inline]
-    fn pack(&mut self, headers: &HeaderMap, keep_host: bool) {
-        let mut lists_more = false;
-        let mut is_full = false;
-        let mut room = &mut self.inline[..];
-        for (name, value) in headers {
-            let name = name.as_str();
-            if !(is_repeated(name) || (keep_host && name == "host")) {
-                lists_more |= name == "connection";
-                continue;
-            }
-            let size = WORD + name.len() + value.len();
-            if size > room.len() {
-                is_full = true;
-                break;
-            }
-            let (entry, rest) = std::mem::take(&mut room).split_at_mut(size);
-            let (word, texts) = entry.split_at_mut(WORD);
-            let (name_text, value_text) = texts.split_at_mut(name.len());
-            word.copy_from_slice(&entry_word(name, value).to_le_bytes());
-            name_text.copy_from_slice(name.as_bytes());
-            value_text.copy_from_slice(value.as_bytes());
-            room = rest;
-        }
-        self.inline_len = INLINE - room.len();
-        if is_full || lists_more {
-            self.spill(headers, keep_host);
-        }
-    }
-
-    /// Packs them once more, where they do not fit in, and without those that `Connection` lists.
-    #[cold]
-    fn spill(&mut self, headers: &HeaderMap, keep_host: bool) {
-        let is_listed = |name: &str| {
-            headers
-                .get_all(CONNECTION)
-                .into_iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(','))
-                .any(|listed| listed.trim().eq_ignore_ascii_case(name))
-        };
-        let size = |(name, value): (&HeaderName, &HeaderValue)| WORD + name.as_str().len() + value.len();
-        self.spilled = Vec::with_capacity(headers.iter().map(size).sum());
-        self.inline_len = 0;
-        for (name, value) in headers {
-            let name = name.as_str();
-            // Longer than any transport would send.
-            let is_too_long = name.len() > usize::from(u16::MAX) || u32::try_from(value.len()).is_err();
-            if (is_repeated(name) || (keep_host && name == "host")) && !is_listed(name) && !is_too_long {
-                self.spilled.extend_from_slice(&entry_word(name, value).to_le_bytes());
-                self.spilled.extend_from_slice(name.as_bytes());
-                self.spilled.extend_from_slice(value.as_bytes());
-            }
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        if self.spilled.is_empty() { &self.inline[..self.inline_len] } else { &self.spilled }
-    }
-}
-
-fn entry_word(name: &str, value: &HeaderValue) -> u64 {
-    let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
-    name.len() as u64 | sensitive | (value.len() as u64) << 32
-}
-
-fn unpack(mut packed: Bytes) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-    std::iter::from_fn(move || {
-        let word = u64::from_le_bytes(*packed.first_chunk::<WORD>()?);
-        let name_end = WORD + (word & 0xFFFF) as usize;
-        let entry = packed.split_to(name_end + (word >> 32) as usize);
-        let name = HeaderName::from_bytes(&entry[WORD..name_end]).ok()?;
-        let mut value = HeaderValue::from_maybe_shared(entry.slice(name_end..)).ok()?;
-        value.set_sensitive(word & SENSITIVE != 0);
-        Some((name, value))
-    })
-}
-
-/// Whether polls repeat a header of the start request: all but those about its body, its preconditions and its connection.
-#[inline(always)]
-fn is_repeated(name: &str) -> bool {
-    // By the first letter, because this runs for every header of every request.
-    !match name.as_bytes().first() {
-        Some(b'a') => name == "accept-encoding",
-        Some(b'c') => name.starts_with("content-") || name == "connection",
-        Some(b'e') => name == "expect",
-        Some(b'h') => matches!(name, "host" | "http2-settings"),
-        Some(b'i') => name.starts_with("if-") || name == "idempotency-key",
-        Some(b'k') => name == "keep-alive",
-        Some(b'o') => name == "operation-id",
-        Some(b'p') => matches!(name, "prefer" | "proxy-connection"),
-        Some(b'r') => name == "range" || name.starts_with("repeatability-"),
-        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
-        Some(b'u') => name == "upgrade",
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -348,7 +232,8 @@ mod tests {
             assert_eq!(poll.headers(), request.headers(), "{length}");
         }
         let mut request = request(&[]);
-        (0..1000).for_each(|n| _ = request.headers_mut().append("x-many", n.into()));
+        // More than there may be names.
+        (0..40_000).for_each(|n| _ = request.headers_mut().append("x-many", n.into()));
         let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
         assert_eq!(poll.headers(), request.headers());
         request.headers_mut().insert("connection", HeaderValue::from_static("x-many"));

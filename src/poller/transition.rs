@@ -211,7 +211,7 @@ impl Poller {
         }
         let word = monitor.status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
         if let Some(word) = word.map(shortened) {
-            return self.on_word(&word, answer, now);
+            return self.on_word(word, answer, now);
         }
         if monitor.status.is_empty() {
             return self.no_status(answer, now);
@@ -239,18 +239,18 @@ impl Poller {
         // Words are short.
         let word = Box::<str>::from(word);
         _ = answer.scanner.scan(&within[read..], watches);
-        self.on_word(&word, answer, now)
+        self.on_word(word, answer, now)
     }
 
-    pub(super) fn on_word(&mut self, word: &str, answer: &mut Answer, now: Now) -> Next {
-        let state = self.operation.protocol.spec().words.state(word);
+    pub(super) fn on_word(&mut self, word: Box<str>, answer: &mut Answer, now: Now) -> Next {
+        let state = self.operation.protocol.spec().words.state(&word);
         let is_refusal = !answer.head.status.is_success();
         if is_refusal && !state.is_terminal() {
             // Error bodies call many things a status.
             return self.finish(State::Failed, answer, now);
         }
-        if self.operation.status.as_deref() != Some(word) {
-            self.operation.status = Some(word.into());
+        if self.operation.status.as_ref() != Some(&word) {
+            self.operation.status = Some(word);
         }
         let is_failure = matches!(state, State::Failed | State::Canceled);
         if self.monitor().is_by_http && !is_failure {
@@ -264,9 +264,9 @@ impl Poller {
 
     /// There is no more to be found than what has been.
     pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Now) -> Next {
-        let word = answer.scanner.fallback(&self.monitor().status).map(str::to_owned);
+        let word = answer.scanner.fallback(&self.monitor().status).map(Box::from);
         match word.filter(|_| answer.scanner.is_at_end()) {
-            Some(word) => self.on_word(&word, answer, now),
+            Some(word) => self.on_word(word, answer, now),
             None => self.no_status(answer, now),
         }
     }
@@ -402,10 +402,10 @@ impl Poller {
 }
 
 /// As much of a status word from a header as is kept of one from a body.
-fn shortened(word: &str) -> String {
+fn shortened(word: &str) -> Box<str> {
     match word.char_indices().nth(MAX_WORD) {
-        Some((end, _)) => format!("{}…", &word[..end]),
-        None => word.to_owned(),
+        Some((end, _)) => format!("{}…", &word[..end]).into(),
+        None => word.into(),
     }
 }
 

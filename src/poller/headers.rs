@@ -1,0 +1,189 @@
+//! Headers: those of the start request that polls repeat, in little room.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{self, CONNECTION},
+};
+
+/// The headers that polls repeat, one after the other: a copy of their bytes, with no allocation while they fit in. A clone
+/// of the `HeaderMap` would cost at least one for each value that is not static.
+pub(super) struct PackedHeaders {
+    inline: [u8; INLINE],
+    inline_len: usize,
+    /// All of them, where they do not fit in.
+    spilled: Vec<u8>,
+}
+
+/// Most requests' headers fit in here, but for long tokens.
+const INLINE: usize = 320;
+
+/// An entry is this word (the length of the value, whether it is sensitive, and the length of the name, from the top),
+/// the name and the value.
+const WORD: usize = size_of::<u64>();
+const LENGTH: u64 = 0xFFFF;
+const IS_SENSITIVE: u64 = 1 << 16;
+const IS_COMMON: u64 = 1 << 17;
+
+impl PackedHeaders {
+    pub(super) const fn new() -> Self {
+        Self { inline: [0; INLINE], inline_len: 0, spilled: Vec::new() }
+    }
+
+    #[inline]
+    pub(super) fn pack(&mut self, headers: &HeaderMap, keep_host: bool) {
+        let mut lists_more = false;
+        let mut is_full = false;
+        let mut room = &mut self.inline[..];
+        for (name, value) in headers {
+            let name = name.as_str();
+            if !(is_repeated(name) || (keep_host && name == "host")) {
+                lists_more |= name == "connection";
+                continue;
+            }
+            let size = WORD + name.len() + value.len();
+            if size > room.len() {
+                is_full = true;
+                break;
+            }
+            let (entry, rest) = std::mem::take(&mut room).split_at_mut(size);
+            let (word, texts) = entry.split_at_mut(WORD);
+            let (name_text, value_text) = texts.split_at_mut(name.len());
+            word.copy_from_slice(&entry_word(name, value).to_le_bytes());
+            name_text.copy_from_slice(name.as_bytes());
+            value_text.copy_from_slice(value.as_bytes());
+            room = rest;
+        }
+        self.inline_len = INLINE - room.len();
+        if is_full || lists_more {
+            self.spill(headers, keep_host);
+        }
+    }
+
+    /// Packs them once more, where they do not fit in, and without those that `Connection` lists.
+    #[cold]
+    fn spill(&mut self, headers: &HeaderMap, keep_host: bool) {
+        let is_listed = |name: &str| {
+            headers
+                .get_all(CONNECTION)
+                .into_iter()
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .any(|listed| listed.trim().eq_ignore_ascii_case(name))
+        };
+        let size = |(name, value): (&HeaderName, &HeaderValue)| WORD + name.as_str().len() + value.len();
+        self.spilled = Vec::with_capacity(headers.iter().map(size).sum());
+        self.inline_len = 0;
+        for (name, value) in headers {
+            let name = name.as_str();
+            // Longer than any transport would send.
+            let is_too_long = name.len() > usize::from(u16::MAX) || u32::try_from(value.len()).is_err();
+            if (is_repeated(name) || (keep_host && name == "host")) && !is_listed(name) && !is_too_long {
+                self.spilled.extend_from_slice(&entry_word(name, value).to_le_bytes());
+                self.spilled.extend_from_slice(name.as_bytes());
+                self.spilled.extend_from_slice(value.as_bytes());
+            }
+        }
+    }
+
+    /// For as long as the operation takes: of common names only their number is kept.
+    pub(super) fn seal(&mut self) -> SealedHeaders {
+        let packed = if self.spilled.is_empty() { &mut self.inline[..self.inline_len] } else { &mut self.spilled[..] };
+        let (mut from, mut to, mut len) = (0, 0, 0);
+        while let Some(word) = packed[from..].first_chunk() {
+            let word = u64::from_le_bytes(*word);
+            let name_at = from + WORD;
+            let value_at = name_at + (word & LENGTH) as usize;
+            let name = &packed[name_at..value_at];
+            let common = COMMON_NAMES.iter().position(|common| common.as_str().as_bytes() == name);
+            let (word, kept_from) = match common {
+                Some(number) => (word & !LENGTH | number as u64 | IS_COMMON, value_at),
+                None => (word, name_at),
+            };
+            from = value_at + (word >> 32) as usize;
+            packed[to..to + WORD].copy_from_slice(&word.to_le_bytes());
+            packed.copy_within(kept_from..from, to + WORD);
+            to += WORD + from - kept_from;
+            len += 1;
+        }
+        SealedHeaders { entries: Bytes::copy_from_slice(&packed[..to]), len }
+    }
+}
+
+/// Headers as [`PackedHeaders`] has them, with no name where it is a common one, but its number.
+pub(super) struct SealedHeaders {
+    entries: Bytes,
+    len: usize,
+}
+
+impl SealedHeaders {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let mut rest = self.entries.clone();
+        std::iter::from_fn(move || {
+            let word = u64::from_le_bytes(*rest.first_chunk::<WORD>()?);
+            let number = (word & LENGTH) as usize;
+            let (name_len, common) = if word & IS_COMMON == 0 { (number, None) } else { (0, COMMON_NAMES.get(number)) };
+            let name_end = WORD + name_len;
+            let entry = rest.split_to(name_end + (word >> 32) as usize);
+            let name = common.cloned().or_else(|| HeaderName::from_bytes(&entry[WORD..name_end]).ok())?;
+            let mut value = HeaderValue::from_maybe_shared(entry.slice(name_end..)).ok()?;
+            value.set_sensitive(word & IS_SENSITIVE != 0);
+            Some((name, value))
+        })
+    }
+}
+
+/// What clients of such services send. To make one of these of its text costs 300 instructions, and some an allocation.
+static COMMON_NAMES: [HeaderName; 22] = [
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::COOKIE,
+    header::DATE,
+    header::HOST,
+    header::ORIGIN,
+    header::REFERER,
+    header::USER_AGENT,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("ocp-apim-subscription-key"),
+    HeaderName::from_static("subscription-key"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-correlation-id"),
+    HeaderName::from_static("x-ms-client-id"),
+    HeaderName::from_static("x-ms-client-request-id"),
+    HeaderName::from_static("x-ms-return-client-request-id"),
+    HeaderName::from_static("x-request-id"),
+];
+
+fn entry_word(name: &str, value: &HeaderValue) -> u64 {
+    let sensitive = if value.is_sensitive() { IS_SENSITIVE } else { 0 };
+    name.len() as u64 | sensitive | (value.len() as u64) << 32
+}
+
+/// Whether polls repeat a header of the start request: all but those about its body, its preconditions and its connection.
+#[inline(always)]
+fn is_repeated(name: &str) -> bool {
+    // By the first letter, because this runs for every header of every request.
+    !match name.as_bytes().first() {
+        Some(b'a') => name == "accept-encoding",
+        Some(b'c') => name.starts_with("content-") || name == "connection",
+        Some(b'e') => name == "expect",
+        Some(b'h') => matches!(name, "host" | "http2-settings"),
+        Some(b'i') => name.starts_with("if-") || name == "idempotency-key",
+        Some(b'k') => name == "keep-alive",
+        Some(b'o') => name == "operation-id",
+        Some(b'p') => matches!(name, "prefer" | "proxy-connection"),
+        Some(b'r') => name == "range" || name.starts_with("repeatability-"),
+        Some(b't') => matches!(name, "te" | "trailer" | "transfer-encoding"),
+        Some(b'u') => name == "upgrade",
+        _ => false,
+    }
+}
