@@ -35,8 +35,8 @@ pub trait AsResponse: Sized {
 
     fn pass_through(self) -> Self::Output;
 
-    /// Where it came from, if the transport follows redirects by itself.
-    fn effective_uri(&self) -> Option<Uri> {
+    /// Where it came from, if the transport has followed redirects by itself, away from where the request was sent to.
+    fn effective_uri(&self, _sent: impl FnOnce() -> Uri) -> Option<Uri> {
         None
     }
 

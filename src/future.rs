@@ -231,7 +231,9 @@ where
         let Start { service, layer, draft } = start;
         let now = now();
         let mut poller = Poller::new(layer, draft, None, now, seed());
-        let (mut answer, body) = take(response);
+        // Monitors are found from where the request was sent to, and not from where that has led.
+        let (head, body) = response.into_http().into_parts();
+        let mut answer = Answer::new(head, None);
         let next = poller.on_start(&mut answer, now);
         let io = Io::Reading { in_hand: InHand::new(answer, body) };
         let polling = Self { service, poller, io, alarm: Alarm { sleep: None }, _request: PhantomData };
@@ -281,7 +283,9 @@ where
                 },
                 (None, IoProjection::Calling { future }) => match poller.spans().run(|| future.poll(cx)) {
                     Poll::Ready(Ok(response)) => {
-                        let (mut answer, body) = take(response);
+                        let effective_uri = response.effective_uri(|| poller.target().0);
+                        let (head, body) = response.into_http().into_parts();
+                        let mut answer = Answer::new(head, effective_uri);
                         let next = poller.on_head(&mut answer, now());
                         this.io.set(Io::Reading { in_hand: InHand::new(answer, body) });
                         next
@@ -363,12 +367,6 @@ where
 {
     let (polling, next) = Polling::begin(start, response);
     ResponseFuture { state: State::Polling { polling, next: Some(next) } }
-}
-
-fn take<T: AsResponse>(response: T) -> (Answer, T::Body) {
-    let effective_uri = response.effective_uri();
-    let (head, body) = response.into_http().into_parts();
-    (Answer::new(head, effective_uri), body)
 }
 
 pin_project! {

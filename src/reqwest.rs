@@ -127,8 +127,10 @@ impl AsResponse for Response {
         self
     }
 
-    fn effective_uri(&self) -> Option<Uri> {
-        self.url().as_str().parse().ok()
+    fn effective_uri(&self, sent: impl FnOnce() -> Uri) -> Option<Uri> {
+        let url = self.url().as_str();
+        // Compared as it is: it would be parsed for every poll.
+        if sent() == *url { None } else { url.parse().ok() }
     }
 
     fn into_http(self) -> http::Response<Body> {
