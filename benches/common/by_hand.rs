@@ -7,20 +7,34 @@ use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
+use serde_json::Value;
 use tower::{Service, ServiceExt};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-#[derive(Deserialize)]
-struct Status {
-    // Not borrowed, or an escape in it would be an error.
-    status: String,
+/// Whether a status response is the final one.
+pub type IsFinal = fn(&[u8]) -> Result<bool, BoxError>;
+
+/// By a struct for nothing but the status.
+pub fn by_struct(body: &[u8]) -> Result<bool, BoxError> {
+    #[derive(Deserialize)]
+    struct Status {
+        // Not borrowed, or an escape in it would be an error.
+        status: String,
+    }
+
+    let Status { status } = serde_json::from_slice(body)?;
+    Ok(is_terminal(&status))
 }
 
-/// Whether a status response is the final one.
-fn is_final(body: &[u8]) -> Result<bool, BoxError> {
-    let Status { status } = serde_json::from_slice(body)?;
-    Ok(matches!(status.as_str(), "Succeeded" | "Failed" | "Canceled"))
+/// By all that is there.
+pub fn by_value(body: &[u8]) -> Result<bool, BoxError> {
+    let body: Value = serde_json::from_slice(body)?;
+    Ok(is_terminal(body["status"].as_str().ok_or("no status")?))
+}
+
+fn is_terminal(status: &str) -> bool {
+    matches!(status, "Succeeded" | "Failed" | "Canceled")
 }
 
 /// The headers of the polls.
@@ -46,6 +60,7 @@ pub async fn over_http<S, B>(
     mut client: S,
     request: Request<Full<Bytes>>,
     pause: Duration,
+    is_final: IsFinal,
 ) -> Result<Response<Bytes>, BoxError>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error: Into<BoxError>>,
@@ -82,6 +97,7 @@ pub async fn over_reqwest<F>(
     send: impl Fn(reqwest::Request) -> F,
     request: reqwest::Request,
     pause: Duration,
+    is_final: IsFinal,
 ) -> Result<(StatusCode, HeaderMap, Bytes), BoxError>
 where
     F: Future<Output = Result<reqwest::Response, BoxError>>,

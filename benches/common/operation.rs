@@ -24,7 +24,7 @@ use super::{
 };
 
 pub fn groups() -> Vec<Group> {
-    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).spread(0.0);
+    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO, by_hand::by_struct)).spread(0.0);
     let http = {
         let layer = layer.clone();
         vec![
@@ -39,7 +39,8 @@ pub fn groups() -> Vec<Group> {
             case("a loop by hand", |iterations| {
                 for _ in 0..iterations {
                     let service = Operating::default();
-                    let response = now!(by_hand::over_http(service, http_request(STATIC), Duration::ZERO));
+                    let response =
+                        now!(by_hand::over_http(service, http_request(STATIC), Duration::ZERO, by_hand::by_struct));
                     assert_eq!(black_box(response.expect("a final response").into_body()), SUCCEEDED);
                 }
             }),
@@ -58,7 +59,8 @@ pub fn groups() -> Vec<Group> {
             let client = chain().with(OperatingChain::default()).build();
             let send = |request| async { Ok(client.execute(request).await?) };
             for _ in 0..iterations {
-                let response = now!(by_hand::over_reqwest(&send, reqwest_request(STATIC), Duration::ZERO));
+                let response =
+                    now!(by_hand::over_reqwest(&send, reqwest_request(STATIC), Duration::ZERO, by_hand::by_struct));
                 assert_eq!(black_box(response.expect("a final response").2), SUCCEEDED);
             }
         }),

@@ -181,7 +181,9 @@ fn spawner(way: &str, spread: f64, service: Running) -> Result<Box<dyn Fn()>, Bo
                 drop(tokio::spawn(layered.clone().call(request)));
             })
         }
-        BY_HAND => Box::new(move || drop(tokio::spawn(by_hand::over_http(service.clone(), start(), PAUSE)))),
+        BY_HAND => Box::new(move || {
+            drop(tokio::spawn(by_hand::over_http(service.clone(), start(), PAUSE, by_hand::by_struct)))
+        }),
         AZURE_CORE => {
             let pause = azure_core::time::Duration::try_from(PAUSE)?;
             let client = AzureCore::over(Arc::new(service), URL, pause);

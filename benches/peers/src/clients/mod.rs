@@ -25,7 +25,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, pki_types::CertificateDe
 use tower::{Layer, Service};
 use tower_lro::{Backoff, LroLayer};
 
-use crate::{BoxError, by_hand, server::SMALL};
+use crate::{
+    BoxError,
+    by_hand::{self, IsFinal},
+    server::SMALL,
+};
 
 pub use self::{
     azure::AzureCore,
@@ -34,8 +38,10 @@ pub use self::{
 
 pub const HYPER: &str = "Lro, hyper-util";
 pub const HYPER_BY_HAND: &str = "by hand, hyper-util";
+pub const HYPER_BY_HAND_VALUE: &str = "by hand with a Value, hyper-util";
 pub const REQWEST: &str = "Lro, reqwest-middleware";
 pub const REQWEST_BY_HAND: &str = "by hand, reqwest";
+pub const REQWEST_BY_HAND_VALUE: &str = "by hand with a Value, reqwest";
 pub const AZURE_CORE: &str = "azure_core";
 pub const GOOGLE_CLOUD_LRO: &str = "google-cloud-lro";
 
@@ -119,6 +125,7 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
 
 pub fn client(name: &str, target: &Target, is_timed: bool) -> Result<Box<dyn SeesThrough>, BoxError> {
     let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).spread(0.0);
+    let is_final = if name.contains("Value") { by_hand::by_value } else { by_hand::by_struct };
     Ok(match name {
         HYPER => match &target.certificate {
             None => Box::new(Http { client: layer.layer(Stamping(plain(target))), url: target.url.clone() }),
@@ -126,9 +133,11 @@ pub fn client(name: &str, target: &Target, is_timed: bool) -> Result<Box<dyn See
                 Box::new(Http { client: layer.layer(Stamping(tls(certificate)?)), url: target.url.clone() })
             }
         },
-        HYPER_BY_HAND => match &target.certificate {
-            None => Box::new(HttpByHand { client: Stamping(plain(target)), url: target.url.clone() }),
-            Some(certificate) => Box::new(HttpByHand { client: Stamping(tls(certificate)?), url: target.url.clone() }),
+        HYPER_BY_HAND | HYPER_BY_HAND_VALUE => match &target.certificate {
+            None => Box::new(HttpByHand { client: Stamping(plain(target)), url: target.url.clone(), is_final }),
+            Some(certificate) => {
+                Box::new(HttpByHand { client: Stamping(tls(certificate)?), url: target.url.clone(), is_final })
+            }
         },
         REQWEST => {
             let mut chain = ClientBuilder::new(reqwest_client(target)?).with(layer);
@@ -137,7 +146,9 @@ pub fn client(name: &str, target: &Target, is_timed: bool) -> Result<Box<dyn See
             }
             Box::new(Chain { client: chain.build(), url: target.url.clone() })
         }
-        REQWEST_BY_HAND => Box::new(ReqwestByHand { client: reqwest_client(target)?, url: target.url.clone() }),
+        REQWEST_BY_HAND | REQWEST_BY_HAND_VALUE => {
+            Box::new(ReqwestByHand { client: reqwest_client(target)?, url: target.url.clone(), is_final })
+        }
         AZURE_CORE => Box::new(AzureCore::new(reqwest_client(target)?, &target.url)),
         GOOGLE_CLOUD_LRO => Box::new(GoogleCloudLro::new(reqwest_client(target)?, &target.url)),
         _ => return Err(format!("there is no client {name}").into()),
@@ -291,6 +302,7 @@ where
 struct HttpByHand<S> {
     client: S,
     url: String,
+    is_final: IsFinal,
 }
 
 impl<S, B> SeesThrough for HttpByHand<S>
@@ -301,7 +313,7 @@ where
     fn see_through(&self, bytes: usize, _: Use) -> Pin<Box<dyn Future<Output = Outcome> + '_>> {
         Box::pin(async move {
             let request = http_start(&format!("{}/azure/{bytes}", self.url))?;
-            let response = by_hand::over_http(self.client.clone(), request, Duration::ZERO).await?;
+            let response = by_hand::over_http(self.client.clone(), request, Duration::ZERO, self.is_final).await?;
             collected(black_box(response).body().len())
         })
     }
@@ -329,6 +341,7 @@ impl SeesThrough for Chain {
 struct ReqwestByHand {
     client: reqwest::Client,
     url: String,
+    is_final: IsFinal,
 }
 
 impl SeesThrough for ReqwestByHand {
@@ -339,7 +352,7 @@ impl SeesThrough for ReqwestByHand {
                 stamp();
                 Ok(self.client.execute(request).await?)
             };
-            let (_, _, body) = by_hand::over_reqwest(send, request, Duration::ZERO).await?;
+            let (_, _, body) = by_hand::over_reqwest(send, request, Duration::ZERO, self.is_final).await?;
             collected(black_box(body).len())
         })
     }
