@@ -10,7 +10,7 @@ use super::{
     reply::{Pause, Reply, Response},
     server::Payload,
     settings::{Marker, PUBLIC, SECRET},
-    world::{CENTURY, Exchange, Held, MIB, REDIRECTS, Scene, Stage, TICK},
+    world::{CENTURY, Exchange, Held, MIB, REDIRECTS, Scene, Stage, TICK, has_subscription_key},
 };
 use crate::origin::Trust;
 
@@ -166,7 +166,7 @@ impl Scene {
         let has_secret = text.contains(SECRET);
         let may_have = trust == Trust::Credentials || self.knows_secret || self.echoes;
         self.rule(!has_secret || may_have, || format!("a secret was sent to {text}"));
-        let has_key = text.to_ascii_lowercase().contains("subscription-key=");
+        let has_key = has_subscription_key(&text);
         let needs_key = trust == Trust::Credentials && self.carries_the_secret();
         self.rule(has_key || !needs_key, || format!("no subscription key was sent to {text}"));
     }

@@ -236,7 +236,7 @@ impl Scene {
 
     /// Whether what goes by the query is carried, and the start request has it.
     pub fn carries_the_secret(&self) -> bool {
-        let has_it = self.start.to_ascii_lowercase().contains("subscription-key=");
+        let has_it = has_subscription_key(&self.start);
         self.settings.carried == CARRIED[0] && has_it
     }
 
@@ -314,4 +314,11 @@ impl Scene {
     pub fn bodies(&self) -> usize {
         self.held[Held::Body as usize]
     }
+}
+
+/// Whether the query of an address has the parameter that Azure Maps takes for a credential.
+pub fn has_subscription_key(address: &str) -> bool {
+    let query = address.split_once('?').map_or("", |(_, query)| query);
+    let mut names = query.split('&').filter_map(|parameter| Some(parameter.split_once('=')?.0));
+    names.any(|name| name.eq_ignore_ascii_case("subscription-key"))
 }
