@@ -43,12 +43,13 @@ fn write(file: &Path, json: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true);
     let Some(file) = to_replace(file)? else {
-        // A device or a pipe is written to: in its place, a file would be in everybody's way.
         return writeln!(options.open(file)?, "{json}");
     };
     // Beside it first, so that what is there already is not lost half-way.
     let mut new = file.clone().into_os_string();
     new.push(format!(".{}", process::id()));
+    // As of a process that had this number before, and was killed.
+    _ = fs::remove_file(&new);
     options.create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -60,8 +61,12 @@ fn write(file: &Path, json: &str) -> io::Result<()> {
     stored
 }
 
-/// The file, at the end of all links, where it is one or can become one.
+/// The file, at the end of a link, where it is one or can become one. A device or a pipe is none, not even one that is a file
+/// now, such as `/dev/stdout`: it is written to, since a file in its place would be in everybody's way.
 fn to_replace(file: &Path) -> io::Result<Option<PathBuf>> {
+    if ["/dev", "/proc"].iter().any(|devices| file.starts_with(devices)) {
+        return Ok(None);
+    }
     match fs::metadata(file) {
         Ok(found) if found.is_file() => fs::canonicalize(file).map(Some),
         Ok(_) => Ok(None),

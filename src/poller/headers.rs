@@ -18,10 +18,10 @@ pub(super) struct PackedHeaders {
 /// Most requests' headers fit in here, but for long tokens.
 const INLINE: usize = 320;
 
-/// An entry is this word (the length of the value, whether it is sensitive, and the length of the name, from the top),
-/// the name and the value.
+/// An entry is this word (the length of the value, whether the name is a common one, whether the value is sensitive, and the
+/// length of the name or its number, from the top), the name, if it is none of the common ones, and the value.
 const WORD: usize = size_of::<u64>();
-const LENGTH: u64 = 0xFFFF;
+const NAME: u64 = 0xFFFF;
 const IS_SENSITIVE: u64 = 1 << 16;
 const IS_COMMON: u64 = 1 << 17;
 
@@ -87,17 +87,17 @@ impl PackedHeaders {
     }
 
     /// For as long as the operation takes: of common names only their number is kept.
-    pub(super) fn seal(&mut self) -> SealedHeaders {
+    pub(super) fn seal(mut self) -> SealedHeaders {
         let packed = if self.spilled.is_empty() { &mut self.inline[..self.inline_len] } else { &mut self.spilled[..] };
         let (mut from, mut to, mut len) = (0, 0, 0);
         while let Some(word) = packed[from..].first_chunk() {
             let word = u64::from_le_bytes(*word);
             let name_at = from + WORD;
-            let value_at = name_at + (word & LENGTH) as usize;
+            let value_at = name_at + (word & NAME) as usize;
             let name = &packed[name_at..value_at];
             let common = COMMON_NAMES.iter().position(|common| common.as_str().as_bytes() == name);
             let (word, kept_from) = match common {
-                Some(number) => (word & !LENGTH | number as u64 | IS_COMMON, value_at),
+                Some(number) => (word & !NAME | number as u64 | IS_COMMON, value_at),
                 None => (word, name_at),
             };
             from = value_at + (word >> 32) as usize;
@@ -125,7 +125,7 @@ impl SealedHeaders {
         let mut rest = self.entries.clone();
         std::iter::from_fn(move || {
             let word = u64::from_le_bytes(*rest.first_chunk::<WORD>()?);
-            let number = (word & LENGTH) as usize;
+            let number = (word & NAME) as usize;
             let (name_len, common) = if word & IS_COMMON == 0 { (number, None) } else { (0, COMMON_NAMES.get(number)) };
             let name_end = WORD + name_len;
             let entry = rest.split_to(name_end + (word >> 32) as usize);

@@ -2,11 +2,20 @@
 
 use std::net::Ipv4Addr;
 
-use http::{HeaderName, HeaderValue, Uri, uri::PathAndQuery};
+use http::{
+    HeaderName, HeaderValue, Uri,
+    uri::{self, PathAndQuery, Scheme},
+};
 use url::Url;
 
 use super::snapshot::{Snapshot, has_authority};
 use crate::{AddressError, AddressErrorKind, Origin, layer::Settings, protocol::Spec};
+
+/// What is longer is left to the parser of URLs, and to its limit: not every version of `http` has one for the parts.
+const MAX_PLAIN: usize = 8 * 1024;
+
+/// The longest that `http` takes.
+const MAX_URI: usize = u16::MAX as usize - 1;
 
 /// What a request to an origin may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +81,18 @@ impl Resolver<'_> {
     /// The address at the start request's own origin that a reference names so plainly that the parser of URLs would change
     /// nothing of it. Nearly all are, and parsing them was a third of what the layer adds to an operation.
     fn plainly_own(&self, reference: &str, base: &Uri) -> Option<Uri> {
-        // Only where the origin of `start` may see credentials is it one of its own.
-        let own = Some(&self.start.uri).filter(|_| !self.is_anonymous)?;
+        let own = &self.start.uri;
         let (scheme, authority) = (own.scheme()?, own.authority()?);
+        let is_http = *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+        // What is shown nothing is judged as if it were elsewhere.
+        if self.is_anonymous || !is_http || reference.len() > MAX_PLAIN || !is_plain_authority(authority.as_str()) {
+            return None;
+        }
         let absolute = reference
             .strip_prefix(scheme.as_str())
             .and_then(|rest| rest.strip_prefix("://")?.strip_prefix(authority.as_str()));
         let rest = absolute.unwrap_or(reference);
-        if !is_plain_authority(authority.as_str()) || !is_plain_rest(rest) {
+        if !is_plain_rest(rest) {
             return None;
         }
         if absolute.is_some() {
@@ -88,10 +101,10 @@ impl Resolver<'_> {
         if base.scheme() != Some(scheme) || base.authority() != Some(authority) {
             return None;
         }
-        let mut parts = http::uri::Parts::default();
+        let mut parts = uri::Parts::default();
         parts.scheme = Some(scheme.clone());
         parts.authority = Some(authority.clone());
-        parts.path_and_query = PathAndQuery::try_from(rest).ok();
+        parts.path_and_query = Some(PathAndQuery::try_from(rest).ok()?);
         Uri::from_parts(parts).ok()
     }
 
@@ -309,9 +322,13 @@ fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = (&'a str, &'a
         text.push(if index == 0 { '?' } else { '&' });
         text.push_str(parameter);
     }
+    // Not every version of `http` looks at the length of parts.
+    let scheme_len = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority_len = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let is_too_long = scheme_len + authority_len + text.len() > MAX_URI;
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = PathAndQuery::try_from(text).ok();
-    if parts.path_and_query.is_none() {
+    if is_too_long || parts.path_and_query.is_none() {
         return uri.clone();
     }
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
@@ -328,7 +345,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_stands_plainly_is_what_the_parser_of_urls_makes_of_it(
-            start in r"https?://(localhost|127\.0\.0\.1|a(\.b-|\.\.|\.1|@|Z|\.xn--a)?c?|1\.2|0x7\.1|\[::1\])(:0?[0-9]{0,5}|:\+8)?/x",
+            start in r"(https?|ftp|ws)://(localhost|127\.0\.0\.1|a(\.b-|\.\.|\.1|@|Z|\.xn--a)?c?|1\.2|0x7\.1|\[::1\])(:0?[0-9]{0,5}|:\+8)?/x",
             rest in r#"(//?)?(\.{0,2}/?[aZ9~!$&()*+,;=:@'|%-]|%2[eE]|\\|ä| ){0,3}/?(\.{0,2}|/)(\?[a=%'"?/.]{0,3})?(#f)?"#,
             prefix in 0..4,
         ) {
@@ -372,5 +389,18 @@ mod tests {
             assert!(is_plain(start, reference), "{start} {reference}");
         }
         assert!(!is_plain("https://atlas.microsoft.com/x", "https://us.atlas.microsoft.com/x"));
+        assert!(!is_plain("ftp://example.com/x", "/o/1"));
+    }
+
+    #[test]
+    fn no_address_is_longer_than_others_can_read() {
+        let names = ["subscription-key".to_owned()];
+        let from = Uri::from_static("/start?subscription-key=abc");
+        for (length, is_carried) in [(100, true), (MAX_URI - 21, true), (MAX_URI - 20, false), (MAX_URI - 4, false)] {
+            let to: Uri = format!("http://a.example/{}", "x".repeat(length - 17)).parse().unwrap();
+            let carried = carry_query(&names, &from, &to);
+            assert_eq!(carried != to, is_carried, "{length}");
+            assert_eq!(carried.to_string().parse::<Uri>().unwrap(), carried);
+        }
     }
 }

@@ -131,12 +131,14 @@ pub(crate) fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
             "retry-after" => (2, false),
             _ => continue,
         };
+        if hints[rank].is_some() {
+            continue;
+        }
         let Ok(text) = value.to_str() else { continue };
-        let hint = match is_milliseconds {
+        hints[rank] = match is_milliseconds {
             true => positive_integer(text).map(Duration::from_millis),
             false => retry_after(text, headers, wall),
         };
-        hints[rank] = hints[rank].or(hint);
     }
     hints.into_iter().flatten().next()
 }

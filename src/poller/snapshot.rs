@@ -13,6 +13,9 @@ use super::{
 };
 use crate::Resume;
 
+/// For how many headers there is room at once.
+const MAX_ROOM: usize = 64;
+
 /// What is kept of every request in case that it starts an operation. Its body is not.
 pub(crate) struct Draft {
     pub(crate) method: Method,
@@ -101,8 +104,8 @@ impl Snapshot {
         // `Host` is kept for addresses without one.
         let names_host = has_authority(request.uri());
         let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
-        // With room for the `Host` that transports add.
-        _ = request.headers_mut().try_reserve(self.headers.len() + 1);
+        // With room for the `Host` that transports add; of very many, most are values of the same names, which take none.
+        _ = request.headers_mut().try_reserve(self.headers.len().min(MAX_ROOM) + 1);
         for (name, value) in self.headers.iter().filter(|(name, _)| is_repeated(name)) {
             request.headers_mut().append(name, value);
         }

@@ -51,7 +51,7 @@ pub(crate) enum GiveUp {
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
     pub(crate) read: Frames,
-    /// Where it came from, if the transport follows redirects by itself and says so.
+    /// Where it came from, if the transport says that it has followed redirects by itself.
     pub(super) effective_uri: Option<Uri>,
     pub(super) scanner: Scanner,
     pub(super) scanned: usize,

@@ -10,7 +10,7 @@ const fn equal(word: u64, byte: u8) -> u64 {
     !(((difference & !HIGH) + !HIGH) | difference) & HIGH
 }
 
-/// The same, but exact only up to the first of them, for less.
+/// The same for less, but exact only up to the first of them: bits above it may be wrong.
 #[inline(always)]
 const fn first_equal(word: u64, byte: u8) -> u64 {
     let difference = word ^ (LOW * byte as u64);

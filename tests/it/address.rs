@@ -94,6 +94,27 @@ async fn what_is_no_address_of_the_same_origin_is_refused_before_any_poll() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn plain_addresses_are_held_to_the_same_rules_as_others() {
+    use AddressErrorKind::{Scheme, Unresolvable};
+    for start in ["ftp://example.com/start", "ws://example.com/start", "file://example.com/start"] {
+        for location in ["/operations/1", "operations/1", "/operations/%31"] {
+            assert_eq!(polled(&exact(), start, location).await, Err(Scheme), "{start} {location}");
+        }
+    }
+    for length in [1000, 10_000, 65_534 - "https://example.com".len()] {
+        let location = format!("/{}", "o".repeat(length - 1));
+        let expected = format!("https://example.com{location}");
+        assert_eq!(polled(&exact(), "https://example.com/start", location.leak()).await, Ok(expected));
+    }
+    // More than an address may have.
+    for length in [65_535 - "https://example.com".len(), 65_534, 65_535, 100_000] {
+        let location = format!("/{}?sig=secret", "o".repeat(length - 1));
+        let outcome = polled(&exact(), "https://example.com/start", location.leak()).await;
+        assert_eq!(outcome, Err(Unresolvable), "{length}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_address_that_is_no_text_is_refused_and_not_lost() {
     let value = HeaderValue::from_bytes(b"/operations/\xff").unwrap();
     let (service, log) = answering(move |_, _| {
