@@ -103,6 +103,14 @@ mod tests {
         assert_eq!(id(r#"{"operationId": null, "id": 7, "id": 8}"#).as_deref(), Some("7"));
         assert_eq!(id(r#"{"jobId": "\u0061"}"#).as_deref(), Some("a"));
         assert_eq!(id(r#"{"\u0069d": "a"}"#).as_deref(), Some("a"));
+        let twice = parse(
+            r#"{
+                "created": "a", "createdTime": "b", "percentComplete": 1, "percentCompleted": 2,
+                "error": {"code": "A"}, "error": {"code": "B"}
+            }"#,
+        );
+        assert_eq!((twice.created.as_deref(), twice.percent), (Some("a"), Some(1.0)));
+        assert_eq!(twice.failure.unwrap().code(), Some("A"));
     }
 
     #[test]

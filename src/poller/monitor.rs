@@ -370,6 +370,18 @@ mod tests {
     }
 
     #[test]
+    fn authorities_that_the_parser_of_urls_might_change_are_not_plain() {
+        for plain in ["localhost", "a9", "a-1.9b.c2", "127.0.0.1", "127.0.0.1:8080", "a:1", "a:65535"] {
+            assert!(is_plain_authority(plain), "{plain}");
+        }
+        let odd =
+            "A aB.c a@b u:p@a a. .a a..b xn--a a.xn--b xn--a.b a%62 a_b ä a.ä 1 a.1 127.1 0x7f.0.0.1 256.0.0.1 [::1]";
+        for odd in odd.split(' ').chain(["", "a:", "a:0", "a:080", "a:+8", "a:80", "a:443", "a:65536"]) {
+            assert!(!is_plain_authority(odd), "{odd}");
+        }
+    }
+
+    #[test]
     fn what_services_write_stands_plainly() {
         let is_plain = |start: &str, reference: &str| {
             let request = Request::post(start).body(()).unwrap();

@@ -283,6 +283,23 @@ mod tests {
         assert_eq!(Pace::new(0).delay(None, &settings).0.as_secs(), 2);
     }
 
+    #[test]
+    fn a_spread_that_is_no_positive_number_is_none() {
+        for spread in [0.0, -0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let settings = settings(|s| s.spread = spread);
+            let delay = Pace::new(1).delay(Some(Duration::from_secs(7)), &settings).0;
+            assert_eq!(delay, Duration::from_secs(7), "{spread}");
+        }
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_splitmix64() {
+        let mut pace = Pace::new(0);
+        for number in [0xE220_A839_7B1D_CDAF_u64, 0x6E78_9E6A_A1B9_65F4, 0x06C4_5D18_8009_454F] {
+            assert_eq!(pace.random(), (number >> 11) as f64 / 2_f64.powi(53));
+        }
+    }
+
     proptest! {
         #[test]
         fn delays_never_overflow_nor_come_before_the_hint(

@@ -216,6 +216,21 @@ mod tests {
     }
 
     #[test]
+    fn the_host_header_is_kept_where_the_address_names_no_host() {
+        for (start, kept) in [("/start", &["host", "x-kept"][..]), ("https://example.com/start", &["x-kept"])] {
+            let mut request = request(&[("host", "example.com"), ("content-type", "a/b"), ("x-kept", "1")]);
+            *request.uri_mut() = Uri::from_static(start);
+            for listed in ["", "x-hop"] {
+                request.headers_mut().insert("connection", HeaderValue::from_static(listed));
+                let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
+                let mut names: Vec<_> = poll.headers().keys().map(HeaderName::as_str).collect();
+                names.sort_unstable();
+                assert_eq!(names, kept, "{listed}");
+            }
+        }
+    }
+
+    #[test]
     fn repeated_and_odd_values_survive() {
         let mut request = request(&[("cookie", "a"), ("cookie", "b"), ("x-empty", "")]);
         request.headers_mut().insert("x-bytes", HeaderValue::from_bytes(b"\xff\x80").unwrap());
@@ -233,6 +248,11 @@ mod tests {
             request.headers_mut().insert("x-last", HeaderValue::from_static("2"));
             let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
             assert_eq!(poll.headers(), request.headers(), "{length}");
+        }
+        for (name, length) in [("authorization", 1000), (&"x".repeat(usize::from(u16::MAX)), 0)] {
+            let value = "t".repeat(length);
+            let poll = repeated(&[(name, &value)], Trust::Credentials);
+            assert_eq!(poll, [format!("{name}: {value}")]);
         }
         let mut request = request(&[]);
         // More than there may be names.

@@ -97,6 +97,19 @@ async fn a_deadline_that_is_over_ends_a_service_that_is_always_ready() {
     assert!(matches!(error.cause(), Cause::Timeout));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_was_due_before_the_deadline_is_not_sent_after_it() {
+    let simulator = Simulator::new().script(polls([Reply::status("Running")])).recording();
+    let layer = exact().timeout(seconds(2)).backoff(tower_lro::Backoff::constant(seconds(1)));
+    let mut operation = tokio_test::task::spawn(layer.layer(simulator.clone()).oneshot(start()));
+    assert!(operation.poll().is_pending());
+    // The runtime was busy.
+    tokio::time::advance(seconds(3)).await;
+    let Poll::Ready(Err(Error::Operation(error))) = operation.poll() else { panic!() };
+    assert!(matches!(error.cause(), Cause::Timeout));
+    assert_eq!(simulator.recorded().len(), 1);
+}
+
 /// A body of frames without an end and without data, after some text.
 struct Endless(Option<&'static str>);
 
@@ -143,6 +156,20 @@ async fn a_deadline_that_is_over_ends_bodies_that_are_always_ready() {
         };
         assert_eq!(outcome.is_ok(), is_handed_over, "{poll:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_always_ready_is_not_looked_into_for_ever() {
+    let service = service_fn(|_: Request<String>| async {
+        Ok::<_, Infallible>(Response::new(Endless(Some(r#"{"name": "operations/1","#))))
+    });
+    let request = Request::post("https://example.com/v1/things").body(String::new()).unwrap();
+    let layer = exact().protocols([tower_lro::Protocol::aip_151()]);
+    let mut operation = tokio_test::task::spawn(layer.layer(service).oneshot(request));
+    assert!(operation.poll().is_pending());
+    tokio::time::advance(seconds(10)).await;
+    let Poll::Ready(Ok(response)) = operation.poll() else { panic!() };
+    assert!(response.operation().is_none());
 }
 
 /// How many of these are alive.

@@ -35,6 +35,12 @@ async fn after_it_the_error_says_what_happened_and_where() {
         ),
         (exact(), Reply::http(403), "its monitor answered 403 Forbidden", None),
         (exact(), Reply::http(200).body("{}"), "its monitor answered 200 OK with 2 bytes that give no status", None),
+        (
+            exact().max_status_bytes(9),
+            Reply::status("Running"),
+            "its monitor answered 200 OK and gave no status within max_status_bytes (9)",
+            None,
+        ),
         (exact().max_failures(0), Reply::http(1).fault(Fault::Refused), "polling it failed", Some(ConnectionLost)),
         (
             exact().max_failures(0),

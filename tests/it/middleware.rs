@@ -353,4 +353,24 @@ async fn a_start_request_that_fails_does_not_print_its_key() {
     let error = client(quick()).post(url).send().await.unwrap_err();
     let printed = format!("{error} {error:?} {error:#?}");
     assert!(printed.contains("subscription-key=***&api-version=2.0") && !printed.contains("SECRET"), "{printed}");
+
+    // Nor where another middleware tells of it in its own words.
+    struct Telling;
+
+    #[async_trait::async_trait]
+    impl Middleware for Telling {
+        async fn handle(
+            &self,
+            request: Request,
+            _: &mut Extensions,
+            _: Next<'_>,
+        ) -> reqwest_middleware::Result<Response> {
+            Err(reqwest_middleware::Error::middleware(std::io::Error::other(format!("no way to {}", request.url()))))
+        }
+    }
+
+    let client = ClientBuilder::new(reqwest::Client::new()).with(quick()).with(Telling).build();
+    let error = client.post(url).send().await.unwrap_err();
+    let printed = format!("{error} {error:?} {error:#?}");
+    assert!(printed.contains("subscription-key=***&api-version=2.0") && !printed.contains("SECRET"), "{printed}");
 }

@@ -1,11 +1,18 @@
 //! What a poll is, and what the layer holds while it waits for the next.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{Method, Request, Response, Version};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer, service_fn};
 use tower_lro::simulator::{Fault, Reply, Script, Simulator, SimulatorBody};
 
@@ -127,6 +134,39 @@ async fn bodies_that_nobody_needs_may_be_large_or_broken() {
     ]);
     let (outcome, requests) = play(exact(), script).await;
     assert_eq!((outcome.unwrap().status().as_u16(), requests.len()), (200, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_body_without_an_end_a_mebibyte_is_read_and_no_more() {
+    const PIECE: usize = 1 << 14;
+    for (status, body) in [(200, r#"{"status": "Running"}"#), (503, ""), (403, "")] {
+        let read = Arc::new(AtomicUsize::new(0));
+        let service = service_fn({
+            let read = read.clone();
+            move |request: Request<String>| {
+                let read = read.clone();
+                let is_poll = request.method() == Method::GET;
+                let pieces = stream::iter(0..).map(move |index| {
+                    read.fetch_add(usize::from(is_poll), Ordering::SeqCst);
+                    let piece = if index == 0 { Bytes::from(body) } else { Bytes::from_static(&[b' '; PIECE]) };
+                    Ok::<_, Infallible>(Frame::data(piece))
+                });
+                let response = Response::builder().header("operation-location", "/operations/1");
+                let response = response.status(if is_poll { status } else { 202 }).body(StreamBody::new(pieces));
+                async { Ok::<_, Infallible>(response.unwrap()) }
+            }
+        });
+        let request = Request::post("https://example.com/").body(String::new()).unwrap();
+        let mut operation = tokio_test::task::spawn(exact().layer(service).oneshot(request));
+        for _ in 0..5 {
+            if operation.poll().is_ready() {
+                break;
+            }
+            tokio::time::advance(std::time::Duration::from_millis(400)).await;
+        }
+        // Of the one that goes beyond it, it is not known before that it does.
+        assert_eq!(read.load(Ordering::SeqCst), 1 + (1 << 20) / PIECE + 1, "{status}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,6 +106,23 @@ async fn the_result_is_found_as_if_nothing_had_happened() {
     assert_eq!(simulator.recorded().last().unwrap().uri.path(), "/topics/topic1");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_start_request_is_remembered_where_it_is_needed() {
+    let plain = "https://example.com/a?b=c";
+    for (start, monitor, choice, remembered) in [
+        (plain, "/operations/{id}", FinalResponse::Status, false),
+        ("https://example.com/a?api-version=1", "/operations/{id}", FinalResponse::Status, true),
+        ("https://example.com/a?api-version=1", "/operations/{id}?api-version=2", FinalResponse::Status, false),
+        (plain, "https://trusted.example/operations/{id}", FinalResponse::Status, true),
+        (plain, "/operations/{id}", FinalResponse::OriginalUri, true),
+    ] {
+        let accepted = Reply::http(202).header("operation-location", monitor).retry_after(seconds(30));
+        let layer = exact().trust_origin("https://trusted.example".parse().unwrap()).final_response(choice);
+        let stored = stored(layer, &Simulator::new().script(Script::new(accepted)), start_at(start)).await;
+        assert_eq!(stored["start"].is_object(), remembered, "{start} {monitor} {choice:?}");
+    }
+}
+
 fn jobs() -> Protocol {
     let monitor = Monitor::new().status_at("/job/phase");
     Protocol::builder("jobs")

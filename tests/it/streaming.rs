@@ -190,6 +190,38 @@ async fn errors_after_the_handover_are_the_inner_bodys_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_result_that_breaks_off_there_are_no_details() {
+    let body = r#"{"status": "Succeeded", "id": 1234}"#;
+    // Within the number, and behind the object.
+    for (after, id) in [(32, None), (body.len(), Some("1234"))] {
+        let reply = Reply::json(body).chunks(8).fault(Fault::BrokenAfter(after));
+        let (outcome, _) = play(exact(), polls([reply])).await;
+        let response = outcome.unwrap();
+        assert_eq!(response.operation().unwrap().id(), id);
+        assert!(response.into_body().collect().await.is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn details_are_read_of_a_small_response_only() {
+    const MAX: usize = 64 * 1024;
+    let body = |length: usize| {
+        let rest = r#"{"id": "7", "status": "Succeeded", "x": ""}"#;
+        rest.replace(r#""""#, &format!("\"{}\"", "x".repeat(length - rest.len())))
+    };
+    for (length, chunk, id) in [
+        (MAX, MAX, Some("7")),
+        (MAX, 100, Some("7")),
+        (MAX + 1, MAX + 1, None),
+        (MAX + 1, MAX, None),
+        (MAX + 1, 100, None),
+    ] {
+        let (outcome, _) = play(exact(), polls([Reply::json(body(length)).chunks(chunk)])).await;
+        assert_eq!(outcome.unwrap().operation().unwrap().id(), id, "{length} in {chunk}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stalled_result_is_handed_over_and_a_stalled_failure_after_a_second() {
     let stalled = |word| Reply::status_with_result(word, 100).fault(Fault::StalledAfter(50));
     let (outcome, _) = play(exact(), polls([stalled("Succeeded")])).await;

@@ -166,6 +166,18 @@ async fn azure_maps_v1_ends_with_201_and_the_resources_location() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_location_of_a_monitor_is_that_of_a_resource_if_it_was_created() {
+    for (status, resource) in [(201, Some("https://atlas.microsoft.com/things/1")), (200, None)] {
+        let last = Reply::http(status).header("location", "/things/1");
+        let script = Script::new(Reply::http(202).header("location", "/operations/{id}")).polls([last]);
+        let (outcome, _) = play(exact().protocol(Protocol::location()), script).await;
+        let response = outcome.unwrap();
+        let operation = response.operation().unwrap();
+        assert_eq!(operation.resource().map(ToString::to_string).as_deref(), resource);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn operation_location_beats_location_whichever_protocols_are_on() {
     let script =
         || Script::new(Reply::accepted().header("location", "/resources/here")).polls([Reply::status("Succeeded")]);

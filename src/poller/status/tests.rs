@@ -95,6 +95,7 @@ fn the_status_is_a_string_at_the_top_level() {
         (r#"{"a":1,}"#, None),
         (r#"{"a" 1,"status":"No"}"#, None),
         ("\u{feff}\u{feff}{\"status\":\"No\"}", None),
+        (" \u{feff}{\"status\":\"No\"}", None),
     ] {
         assert_eq!(word(body).as_deref(), expected, "{body}");
         assert_splits_do_not_matter(body.as_bytes(), &PATH);
@@ -120,6 +121,10 @@ fn malformed_strings_are_no_status() {
         assert_eq!(whole(body).word, None, "{:?}", String::from_utf8_lossy(body));
         assert_splits_do_not_matter(body, &PATH);
     }
+    // Nor is one that is cut off behind what is malformed.
+    let long = [&b"{\"status\":\"Runn\xff"[..], &[b'x'; MAX_WORD], b"\"}"].concat();
+    assert_eq!(whole(&long).word, None);
+    assert_splits_do_not_matter(&long, &PATH);
     assert_eq!(whole(b"{\"\xff\":1,\"a\":\"\xff\",\"status\":\"Yes\"}").word.as_deref(), Some("Yes"));
 }
 
@@ -173,6 +178,8 @@ fn of_several_watches_the_first_in_the_body_counts() {
 fn percentages_are_found_on_both_sides_of_the_status() {
     for (body, expected) in [
         (r#"{"percentComplete":50,"status":"Running"}"#, Some(50.0)),
+        (r#"{"percentComplete":5,"status":"Running"}"#, Some(5.0)),
+        (r#"{"priority":5,"status":"Running"}"#, None),
         (r#"{"status":"Running","percentCompleted":27.8}"#, Some(27.8)),
         (r#"{"status":"Running","percentageComplete":1e1}"#, Some(10.0)),
         (r#"{"status":"Running","percentComplete":"50"}"#, None),

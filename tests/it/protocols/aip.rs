@@ -102,6 +102,30 @@ async fn what_streams_and_is_no_operation_is_not_held() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_name_is_looked_for_in_the_first_64_kib() {
+    for (length, is_announced) in [(1 << 16, true), ((1 << 16) + 1, false)] {
+        let begin = format!(r#"{{"x": "{}""#, "x".repeat(length - 8));
+        let start = Reply::json(format!(r#"{begin}, "name": "operations/{{id}}"}}"#)).chunks(begin.len());
+        let script = Script::new(start).polls([Reply::json(r#"{"name": "operations/{id}", "response": {}}"#)]);
+        let ended = run(Protocol::aip_151(), &script, START).await;
+        assert_eq!(ended.handed_over().2.is_some(), is_announced, "{length}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_start_response_announces_nothing() {
+    let body = r#"{"name": "operations/1", "metadata": {}}"#;
+    let broken = Reply::json(body).chunks(10).fault(Fault::BrokenAfter(body.len() - 1));
+    let simulator = Simulator::new().script(Script::new(broken)).recording();
+    let layer = exact().protocols([Protocol::aip_151()]);
+    let request = http::Request::post("https://x.googleapis.com/v1/m").body(SimulatorBody::default()).unwrap();
+    let response = layer.layer(simulator.clone()).oneshot(request).await.unwrap();
+    assert!(response.operation().is_none());
+    assert!(response.into_body().collect().await.is_err());
+    assert_eq!(simulator.recorded().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_version_is_that_of_the_path_whatever_its_verb() {
     for (start, polled) in [
         ("https://x.googleapis.com/v1:start", "/v1/operations/1"),

@@ -171,11 +171,33 @@ async fn arm_a_post_ends_with_what_is_at_its_location() {
         assert_eq!(ended.paths().last().unwrap(), &format!("GET {path}"), "{choice:?}");
         assert!(ended.handed_over().1.contains(body), "{choice:?}");
     }
+    // That of the last answer is none where `Location` is the monitor.
+    let last = Reply::json(r#"{"secret": "key"}"#).header("location", "/elsewhere");
+    let script = Script::new(Reply::http(202).header("location", "/operations/{id}")).polls([last]);
+    let ended = run(Protocol::azure_resource_manager(), &script, start).await;
+    assert_eq!(ended.paths()[1..], [format!("GET /operations/{ID}")]);
     // A malformed `Location` is of no consequence while a status header is there.
     let start_reply = asynchronous(Reply::http(202)).header("location", "https://[");
     let script = Script::new(start_reply).polls([arm_status("Succeeded")]);
     let ended = run(Protocol::azure_resource_manager(), &script, start).await;
     assert!(ended.handed_over().1.contains("Succeeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn arm_what_is_long_is_the_resource_unless_it_comes_from_a_monitor_of_statuses() {
+    const MAX: usize = 64 * 1024;
+    let status = |length: usize| {
+        let rest = r#"{"x": "", "status": "Succeeded"}"#;
+        Reply::json(rest.replacen(r#""""#, &format!("\"{}\"", "x".repeat(length - rest.len())), 1))
+    };
+    let location = Reply::http(202).header("location", "/operations/{id}");
+    for (start, length, is_fetched) in
+        [(location.clone(), MAX, true), (location, MAX + 1, false), (asynchronous(Reply::http(202)), MAX + 1, true)]
+    {
+        let script = Script::new(start).polls([status(length)]);
+        let ended = run(Protocol::azure_resource_manager(), &script, Start::new("PUT", "https://example.com/r")).await;
+        assert_eq!(ended.paths().last().unwrap() == "GET /r", is_fetched, "{length}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,6 +213,10 @@ async fn arm_a_resource_alone_is_polled_at_its_own_address() {
     // A state that is absent has succeeded.
     let script = Script::new(resource("Creating")).polls([Reply::json(r#"{"name": "x"}"#)]).own_monitor();
     let ended = run(Protocol::azure_resource_manager(), &script, Start::new("PATCH", TOPIC)).await;
+    assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 2));
+    // It is not fetched once more where its address was written in another way.
+    let layer = exact().protocols([Protocol::azure_resource_manager()]);
+    let ended = through_tower(layer, script, Start::new("PUT", "https://management.azure.com:443/r")).await;
     assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 2));
 }
 

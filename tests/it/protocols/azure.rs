@@ -90,14 +90,26 @@ async fn the_result_is_fetched_by_the_rules_for_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_location_that_never_comes_is_waited_for_till_the_deadline_only() {
-    let body = r#"{"status": "Succeeded", "x": 1}"#;
-    let script = Script::new(Reply::accepted()).polls([Reply::json(body).fault(Fault::StalledAfter(25))]);
-    let layer = exact().protocols([Protocol::azure_core()]).timeout(std::time::Duration::from_secs(5));
-    let simulator = Simulator::new().script(script);
-    let request = http::Request::post("https://example.azure.com/jobs").body(SimulatorBody::default()).unwrap();
-    let response = layer.layer(simulator).oneshot(request).await.unwrap();
-    assert_eq!(response.operation().unwrap().elapsed().as_secs(), 5);
+async fn a_resource_location_that_never_comes_is_waited_for_till_the_deadline_and_where_it_matters() {
+    let stalled = || Reply::json(r#"{"status": "Succeeded", "x": 1}"#).fault(Fault::StalledAfter(25));
+    let named = || stalled().header("resource-location", "/resources/{id}");
+    let core = || exact().protocols([Protocol::azure_core()]);
+    for (layer, last, elapsed) in [
+        (core(), stalled(), 5),
+        (core().final_response(FinalResponse::Resource), stalled(), 5),
+        // It is there, or nothing names it, or nobody wants it.
+        (core(), named(), 1),
+        (core().final_response(FinalResponse::Resource), named(), 1),
+        (exact().protocols([Protocol::graph()]).final_response(FinalResponse::Resource), stalled(), 1),
+        (core().final_response(FinalResponse::OriginalUri), stalled(), 1),
+    ] {
+        let layer = layer.timeout(std::time::Duration::from_secs(5));
+        let accepted = Reply::accepted().header("location", "/operations/{id}");
+        let simulator = Simulator::new().script(Script::new(accepted).polls([last]));
+        let request = http::Request::delete("https://example.azure.com/jobs").body(SimulatorBody::default()).unwrap();
+        let response = layer.clone().layer(simulator).oneshot(request).await.unwrap();
+        assert_eq!(response.operation().unwrap().elapsed().as_secs(), elapsed, "{layer:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,6 +130,14 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
     let layer = exact().protocols([Protocol::fabric()]).final_response(FinalResponse::Auto);
     let ended = run_with(layer, &Script::fabric(), start).await;
     assert!(ended.handed_over().1.contains("Lakehouse"));
+
+    // And of one that knows nothing of results, it is what those of Azure do.
+    let script = Script::new(Reply::accepted()).polls([Reply::status("Succeeded")]).original(Reply::json("[7]"));
+    let put = Start::new("PUT", "https://example.com/things/1");
+    for (choice, body) in [(FinalResponse::Auto, "[7]"), (FinalResponse::Status, "Succeeded")] {
+        let ended = run_with(exact().final_response(choice), &script, put).await;
+        assert!(ended.handed_over().1.contains(body), "{ended:?}");
+    }
 
     // Nobody else gets there.
     let ended = run(Protocol::fabric(), &Script::fabric(), Start::new("POST", "https://example.com/v1/items")).await;

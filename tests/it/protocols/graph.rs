@@ -28,6 +28,11 @@ async fn graph_monitors_elsewhere_get_no_credentials() {
         let ended = run(Protocol::graph(), &own.clone().polls([reply]), start).await;
         assert_eq!((ended.handed_over().0, ended.state(), ended.requests.len()), (303, State::Succeeded, 2), "{odd}");
     }
+    // So is a status that names one.
+    let resource = Reply::status("succeeded").header("resource-location", "http://insecure.test/x");
+    let layer = exact().protocols([Protocol::graph()]).final_response(FinalResponse::Resource);
+    let ended = run_with(layer, &own.clone().polls([resource]), start).await;
+    assert_eq!((ended.handed_over().0, ended.requests.len()), (200, 2));
     let script = own.polls([Reply::json(r#"{"status": "deleteFailed"}"#)]);
     assert_eq!(run(Protocol::graph(), &script, start).await.state(), State::Failed);
 }

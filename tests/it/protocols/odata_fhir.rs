@@ -68,6 +68,23 @@ async fn odata_messages_are_handed_over_as_responses() {
         let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
         assert_eq!((ended.handed_over().0, ended.handed_over().1), (200, junk));
     }
+    // So is one that is not called a message, and one of another protocol.
+    let message = "HTTP/1.1 404 Not Found\r\n\r\nno";
+    for (protocol, content_type) in
+        [(Protocol::odata(), "text/plain"), (Protocol::location(), "application/http"), (Protocol::odata(), "")]
+    {
+        let reply = Reply::http(200).header("content-type", content_type).body(message);
+        let ended = run(protocol, &accepted().polls([reply]), start).await;
+        assert_eq!((ended.handed_over().0, ended.handed_over().1), (200, message));
+    }
+    // The head may be as long as details may.
+    let head = "HTTP/1.1 404 Not Found\r\nA: ";
+    for (length, status) in [(1 << 16, 404), ((1 << 16) + 1, 200)] {
+        let body = format!("{head}{}\r\n\r\n", "x".repeat(length - head.len()));
+        let reply = Reply::http(200).header("content-type", "application/http").body(body).chunks(length);
+        let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
+        assert_eq!(ended.handed_over().0, status, "{length}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
