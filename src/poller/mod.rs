@@ -45,6 +45,7 @@ pub(crate) mod json;
 mod message;
 mod monitor;
 mod pace;
+mod plain;
 mod snapshot;
 mod status;
 mod step;
