@@ -76,8 +76,8 @@ impl PackedHeaders {
         self.inline_len = 0;
         for (name, value) in headers {
             let name = name.as_str();
-            // Longer than any transport would send.
-            let is_too_long = name.len() > usize::from(u16::MAX) || u32::try_from(value.len()).is_err();
+            // Longer than any transport would send. Names have no more than 64 KiB, less one byte.
+            let is_too_long = u32::try_from(value.len()).is_err();
             if (is_repeated(name) || (keep_host && name == "host")) && !is_listed(name) && !is_too_long {
                 self.spilled.extend_from_slice(&entry_word(name, value).to_le_bytes());
                 self.spilled.extend_from_slice(name.as_bytes());

@@ -10,7 +10,10 @@ pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
 /// The members of an object, in their order, up to where the text stops being JSON; none, if it is no object.
 pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
-    struct Members<'a, 'de>(&'a mut Vec<Member<'de>>);
+    struct Members<'a, 'de> {
+        members: &'a mut Vec<Member<'de>>,
+        end: *const u8,
+    }
 
     impl<'de> Visitor<'de> for Members<'_, 'de> {
         type Value = ();
@@ -22,8 +25,13 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             // Raw keys, because one that is not Unicode must not be the end of it.
             while let Some(key) = map.next_key::<&RawValue>()? {
-                let value = map.next_value()?;
-                self.0.extend(text(key).map(|key| (key, value)));
+                let value: &RawValue = map.next_value()?;
+                // At the end of what there is, a number may be but the beginning of one.
+                let is_number = value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+                if is_number && value.get().as_bytes().as_ptr_range().end == self.end {
+                    break;
+                }
+                self.members.extend(text(key).map(|key| (key, value)));
             }
             Ok(())
         }
@@ -31,10 +39,11 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
 
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let mut members = Vec::with_capacity(8);
+    let visitor = Members { members: &mut members, end: json.as_ptr_range().end };
     // Of what is UTF-8 as a whole, no part is looked at for that once more.
     _ = match std::str::from_utf8(json) {
-        Ok(json) => serde_json::Deserializer::from_str(json).deserialize_map(Members(&mut members)),
-        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(Members(&mut members)),
+        Ok(json) => serde_json::Deserializer::from_str(json).deserialize_map(visitor),
+        Err(_) => serde_json::Deserializer::from_slice(json).deserialize_map(visitor),
     };
     members
 }
@@ -107,7 +116,12 @@ mod tests {
         assert_eq!(read(r#"{"\ud800": 1, "x": 1e999}"#), [pair("\u{fffd}\u{fffd}\u{fffd}", "1"), pair("x", "1e999")]);
         let deep = format!("{{\"a\": {}{}, \"b\": 2}}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(read(&deep).len(), 2);
-        assert_eq!(read("\u{feff}{\"a\": 1"), [pair("a", "1")]);
+        assert_eq!(read("\u{feff}{\"a\": 1 "), [pair("a", "1")]);
+        // What may go on.
+        for number in ["1", "-1", "1.5"] {
+            assert_eq!(read(&format!("{{\"a\": 1, \"b\": {number}")), [pair("a", "1")]);
+        }
+        assert_eq!(read(r#"{"a": 1, "b": "1""#), [pair("a", "1"), pair("b", "\"1\"")]);
         for other in ["", "[]", "7", "null", "{", "\"a\"", "\0"] {
             assert_eq!(read(other), [], "{other:?}");
         }

@@ -200,6 +200,17 @@ async fn of_a_result_that_breaks_off_there_are_no_details() {
         assert_eq!(response.operation().unwrap().id(), id);
         assert!(response.into_body().collect().await.is_err());
     }
+    // Of a failure there are, as far as they are whole.
+    let body = r#"{"status": "Failed", "error": {"code": "C"}, "percentComplete": 70, "id": 1234}"#;
+    for (after, percent, id) in [(65, None, None), (66, None, None), (67, Some(70.0), None), (77, Some(70.0), None)] {
+        for fault in [Fault::BrokenAfter(after), Fault::StalledAfter(after)] {
+            let (outcome, _) = play(exact(), polls([Reply::json(body).chunks(8).fault(fault)])).await;
+            let response = outcome.unwrap();
+            let operation = response.operation().unwrap();
+            assert_eq!((operation.percent_complete(), operation.id()), (percent, id), "{after}");
+            assert_eq!(operation.failure().unwrap().code(), Some("C"));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
