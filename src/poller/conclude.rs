@@ -158,6 +158,7 @@ impl Poller {
             _ if matches!(by, By::Own) => None,
             // The caller's own request is that on the monitor, when this is a resumed operation.
             Some((_, uri)) if self.is_resumed => check(uri.clone()),
+            None if self.is_resumed => None,
             _ => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
         };
         let location = || {

@@ -249,6 +249,32 @@ async fn an_origin_that_must_not_see_credentials_never_does_whatever_it_answers(
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_original_address_that_is_not_known_is_none_to_ask() {
+    // It moved there after it was accepted, when nothing of the start request was needed yet.
+    let moved = Reply::http(307).header("location", "https://evil.test/operations/{id}");
+    let running = Reply::status("Running").retry_after(seconds(30));
+    let further = Reply::status("Running").header("operation-location", "/operations/{id}?further");
+    let script = tower_lro::simulator::Script::new(Reply::accepted());
+    let script = script.polls([moved, running, further, Reply::status("Succeeded")]);
+    let simulator = Simulator::new().script(script).recording();
+    let layer = exact().allow_origin("https://evil.test".parse().unwrap());
+    let outcome =
+        layer.clone().timeout(seconds(5)).layer(simulator.clone()).oneshot(start_at("https://example.com/a")).await;
+    let Err(Error::Operation(error)) = outcome else { panic!() };
+    let operation = error.into_parts().0;
+    assert!(operation.is_anonymous());
+    let sent = simulator.recorded().len();
+    let mut request = get(&operation, operation.resume());
+    request.headers_mut().insert("authorization", "Bearer SECRET".parse().unwrap());
+    let layer = layer.final_response(tower_lro::FinalResponse::OriginalUri);
+    let response = layer.layer(simulator.clone()).oneshot(request).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    let requests = simulator.recorded();
+    assert!(requests.len() > sent);
+    assert!(requests[sent..].iter().all(|request| !request.headers.contains_key("authorization")), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_it_was_started_gets_the_credentials_again() {
     let back = Reply::status("Running").header("operation-location", "https://atlas.microsoft.com/operations/{id}");
     let (simulator, layer, operation) = anonymous(vec![back, Reply::status("Succeeded")]).await;
