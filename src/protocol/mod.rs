@@ -101,7 +101,8 @@ pub enum FinalResponse {
     /// What is at the `Location` of the final status response, or else of the start response if that does not name the
     /// monitor by it. The final status response where there is none.
     Location,
-    /// What is at the address of the start request.
+    /// What is at the address of the start request. The final status response of an operation that is resumed where that
+    /// address is not known.
     OriginalUri,
 }
 
