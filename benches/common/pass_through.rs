@@ -86,46 +86,37 @@ pub fn groups() -> Vec<Group> {
         .collect()
 }
 
+/// A service that is called with one request after the other.
+fn calls<S, R>(name: &'static str, service: S, request: fn(MakeValue) -> R, value: MakeValue) -> Case
+where
+    S: Service<R> + Clone + 'static,
+    R: 'static,
+{
+    case(name, move |iterations| {
+        let mut service = service.clone();
+        for _ in 0..iterations {
+            let response = now!(service.call(request(value)));
+            black_box(response.is_ok());
+        }
+    })
+}
+
 fn over_http(value: MakeValue) -> Vec<Case> {
-    fn calls<S>(name: &'static str, service: S, value: MakeValue) -> Case
-    where
-        S: Service<Request<Body>> + Clone + 'static,
-    {
-        case(name, move |iterations| {
-            let mut service = service.clone();
-            for _ in 0..iterations {
-                let response = now!(service.call(http_request(value)));
-                black_box(response.is_ok());
-            }
-        })
-    }
     vec![
-        calls("the service", Answering, value),
-        calls("Lro", LroLayer::new().layer(Answering), value),
-        calls("FollowRedirect", FollowRedirectLayer::new().layer(Answering), value),
-        calls("tower::retry, cloning requests", Retry::new(Cloning, Answering), value),
-        calls("BoxCloneService", BoxCloneService::new(Answering), value),
+        calls("the service", Answering, http_request, value),
+        calls("Lro", LroLayer::new().layer(Answering), http_request, value),
+        calls("FollowRedirect", FollowRedirectLayer::new().layer(Answering), http_request, value),
+        calls("tower::retry, cloning requests", Retry::new(Cloning, Answering), http_request, value),
+        calls("BoxCloneService", BoxCloneService::new(Answering), http_request, value),
     ]
 }
 
 fn over_reqwest(value: MakeValue) -> Vec<Case> {
-    fn calls<S>(name: &'static str, service: S, value: MakeValue) -> Case
-    where
-        S: Service<reqwest::Request> + Clone + 'static,
-    {
-        case(name, move |iterations| {
-            let mut service = service.clone();
-            for _ in 0..iterations {
-                let response = now!(service.call(reqwest_request(value)));
-                black_box(response.is_ok());
-            }
-        })
-    }
     vec![
-        calls("the service", Answering, value),
-        calls("Lro", LroLayer::new().layer(Answering), value),
-        calls("tower::retry, cloning requests", Retry::new(Cloning, Answering), value),
-        calls("BoxCloneService", BoxCloneService::new(Answering), value),
+        calls("the service", Answering, reqwest_request, value),
+        calls("Lro", LroLayer::new().layer(Answering), reqwest_request, value),
+        calls("tower::retry, cloning requests", Retry::new(Cloning, Answering), reqwest_request, value),
+        calls("BoxCloneService", BoxCloneService::new(Answering), reqwest_request, value),
     ]
 }
 
