@@ -153,13 +153,11 @@ impl Poller {
         let check = |uri: Uri| Some(self.resolver().check(&uri));
         let more = self.operation.more.as_ref();
         let by = &self.announcement().by;
-        let remembered = self.operation.start();
-        let original = || match remembered {
+        let original = || match self.is_resumed {
             _ if matches!(by, By::Own) => None,
-            // The caller's own request is that on the monitor, when this is a resumed operation.
-            Some((_, uri)) if self.is_resumed => check(uri.clone()),
-            None if self.is_resumed => None,
-            _ => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
+            // The caller's own request is that on the monitor.
+            true => self.operation.start().and_then(|(_, uri)| check(uri.clone())),
+            false => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
         };
         let location = || {
             let here = self.located(&answer.head.headers, &LOCATION, &self.base(answer));

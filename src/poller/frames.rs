@@ -82,30 +82,24 @@ impl Frames {
         self.bytes
     }
 
-    /// The first `bytes` of the data, in one piece.
-    pub(crate) fn first(&self, bytes: usize) -> Bytes {
-        if self.bytes <= bytes {
-            return self.to_bytes();
-        }
-        let mut first = BytesMut::with_capacity(bytes);
-        let data = self.frames.iter().filter_map(Frame::data_ref).map(|data| &data[..]).chain([&self.tail[..]]);
-        for data in data {
-            first.extend_from_slice(&data[..data.len().min(bytes - first.len())]);
-        }
-        first.freeze()
-    }
-
     /// The data in one piece, without a copy where it came in one.
     pub(crate) fn to_bytes(&self) -> Bytes {
-        let mut data = self.frames.iter().filter_map(Frame::data_ref);
-        match (data.next(), data.next(), self.tail.is_empty()) {
+        self.first(self.bytes)
+    }
+
+    /// The same of the first `bytes` of it.
+    pub(crate) fn first(&self, bytes: usize) -> Bytes {
+        let data = || self.frames.iter().filter_map(Frame::data_ref);
+        let mut frames = data();
+        match (frames.next(), frames.next(), self.tail.is_empty()) {
             (None, _, true) => Bytes::new(),
-            (Some(only), None, true) => only.clone(),
+            (Some(only), None, true) => only.slice(..only.len().min(bytes)),
             _ => {
-                let mut whole = BytesMut::with_capacity(self.bytes);
-                self.frames.iter().filter_map(Frame::data_ref).for_each(|data| whole.extend_from_slice(data));
-                whole.extend_from_slice(&self.tail);
-                whole.freeze()
+                let mut first = BytesMut::with_capacity(bytes.min(self.bytes));
+                for data in data().map(|data| &data[..]).chain([&self.tail[..]]) {
+                    first.extend_from_slice(&data[..data.len().min(bytes - first.len())]);
+                }
+                first.freeze()
             }
         }
     }
@@ -157,6 +151,10 @@ mod tests {
             assert_eq!(frames.first(bytes), body[..bytes.min(20_000)], "{bytes}");
         }
         assert_eq!(frames.to_bytes(), body);
+
+        let mut one = Frames::default();
+        one.push(Frame::data(Bytes::from_static(b"abc")));
+        assert_eq!((one.first(2), one.first(3), one.first(4)), ("ab".into(), "abc".into(), "abc".into()));
     }
 
     #[test]

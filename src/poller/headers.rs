@@ -37,7 +37,7 @@ impl PackedHeaders {
         let mut room = &mut self.inline[..];
         for (name, value) in headers {
             let name = name.as_str();
-            if !(is_repeated(name) || (keep_host && name == "host")) {
+            if !is_repeated(name, keep_host) {
                 lists_more |= name == "connection";
                 continue;
             }
@@ -78,7 +78,7 @@ impl PackedHeaders {
             let name = name.as_str();
             // Longer than any transport would send. Names have no more than 64 KiB, less one byte.
             let is_too_long = u32::try_from(value.len()).is_err();
-            if (is_repeated(name) || (keep_host && name == "host")) && !is_listed(name) && !is_too_long {
+            if is_repeated(name, keep_host) && !is_listed(name) && !is_too_long {
                 self.spilled.extend_from_slice(&entry_word(name, value).to_le_bytes());
                 self.spilled.extend_from_slice(name.as_bytes());
                 self.spilled.extend_from_slice(value.as_bytes());
@@ -168,15 +168,16 @@ fn entry_word(name: &str, value: &HeaderValue) -> u64 {
     name.len() as u64 | sensitive | (value.len() as u64) << 32
 }
 
-/// Whether polls repeat a header of the start request: all but those about its body, its preconditions and its connection.
+/// Whether polls repeat a header of the start request: all but those about its body, its preconditions and its connection, of
+/// which `Host` is kept where nothing else names the host.
 #[inline(always)]
-fn is_repeated(name: &str) -> bool {
+fn is_repeated(name: &str, keep_host: bool) -> bool {
     // By the first letter, because this runs for every header of every request.
     !match name.as_bytes().first() {
         Some(b'a') => name == "accept-encoding",
         Some(b'c') => name.starts_with("content-") || name == "connection",
         Some(b'e') => name == "expect",
-        Some(b'h') => matches!(name, "host" | "http2-settings"),
+        Some(b'h') => name == "http2-settings" || (name == "host" && !keep_host),
         Some(b'i') => name.starts_with("if-") || name == "idempotency-key",
         Some(b'k') => name == "keep-alive",
         Some(b'o') => name == "operation-id",
