@@ -60,10 +60,10 @@ pin_project! {
         S: Service<R>,
         S::Response: AsResponse,
     {
-        // The caller's request; nothing more where the layer is off.
+        // The caller's request, and what is kept of it if the layer is not off. Neither once all is over, whoever keeps this.
         First {
             #[pin]
-            future: S::Future,
+            future: Option<S::Future>,
             start: Option<Box<Start<S>>>,
         },
         Polling {
@@ -71,8 +71,6 @@ pin_project! {
             // What to do at first.
             next: Option<Next>,
         },
-        // With nothing of the request left, whoever keeps the future.
-        Over,
     }
 }
 
@@ -89,11 +87,11 @@ where
 {
     #[inline]
     pub(crate) const fn new(future: S::Future, start: Box<Start<S>>) -> Self {
-        Self { state: State::First { future, start: Some(start) } }
+        Self { state: State::First { future: Some(future), start: Some(start) } }
     }
 
     pub(crate) const fn off(future: S::Future) -> Self {
-        Self { state: State::First { future, start: None } }
+        Self { state: State::First { future: Some(future), start: None } }
     }
 
     /// Of a request that [takes an operation up](Start::resumes).
@@ -134,23 +132,26 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        if let StateProjection::First { future, start } = state.as_mut().project() {
-            let result = ready!(future.poll(cx));
-            let (polling, next) = match (start.take(), result) {
-                (Some(start), Ok(response)) if start.concerns(&response) => Polling::begin(*start, response),
-                (start, mut result) => {
-                    if let (Some(start), Err(error)) = (start, &mut result) {
-                        R::redact(error, start.draft.uri());
-                    }
-                    state.set(State::Over);
-                    return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
+        if let StateProjection::First { mut future, start } = state.as_mut().project() {
+            let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
+            let mut result = ready!(first.poll(cx));
+            // By reference, for a response is long to move.
+            let begins = matches!((&result, &*start), (Ok(response), Some(start)) if start.concerns(response));
+            if !begins {
+                if let (Err(error), Some(start)) = (&mut result, &*start) {
+                    R::redact(error, start.draft.uri());
                 }
-            };
+                future.set(None);
+                *start = None;
+                return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
+            }
+            let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
+            let (polling, next) = Polling::begin(*start, response);
             state.set(State::Polling { polling, next: Some(next) });
         }
         let StateProjection::Polling { polling, next } = state.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(polling.as_mut().poll(cx, next.take()));
-        state.set(State::Over);
+        state.set(State::First { future: None, start: None });
         Poll::Ready(outcome)
     }
 }
@@ -181,7 +182,7 @@ impl<S> Start<S> {
 
     /// Whether the request takes an operation up: nothing but a `GET` can.
     pub(crate) fn resumes(&self) -> bool {
-        self.draft.extensions.get::<Resume>().is_some() && self.draft.method == Method::GET
+        self.draft.method == Method::GET && self.draft.extensions.get::<Resume>().is_some()
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
     let bare = http::Request::<Body>::try_from(bare?).ok()?;
     let (head, _) = bare.into_parts();
     let mut draft = Draft::new(head.method, head.uri, head.version, head.extensions);
-    draft.timeout = request.timeout().copied();
+    draft.timeout = request.timeout().copied().map(Box::new);
     Some(draft)
 }
 

@@ -32,31 +32,20 @@ impl PackedHeaders {
 
     #[inline]
     pub(super) fn pack(&mut self, headers: &HeaderMap, keep_host: bool) {
-        let mut lists_more = false;
-        let mut is_full = false;
-        let mut room = &mut self.inline[..];
-        for (name, value) in headers {
+        let rest = headers.iter().try_fold(&mut self.inline[..], |room, (name, value)| {
             let name = name.as_str();
-            if !is_repeated(name, keep_host) {
-                lists_more |= name == "connection";
-                continue;
+            if is_repeated(name, keep_host) {
+                pack_entry(room, name, value)
+            } else if name != "connection" {
+                Some(room)
+            } else {
+                // It may list others.
+                None
             }
-            let size = WORD + name.len() + value.len();
-            if size > room.len() {
-                is_full = true;
-                break;
-            }
-            let (entry, rest) = std::mem::take(&mut room).split_at_mut(size);
-            let (word, texts) = entry.split_at_mut(WORD);
-            let (name_text, value_text) = texts.split_at_mut(name.len());
-            word.copy_from_slice(&entry_word(name, value).to_le_bytes());
-            name_text.copy_from_slice(name.as_bytes());
-            value_text.copy_from_slice(value.as_bytes());
-            room = rest;
-        }
-        self.inline_len = INLINE - room.len();
-        if is_full || lists_more {
-            self.spill(headers, keep_host);
+        });
+        match rest.map(|rest| rest.len()) {
+            Some(left) => self.inline_len = INLINE - left,
+            None => self.spill(headers, keep_host),
         }
     }
 
@@ -162,6 +151,20 @@ static COMMON_NAMES: [HeaderName; 22] = [
     HeaderName::from_static("x-ms-return-client-request-id"),
     HeaderName::from_static("x-request-id"),
 ];
+
+/// What is left of the room behind the entry, if that fits in.
+#[inline(always)]
+fn pack_entry<'a>(room: &'a mut [u8], name: &str, value: &HeaderValue) -> Option<&'a mut [u8]> {
+    let word = entry_word(name, value);
+    let (name, value) = (name.as_bytes(), value.as_bytes());
+    let (word_room, room) = room.split_first_chunk_mut()?;
+    let (name_room, room) = room.split_at_mut_checked(name.len())?;
+    let (value_room, room) = room.split_at_mut_checked(value.len())?;
+    *word_room = word.to_le_bytes();
+    name_room.copy_from_slice(name);
+    value_room.copy_from_slice(value);
+    Some(room)
+}
 
 fn entry_word(name: &str, value: &HeaderValue) -> u64 {
     let sensitive = if value.is_sensitive() { IS_SENSITIVE } else { 0 };

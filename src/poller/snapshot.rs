@@ -22,8 +22,8 @@ pub(crate) struct Draft {
     uri: Uri,
     version: Version,
     pub(crate) extensions: Extensions,
-    /// The request's own, of reqwest, which is not among its extensions for everybody.
-    pub(crate) timeout: Option<Duration>,
+    /// The request's own, of reqwest, which is not among its extensions for everybody. Boxed, because few have one.
+    pub(crate) timeout: Option<Box<Duration>>,
     headers: PackedHeaders,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Snapshot {
     pub(crate) uri: Uri,
     version: Version,
     extensions: Extensions,
-    timeout: Option<Duration>,
+    timeout: Option<Box<Duration>>,
     headers: SealedHeaders,
 }
 
@@ -112,7 +112,7 @@ impl Snapshot {
         if trust == Trust::Credentials {
             *request.extensions_mut() = self.extensions.clone();
         }
-        Outgoing { request, trust, timeout: self.timeout }
+        Outgoing { request, trust, timeout: self.timeout.as_deref().copied() }
     }
 }
 
