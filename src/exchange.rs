@@ -8,10 +8,10 @@ use crate::{
     poller::{Outgoing, Trust},
 };
 
-/// A request type that polls can be sent with, to a service with the error `E`.
-pub trait AsRequest<E>: Sized {
-    /// A request without a body; nothing if its address cannot be said in this type.
-    fn from_outgoing(outgoing: Outgoing) -> Option<Self>;
+/// A request type that polls can be sent with, to a service with the response `T` and the error `E`.
+pub trait AsRequest<T: AsResponse, E>: Sized {
+    /// A request without a body; nothing if its address cannot be said in this type. The last response came from `last`.
+    fn from_outgoing(outgoing: Outgoing, last: &T::Address) -> Option<Self>;
 
     /// Makes it the first poll of an operation that is taken up, at `uri`.
     fn take_up(&mut self, uri: Uri, trust: Trust);
@@ -26,6 +26,8 @@ pub trait AsResponse: Sized {
     type Body: Body;
     /// What the layer's caller gets.
     type Output;
+    /// Where it came from, if that is lost in the form of `http`.
+    type Address: Default;
 
     fn status(&self) -> StatusCode;
 
@@ -40,13 +42,16 @@ pub trait AsResponse: Sized {
         None
     }
 
-    fn into_http(self) -> Response<Self::Body>;
+    fn into_http(self) -> (Response<Self::Body>, Self::Address);
+
+    /// Puts the address where conversions from the form of `http` look for it.
+    fn restore(_: Self::Address, _: &mut Extensions) {}
 
     fn hand_over(response: Response<LroBody<Self::Body>>) -> Self::Output;
 }
 
-impl<B: Default, E> AsRequest<E> for Request<B> {
-    fn from_outgoing(outgoing: Outgoing) -> Option<Self> {
+impl<B: Default, T: AsResponse, E> AsRequest<T, E> for Request<B> {
+    fn from_outgoing(outgoing: Outgoing, _: &T::Address) -> Option<Self> {
         Some(outgoing.request.map(|()| B::default()))
     }
 
@@ -66,6 +71,7 @@ impl<B: Default, E> AsRequest<E> for Request<B> {
 impl<B: Body> AsResponse for Response<B> {
     type Body = B;
     type Output = Response<LroBody<B>>;
+    type Address = ();
 
     #[inline]
     fn status(&self) -> StatusCode {
@@ -86,8 +92,8 @@ impl<B: Body> AsResponse for Response<B> {
         self.map(LroBody::untouched)
     }
 
-    fn into_http(self) -> Response<B> {
-        self
+    fn into_http(self) -> (Self, ()) {
+        (self, ())
     }
 
     fn hand_over(response: Response<LroBody<B>>) -> Self::Output {

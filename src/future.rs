@@ -6,6 +6,7 @@ use std::{
     future::Future,
     hash::BuildHasher,
     marker::PhantomData,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::{Instant, SystemTime},
@@ -98,7 +99,7 @@ where
     #[cold]
     pub(crate) fn resumed(mut start: Start<S>, mut request: R) -> Self
     where
-        R: AsRequest<S::Error>,
+        R: AsRequest<S::Response, S::Error>,
     {
         let resume = start.draft.extensions.remove::<Resume>();
         let now = now();
@@ -112,20 +113,27 @@ where
             }
             Err(next) => (Io::Idle, next),
         };
-        let polling =
-            Polling { service: start.service, poller, io, alarm: Alarm { sleep: None }, _request: PhantomData };
+        let polling = Polling {
+            service: start.service,
+            poller,
+            address: Default::default(),
+            io,
+            alarm: Alarm { sleep: None },
+            _request: PhantomData,
+        };
         Self { state: State::Polling { polling: Box::pin(polling), next: Some(next) } }
     }
 }
 
 type BodyOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Body;
+type AddressOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Address;
 type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
 type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
 
 impl<S, R> Future for ResponseFuture<S, R>
 where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
-    R: AsRequest<S::Error>,
+    R: AsRequest<S::Response, S::Error>,
 {
     type Output = Result<OutputOf<S, R>, ErrorOf<S, R>>;
 
@@ -195,6 +203,8 @@ pin_project! {
     {
         service: S,
         poller: Poller,
+        // Where the last response came from.
+        address: AddressOf<S, R>,
         #[pin]
         io: Io<S::Future, BodyOf<S, R>>,
         #[pin]
@@ -224,7 +234,7 @@ const MAX_TURNS: u32 = 128;
 impl<S, R> Polling<S, R>
 where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
-    R: AsRequest<S::Error>,
+    R: AsRequest<S::Response, S::Error>,
 {
     /// Of a response that [may announce](Start::concerns) an operation.
     #[cold]
@@ -233,11 +243,12 @@ where
         let now = now();
         let mut poller = Poller::new(layer, draft, None, now, seed());
         // Monitors are found from where the request was sent to, and not from where that has led.
-        let (head, body) = response.into_http().into_parts();
+        let (response, address) = response.into_http();
+        let (head, body) = response.into_parts();
         let mut answer = Answer::new(head, None);
         let next = poller.on_start(&mut answer, now);
         let io = Io::Reading { in_hand: InHand::new(answer, body) };
-        let polling = Self { service, poller, io, alarm: Alarm { sleep: None }, _request: PhantomData };
+        let polling = Self { service, poller, address, io, alarm: Alarm { sleep: None }, _request: PhantomData };
         (Box::pin(polling), next)
     }
 
@@ -264,7 +275,7 @@ where
                     poller.on_timer(None, now())
                 }
                 (None, IoProjection::Readying) => match poller.spans().run(|| this.service.poll_ready(cx)) {
-                    Poll::Ready(Ok(())) => match R::from_outgoing(poller.request()) {
+                    Poll::Ready(Ok(())) => match R::from_outgoing(poller.request(), this.address) {
                         Some(request) => {
                             let future = poller.spans().run(|| this.service.call(request));
                             this.io.set(Io::Calling { future });
@@ -285,9 +296,11 @@ where
                 (None, IoProjection::Calling { future }) => match poller.spans().run(|| future.poll(cx)) {
                     Poll::Ready(Ok(response)) => {
                         let effective_uri = response.effective_uri(|| poller.target().0);
-                        let (head, body) = response.into_http().into_parts();
+                        let (response, address) = response.into_http();
+                        let (head, body) = response.into_parts();
                         let mut answer = Answer::new(head, effective_uri);
                         let next = poller.on_head(&mut answer, now());
+                        *this.address = address;
                         this.io.set(Io::Reading { in_hand: InHand::new(answer, body) });
                         next
                     }
@@ -328,6 +341,7 @@ where
                 Next::HandOver | Next::PassThrough => {
                     let IoOwned::Reading { in_hand } = this.io.as_mut().project_replace(Io::Idle) else { continue };
                     let mut response = in_hand.into_response();
+                    S::Response::restore(mem::take(this.address), response.extensions_mut());
                     if let Next::HandOver = next {
                         response.extensions_mut().insert(poller.take_operation());
                     }
@@ -336,7 +350,11 @@ where
                 Next::Fail(why) => {
                     let operation = poller.take_operation();
                     let in_hand = match this.io.as_mut().project_replace(Io::Idle) {
-                        IoOwned::Reading { mut in_hand } => in_hand.as_mut().to_response(),
+                        IoOwned::Reading { mut in_hand } => {
+                            let mut response = in_hand.as_mut().to_response();
+                            S::Response::restore(mem::take(this.address), response.extensions_mut());
+                            response
+                        }
                         IoOwned::Idle | IoOwned::Readying | IoOwned::Calling { .. } => Default::default(),
                     };
                     let cause = match why {
@@ -364,7 +382,7 @@ where
 pub(crate) fn follow<S, R>(start: Start<S>, response: S::Response) -> ResponseFuture<S, R>
 where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
-    R: AsRequest<S::Error>,
+    R: AsRequest<S::Response, S::Error>,
 {
     let (polling, next) = Polling::begin(start, response);
     ResponseFuture { state: State::Polling { polling, next: Some(next) } }

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use http::{Extensions, Uri};
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
 use tower_service::Service;
 
@@ -120,16 +120,16 @@ struct Sent {
     is_anonymous: bool,
 }
 
-impl AsRequest<MiddlewareError> for Sent {
-    fn from_outgoing(outgoing: Outgoing) -> Option<Self> {
+impl AsRequest<Response, MiddlewareError> for Sent {
+    fn from_outgoing(outgoing: Outgoing, last: &Option<Url>) -> Option<Self> {
         let is_anonymous = outgoing.trust == Trust::Anonymous;
-        let request = <Request as AsRequest<MiddlewareError>>::from_outgoing(outgoing)?;
+        let request = <Request as AsRequest<Response, MiddlewareError>>::from_outgoing(outgoing, last)?;
         Some(Self { request, is_anonymous })
     }
 
     fn take_up(&mut self, uri: Uri, trust: Trust) {
         self.is_anonymous = trust == Trust::Anonymous;
-        <Request as AsRequest<MiddlewareError>>::take_up(&mut self.request, uri, trust);
+        <Request as AsRequest<Response, MiddlewareError>>::take_up(&mut self.request, uri, trust);
     }
 
     fn redact(error: &mut MiddlewareError, uri: &Uri) {

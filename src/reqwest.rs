@@ -6,8 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderMap, StatusCode, Uri};
-use reqwest::{Body, Request, Response, ResponseBuilderExt};
+use http::{
+    Extensions, HeaderMap, Method, StatusCode, Uri,
+    uri::{Authority, PathAndQuery},
+};
+use reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 use tower_service::Service;
 
 use crate::{
@@ -64,10 +67,43 @@ pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
     Some(draft)
 }
 
-impl<E: 'static> AsRequest<E> for Request {
-    fn from_outgoing(outgoing: Outgoing) -> Option<Self> {
-        let mut request = Self::try_from(outgoing.request.map(|()| Body::default())).ok()?;
-        *request.timeout_mut() = outgoing.timeout;
+/// Extensions get into a request in no other form than that of `http`, whose address is made anew.
+fn with_extensions(extensions: Extensions, method: Method, url: Url) -> Option<Request> {
+    let mut bare = http::Request::new(Body::default());
+    *bare.uri_mut() = Uri::from_static("http://h/");
+    *bare.extensions_mut() = extensions;
+    let mut request = Request::try_from(bare).ok()?;
+    *request.method_mut() = method;
+    *request.url_mut() = url;
+    Some(request)
+}
+
+/// Whether they are the same letter by letter, which `Uri == str` takes four times as long to say.
+fn is_at(url: &Url, uri: &Uri) -> bool {
+    let rest = |url, uri: Option<&str>| str::strip_prefix(url, uri?);
+    let behind_scheme = rest(url.as_str(), uri.scheme_str()).and_then(|url| url.strip_prefix("://"));
+    let behind_authority = behind_scheme.and_then(|url| rest(url, uri.authority().map(Authority::as_str)));
+    behind_authority.is_some() && behind_authority == uri.path_and_query().map(PathAndQuery::as_str)
+}
+
+impl<E: 'static> AsRequest<Response, E> for Request {
+    fn from_outgoing(outgoing: Outgoing, last: &Option<Url>) -> Option<Self> {
+        let (head, ()) = outgoing.request.into_parts();
+        // To parse it is a third of what a poll costs.
+        let url = match last {
+            Some(url) if is_at(url, &head.uri) => url.clone(),
+            _ => head.uri.to_string().parse().ok()?,
+        };
+        let mut request = match head.extensions.is_empty() {
+            true => Self::new(head.method, url),
+            false => with_extensions(head.extensions, head.method, url)?,
+        };
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers;
+        // Each change of it is an allocation.
+        if request.timeout() != outgoing.timeout.as_ref() {
+            *request.timeout_mut() = outgoing.timeout;
+        }
         Some(request)
     }
 
@@ -76,7 +112,7 @@ impl<E: 'static> AsRequest<E> for Request {
         // The extensions can be reached in no other form. It is a `GET`, and nothing is missed of its body.
         let bare = Self::new(self.method().clone(), self.url().clone());
         let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return };
-        AsRequest::<E>::take_up(&mut request, uri, trust);
+        AsRequest::<Response, E>::take_up(&mut request, uri, trust);
         if let Ok(mut request) = Self::try_from(request) {
             *request.timeout_mut() = timeout;
             *self = request;
@@ -110,6 +146,7 @@ pub(crate) fn redact_url(error: &mut reqwest::Error) {
 impl AsResponse for Response {
     type Body = Body;
     type Output = Self;
+    type Address = Option<Url>;
 
     fn status(&self) -> StatusCode {
         self.status()
@@ -128,19 +165,19 @@ impl AsResponse for Response {
     }
 
     fn effective_uri(&self, sent: impl FnOnce() -> Uri) -> Option<Uri> {
-        let url = self.url().as_str();
-        // Compared as it is: it would be parsed for every poll.
-        if sent() == *url { None } else { url.parse().ok() }
+        // It would be parsed for every poll.
+        if is_at(self.url(), &sent()) { None } else { self.url().as_str().parse().ok() }
     }
 
-    fn into_http(self) -> http::Response<Body> {
+    fn into_http(self) -> (http::Response<Body>, Self::Address) {
         let url = self.url().clone();
-        let mut response = http::Response::from(self);
-        // The conversion loses the address, and the one back takes it from here.
-        if let Ok(with_url) = http::Response::builder().url(url).body(()) {
-            response.extensions_mut().extend(with_url.into_parts().0.extensions);
+        (self.into(), Some(url))
+    }
+
+    fn restore(url: Self::Address, extensions: &mut Extensions) {
+        if let Some(Ok(with_url)) = url.map(|url| http::Response::builder().url(url).body(())) {
+            extensions.extend(with_url.into_parts().0.extensions);
         }
-        response
     }
 
     fn hand_over(response: http::Response<LroBody<Body>>) -> Self {

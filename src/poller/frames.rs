@@ -13,8 +13,10 @@ const TOGETHER: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
-    frames: VecDeque<Frame<Bytes>>,
-    /// Small frames put together, after `frames`.
+    /// Here, because most status responses have no other.
+    first: Option<Frame<Bytes>>,
+    others: VecDeque<Frame<Bytes>>,
+    /// Small frames put together, after the `others`.
     tail: BytesMut,
     bytes: usize,
 }
@@ -23,7 +25,7 @@ impl Frames {
     pub(crate) fn push(&mut self, frame: Frame<Bytes>) {
         if let Some(data) = frame.data_ref() {
             self.bytes += data.len();
-            if self.frames.len() >= MANY && data.len() <= SMALL {
+            if self.others.len() >= MANY && data.len() <= SMALL {
                 self.tail.extend_from_slice(data);
                 if self.tail.len() >= TOGETHER {
                     self.end_tail();
@@ -32,23 +34,25 @@ impl Frames {
             }
         }
         self.end_tail();
-        if self.frames.is_empty() {
-            // Most status responses have one.
-            self.frames.reserve_exact(1);
+        if self.first.is_none() && self.others.is_empty() {
+            self.first = Some(frame);
+        } else {
+            self.others.push_back(frame);
         }
-        self.frames.push_back(frame);
     }
 
     fn end_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.frames.push_back(Frame::data(self.tail.split().freeze()));
+            self.others.push_back(Frame::data(self.tail.split().freeze()));
         }
     }
 
     pub(crate) fn pop(&mut self) -> Option<Frame<Bytes>> {
-        let frame = self.frames.pop_front().or_else(|| {
-            self.end_tail();
-            self.frames.pop_front()
+        let frame = self.first.take().or_else(|| {
+            if self.others.is_empty() {
+                self.end_tail();
+            }
+            self.others.pop_front()
         })?;
         self.bytes -= frame.data_ref().map_or(0, Bytes::len);
         Some(frame)
@@ -64,7 +68,7 @@ impl Frames {
             data.advance(skipped);
             if !data.is_empty() {
                 self.bytes += data.len();
-                self.frames.push_front(Frame::data(data));
+                self.first = Some(Frame::data(data));
             }
         }
     }
@@ -74,7 +78,7 @@ impl Frames {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.tail.is_empty()
+        self.first.is_none() && self.others.is_empty() && self.tail.is_empty()
     }
 
     /// How many bytes of data are kept.
@@ -89,7 +93,7 @@ impl Frames {
 
     /// The same of the first `bytes` of it.
     pub(crate) fn first(&self, bytes: usize) -> Bytes {
-        let data = || self.frames.iter().filter_map(Frame::data_ref);
+        let data = || self.first.iter().chain(&self.others).filter_map(Frame::data_ref);
         let mut frames = data();
         match (frames.next(), frames.next(), self.tail.is_empty()) {
             (None, _, true) => Bytes::new(),
@@ -117,7 +121,7 @@ mod tests {
         let body: Vec<u8> = (0..100_000).map(|index| (index % 251) as u8).collect();
         body.iter().for_each(|&byte| frames.push(Frame::data(Bytes::copy_from_slice(&[byte]))));
         frames.push(Frame::trailers(HeaderMap::new()));
-        assert!(frames.frames.len() < 80, "{}", frames.frames.len());
+        assert!(frames.others.len() < 80, "{}", frames.others.len());
         assert_eq!((frames.bytes(), frames.to_bytes()), (body.len(), body.clone().into()));
 
         let mut out = Vec::new();
