@@ -22,7 +22,7 @@ use crate::{
     BoxError, Cause, Error, LroLayer, Operation, OperationError, OperationFailed, Resume, StatusError,
     body::InHand,
     exchange::{AsRequest, AsResponse},
-    poller::{Answer, Draft, GiveUp, Next, Now, Poller},
+    poller::{Answer, Draft, GiveUp, Next, Poller},
 };
 
 pin_project! {
@@ -245,7 +245,7 @@ where
         // Monitors are found from where the request was sent to, and not from where that has led.
         let (response, address) = response.into_http();
         let (head, body) = response.into_parts();
-        let mut answer = Answer::new(head, None);
+        let mut answer = Answer::new(head, None, SystemTime::now());
         let next = poller.on_start(&mut answer, now);
         let io = Io::Reading { in_hand: InHand::new(answer, body) };
         let polling = Self { service, poller, address, io, alarm: Alarm { sleep: None }, _request: PhantomData };
@@ -298,7 +298,7 @@ where
                         let effective_uri = response.effective_uri(|| poller.target().0);
                         let (response, address) = response.into_http();
                         let (head, body) = response.into_parts();
-                        let mut answer = Answer::new(head, effective_uri);
+                        let mut answer = Answer::new(head, effective_uri, SystemTime::now());
                         let next = poller.on_head(&mut answer, now());
                         *this.address = address;
                         this.io.set(Io::Reading { in_hand: InHand::new(answer, body) });
@@ -415,7 +415,7 @@ fn seed() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-fn now() -> Now {
+fn now() -> Instant {
     // Tokio's, which tests can pause.
-    Now { instant: TokioInstant::now().into_std(), wall: SystemTime::now() }
+    TokioInstant::now().into_std()
 }

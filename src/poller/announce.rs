@@ -1,14 +1,13 @@
 //! Announce: what is made of a response that may announce an operation, and of a request that takes one up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderName, header::LOCATION};
 
 use super::{
-    Answer, GiveUp, Next, Now, Phase, Poller, details,
+    Answer, GiveUp, Next, Phase, Poller, details,
     json::members,
     monitor::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
-    pace,
     status::{Kind, Scanner},
     transition::{MAX_ID, later},
 };
@@ -97,22 +96,22 @@ fn is_named(announcement: &Announcement, answer: &Answer) -> Option<bool> {
 
 impl Poller {
     /// Takes in a response that may announce an operation.
-    pub(crate) fn on_start(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(crate) fn on_start(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let head = &answer.head;
         let candidates = self.layer.settings().candidates(&self.start.method, head.status, &head.headers);
         self.phase = Phase::Announcing(candidates.map(Considered::new).collect());
-        self.timer = Some(later(now.instant, CONSIDER_TIME));
+        self.timer = Some(later(now, CONSIDER_TIME));
         self.decide(answer, false, now)
     }
 
     /// Takes what has been read of a response for all that there is.
-    pub(super) fn consider_no_longer(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn consider_no_longer(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
         considered.iter_mut().for_each(|candidate| candidate.close(answer, false));
         self.decide(answer, false, now)
     }
 
-    pub(super) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
+    pub(super) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
         let max_status_bytes = self.layer.settings().max_status_bytes;
         let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
         for candidate in &mut *considered {
@@ -127,7 +126,7 @@ impl Poller {
     }
 
     /// Accepts the operation as the first of those that still may announce it does, if that is certain.
-    pub(super) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Now) -> Next {
+    pub(super) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
         let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
         for candidate in considered {
             if is_whole {
@@ -150,7 +149,7 @@ impl Poller {
         Next::PassThrough
     }
 
-    fn accept(&mut self, accepted: Candidate, answer: &mut Answer, now: Now) -> Next {
+    fn accept(&mut self, accepted: Candidate, answer: &mut Answer, now: Instant) -> Next {
         let announcement = accepted.announcement();
         self.operation.protocol = accepted.protocol.clone();
         self.operation.announcement = accepted.announcement;
@@ -173,7 +172,7 @@ impl Poller {
         self.tell(|operation| Event::Accepted { operation });
         match address {
             Ok(_) => {
-                self.schedule(pace::hint(headers, now.wall), now);
+                self.schedule(answer.hint, now);
                 answer.read.clear();
                 self.drain(false, now)
             }
@@ -205,7 +204,7 @@ impl Poller {
     }
 
     /// Takes an operation up again, whose monitor is asked by the caller's own request.
-    pub(crate) fn resume(&mut self, now: Now) -> Result<(), Next> {
+    pub(crate) fn resume(&mut self, now: Instant) -> Result<(), Next> {
         self.began(now);
         self.phase = Phase::Sending;
         self.timer = self.deadline;
@@ -229,10 +228,10 @@ impl Poller {
         }
     }
 
-    fn began(&mut self, now: Now) {
+    fn began(&mut self, now: Instant) {
         let timeout = self.layer.settings().timeout;
-        self.deadline = timeout.and_then(|timeout| now.instant.checked_add(timeout));
-        self.began = now.instant.checked_sub(self.operation.elapsed).unwrap_or(now.instant);
+        self.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        self.began = now.checked_sub(self.operation.elapsed).unwrap_or(now);
     }
 
     /// What those who resume need of the start request: to fetch the result, and for the polls.

@@ -1,6 +1,6 @@
 //! Conclude: from a terminal status to what is handed over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -8,7 +8,7 @@ use http::{
 };
 
 use super::{
-    Answer, GiveUp, Next, Now, Phase, Poller,
+    Answer, GiveUp, Next, Phase, Poller,
     details::{self, Details},
     json::members,
     message,
@@ -35,7 +35,7 @@ impl Poller {
     }
 
     /// The status is terminal.
-    pub(super) fn finish(&mut self, state: State, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn finish(&mut self, state: State, answer: &mut Answer, now: Instant) -> Next {
         self.operation.state = state;
         let monitor = self.monitor();
         let outcome = monitor.final_status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
@@ -54,7 +54,7 @@ impl Poller {
     }
 
     /// The head of the response in the body has been read.
-    pub(super) fn unwrap(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn unwrap(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let body = answer.read.to_bytes();
         if let Some((length, status, headers)) = message::head(&body) {
             answer.read.skip(length);
@@ -69,7 +69,7 @@ impl Poller {
 
     /// What is at hand of the rest is read for the details. It is not waited for, unless the result depends on it, or they are
     /// those of a failure.
-    fn read_details(&mut self, answer: &mut Answer, now: Now) -> Next {
+    fn read_details(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let is_failure = self.operation.state != State::Succeeded;
         if is_failure && self.layer.settings().error_on_failure {
             return self.collect(GiveUp::Failed, Some(answer), now);
@@ -83,11 +83,11 @@ impl Poller {
         }
         self.phase = Phase::Finishing;
         self.timer = if is_failure {
-            self.until(later(now.instant, DETAILS_TIME))
+            self.until(later(now, DETAILS_TIME))
         } else if self.does_result_depend_on_body(answer) {
             self.deadline
         } else {
-            Some(now.instant)
+            Some(now)
         };
         Next::Read
     }
@@ -102,7 +102,7 @@ impl Poller {
         }
     }
 
-    pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
+    pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
         _ = answer.scanner.scan(data, &[]);
         if answer.read.bytes() > details::MAX_BYTES {
             self.conclude(answer, false, now)
@@ -114,7 +114,7 @@ impl Poller {
     }
 
     /// The final status response has been read as far as is needed. Hands it over, or fetches the result.
-    pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Now) -> Next {
+    pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
         let resource = self.note_details(answer, is_whole);
         if self.operation.state == State::Succeeded {
             let here = self.target().0;

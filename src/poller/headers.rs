@@ -110,19 +110,25 @@ impl SealedHeaders {
         self.len
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let mut rest = self.entries.clone();
-        std::iter::from_fn(move || {
-            let word = u64::from_le_bytes(*rest.first_chunk::<WORD>()?);
+    pub(super) fn for_each(&self, mut each: impl FnMut(HeaderName, HeaderValue)) {
+        let mut from = 0;
+        while let Some(word) = self.entries[from..].first_chunk() {
+            let word = u64::from_le_bytes(*word);
             let number = (word & NAME) as usize;
             let (name_len, common) = if word & IS_COMMON == 0 { (number, None) } else { (0, COMMON_NAMES.get(number)) };
-            let name_end = WORD + name_len;
-            let entry = rest.split_to(name_end + (word >> 32) as usize);
-            let name = common.cloned().or_else(|| HeaderName::from_bytes(&entry[WORD..name_end]).ok())?;
-            let mut value = HeaderValue::from_maybe_shared(entry.slice(name_end..)).ok()?;
-            value.set_sensitive(word & IS_SENSITIVE != 0);
-            Some((name, value))
-        })
+            let name_at = from + WORD;
+            let value_at = name_at + name_len;
+            from = value_at + (word >> 32) as usize;
+            let name = match common {
+                Some(name) => Some(name.clone()),
+                None => HeaderName::from_bytes(&self.entries[name_at..value_at]).ok(),
+            };
+            let value = HeaderValue::from_maybe_shared(self.entries.slice(value_at..from));
+            if let (Some(name), Ok(mut value)) = (name, value) {
+                value.set_sensitive(word & IS_SENSITIVE != 0);
+                each(name, value);
+            }
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) use self::{
     monitor::Trust,
     snapshot::{Draft, Outgoing},
     status::{Kind, MAX_DEPTH, MAX_WATCHES, Watch},
-    step::{Answer, GiveUp, Next, Now},
+    step::{Answer, GiveUp, Next},
 };
 use crate::{
     AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State, WithoutStatus,
@@ -148,7 +148,7 @@ pub(crate) fn resolve(
 
 impl Poller {
     /// Of a response that may announce an operation, or a request that takes one up.
-    pub(crate) fn new(layer: LroLayer, draft: Draft, resume: Option<Resume>, now: Now, seed: u64) -> Self {
+    pub(crate) fn new(layer: LroLayer, draft: Draft, resume: Option<Resume>, now: Instant, seed: u64) -> Self {
         let start = draft.seal();
         let settings = layer.settings();
         let is_resumed = resume.is_some();
@@ -167,9 +167,9 @@ impl Poller {
             operation.protocol = settings.protocols().iter().find(named).unwrap_or(&operation.protocol).clone();
         }
         Self {
-            began: now.instant.checked_sub(operation.elapsed).unwrap_or(now.instant),
+            began: now.checked_sub(operation.elapsed).unwrap_or(now),
             deadline: None,
-            due: now.instant,
+            due: now,
             timer: None,
             delay: None,
             result: None,
@@ -250,7 +250,7 @@ impl Poller {
     }
 
     /// The timer is due.
-    pub(crate) fn on_timer(&mut self, answer: Option<&mut Answer>, now: Now) -> Next {
+    pub(crate) fn on_timer(&mut self, answer: Option<&mut Answer>, now: Instant) -> Next {
         self.touch(now);
         let is_late = self.is_late(now) || (self.deadline.is_some() && self.timer >= self.deadline);
         match (&self.phase, answer) {
@@ -270,13 +270,13 @@ impl Poller {
     }
 
     /// The service failed to send the request.
-    pub(crate) fn on_service_error(&mut self, now: Now) -> Next {
+    pub(crate) fn on_service_error(&mut self, now: Instant) -> Next {
         self.touch(now);
         self.poll_failed(PollFailure::Service, None, now)
     }
 
     /// The service is of no more use.
-    pub(crate) fn on_service_gone(&mut self, now: Now) -> Next {
+    pub(crate) fn on_service_gone(&mut self, now: Instant) -> Next {
         self.touch(now);
         self.give_up_transport(Outcome::Service)
     }
@@ -287,11 +287,11 @@ impl Poller {
     }
 
     /// The head of the answer to a request is there.
-    pub(crate) fn on_head(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(crate) fn on_head(&mut self, answer: &mut Answer, now: Instant) -> Next {
         self.touch(now);
         let status = answer.head.status;
         self.spans.answered(status);
-        let hint = pace::hint(&answer.head.headers, now.wall);
+        let hint = answer.hint;
         let monitor = self.monitor();
         let is_result = self.result.is_some();
         let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
@@ -318,7 +318,7 @@ impl Poller {
     }
 
     /// The next frame of the answer in hand.
-    pub(crate) fn on_frame(&mut self, answer: &mut Answer, frame: Frame<Bytes>, now: Now) -> Next {
+    pub(crate) fn on_frame(&mut self, answer: &mut Answer, frame: Frame<Bytes>, now: Instant) -> Next {
         if frame.is_trailers() {
             // Nothing comes after trailers.
             answer.read.push(frame);
@@ -327,7 +327,7 @@ impl Poller {
         let Some(data) = frame.data_ref().cloned() else { return Next::Read };
         self.touch(now);
         let is_late = self.is_late(now);
-        let is_due = self.timer.is_some_and(|timer| now.instant >= timer);
+        let is_due = self.timer.is_some_and(|timer| now >= timer);
         // A body that is always ready never lets the timer fire.
         match &self.phase {
             Phase::Scanning if is_late => return self.give_up(GiveUp::Timeout),
@@ -383,7 +383,7 @@ impl Poller {
     }
 
     /// The body of the answer in hand is at its end.
-    pub(crate) fn on_end(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(crate) fn on_end(&mut self, answer: &mut Answer, now: Instant) -> Next {
         match &self.phase {
             Phase::Announcing(_) => self.decide(answer, true, now),
             Phase::Scanning => self.end_of_scan(answer, now),
@@ -394,12 +394,12 @@ impl Poller {
     }
 
     /// The body of the answer in hand broke off.
-    pub(crate) fn on_broken(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(crate) fn on_broken(&mut self, answer: &mut Answer, now: Instant) -> Next {
         match &self.phase {
             Phase::Announcing(_) => self.consider_no_longer(answer, now),
             Phase::Scanning => {
                 self.touch(now);
-                self.poll_failed(PollFailure::Body, pace::hint(&answer.head.headers, now.wall), now)
+                self.poll_failed(PollFailure::Body, answer.hint, now)
             }
             // It has ended; the caller gets to see the break, behind what was read.
             Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, false, now),

@@ -93,7 +93,13 @@ impl Snapshot {
 
     /// The `Host` header that the start request had, if its URI names no host.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        self.headers.iter().find(|(name, _)| name == HOST).map(|(_, value)| value)
+        let mut host = None;
+        self.headers.for_each(|name, value| {
+            if name == HOST {
+                host.get_or_insert(value);
+            }
+        });
+        host
     }
 
     /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
@@ -106,9 +112,12 @@ impl Snapshot {
         let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
         // With room for the `Host` that transports add; of very many, most are values of the same names, which take none.
         _ = request.headers_mut().try_reserve(self.headers.len().min(MAX_ROOM) + 1);
-        for (name, value) in self.headers.iter().filter(|(name, _)| is_repeated(name)) {
-            request.headers_mut().append(name, value);
-        }
+        let headers = request.headers_mut();
+        self.headers.for_each(|name, value| {
+            if is_repeated(&name) {
+                headers.append(name, value);
+            }
+        });
         if trust == Trust::Credentials {
             *request.extensions_mut() = self.extensions.clone();
         }

@@ -1,18 +1,11 @@
 //! Step: what the driver tells the machine, and what it is told to do.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use http::{Uri, response};
 
-use super::{frames::Frames, status::Scanner};
+use super::{frames::Frames, pace, status::Scanner};
 use crate::{AddressError, StatusErrorKind};
-
-/// The time, as the driver sees it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Now {
-    pub(crate) instant: Instant,
-    pub(crate) wall: SystemTime,
-}
 
 /// What the driver does next.
 #[derive(Debug)]
@@ -51,6 +44,8 @@ pub(crate) enum GiveUp {
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
     pub(crate) read: Frames,
+    /// How long it asks to wait.
+    pub(super) hint: Option<Duration>,
     /// Where it came from, if the transport says that it has followed redirects by itself.
     pub(super) effective_uri: Option<Uri>,
     pub(super) scanner: Scanner,
@@ -58,7 +53,9 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(head: response::Parts, effective_uri: Option<Uri>) -> Self {
-        Self { head, read: Frames::default(), effective_uri, scanner: Scanner::new(), scanned: 0 }
+    /// `wall` is the time of day when the head arrived.
+    pub(crate) fn new(head: response::Parts, effective_uri: Option<Uri>, wall: SystemTime) -> Self {
+        let hint = pace::hint(&head.headers, wall);
+        Self { head, read: Frames::default(), hint, effective_uri, scanner: Scanner::new(), scanned: 0 }
     }
 }

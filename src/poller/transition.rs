@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION, uri::Authority};
 
 use super::{
-    Answer, GiveUp, Next, Now, Phase, Poller,
+    Answer, GiveUp, Next, Phase, Poller,
     monitor::{Address, Resolver, Trust, text, with_api_version_alone, without_query},
-    pace,
 };
 use crate::{
     AddressError, AddressErrorKind, DelayReason, Event, Operation, Outcome, PollFailure, State, StatusErrorKind,
@@ -73,17 +72,17 @@ impl Poller {
         self.spans.run(|| self.layer.settings().tell(&event));
     }
 
-    pub(super) fn is_late(&self, now: Now) -> bool {
-        self.deadline.is_some_and(|deadline| now.instant >= deadline)
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| now >= deadline)
     }
 
-    pub(super) fn touch(&mut self, now: Now) {
-        self.operation.elapsed = now.instant.saturating_duration_since(self.began);
+    pub(super) fn touch(&mut self, now: Instant) {
+        self.operation.elapsed = now.saturating_duration_since(self.began);
     }
 
-    pub(super) fn schedule(&mut self, hint: Option<Duration>, now: Now) {
+    pub(super) fn schedule(&mut self, hint: Option<Duration>, now: Instant) {
         let (delay, reason) = self.pace.delay(hint, self.layer.settings());
-        self.due = later(now.instant, delay);
+        self.due = later(now, delay);
         self.delay = Some((delay, reason));
     }
 
@@ -91,14 +90,14 @@ impl Poller {
         Some(self.deadline.map_or(instant, |deadline| instant.min(deadline)))
     }
 
-    pub(super) fn drain(&mut self, is_status: bool, now: Now) -> Next {
+    pub(super) fn drain(&mut self, is_status: bool, now: Instant) -> Next {
         self.phase = Phase::Draining { left: DRAIN_BYTES, is_status };
         // A hint is never made longer.
         let at_least = match self.delay {
-            Some((_, DelayReason::Hint)) => now.instant,
-            _ => later(now.instant, DRAIN_TIME_AT_LEAST),
+            Some((_, DelayReason::Hint)) => now,
+            _ => later(now, DRAIN_TIME_AT_LEAST),
         };
-        self.timer = self.until(later(now.instant, DRAIN_TIME).min(self.due.max(at_least)));
+        self.timer = self.until(later(now, DRAIN_TIME).min(self.due.max(at_least)));
         Next::Read
     }
 
@@ -121,7 +120,7 @@ impl Poller {
         self.failures >= self.layer.settings().max_failures
     }
 
-    pub(super) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Now) -> Next {
+    pub(super) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Instant) -> Next {
         self.failures = self.failures.saturating_add(1);
         let failures = self.failures;
         let is_last = failures > self.layer.settings().max_failures;
@@ -140,7 +139,7 @@ impl Poller {
     }
 
     /// The monitor is elsewhere, or the result is there.
-    pub(super) fn redirect(&mut self, answer: &mut Answer, now: Now, is_result: bool) -> Next {
+    pub(super) fn redirect(&mut self, answer: &mut Answer, now: Instant, is_result: bool) -> Next {
         let headers = &answer.head.headers;
         let base = self.result.as_ref().map_or(&self.operation.monitor, |result| &result.uri);
         self.moves += 1;
@@ -164,12 +163,12 @@ impl Poller {
             }
         };
         // A redirect may ask for a delay like anything else (RFC 9110, section 10.2.3).
-        let hint = pace::hint(headers, now.wall);
+        let hint = answer.hint;
         if is_result || self.result.is_some() {
             self.fetch(address, now);
         } else {
             self.move_to(address);
-            self.due = now.instant;
+            self.due = now;
         }
         if hint.is_some() {
             self.schedule(hint, now);
@@ -178,7 +177,7 @@ impl Poller {
     }
 
     /// The operation has succeeded, and its result is there.
-    pub(super) fn fetch(&mut self, address: Address, now: Now) {
+    pub(super) fn fetch(&mut self, address: Address, now: Instant) {
         if self.result.is_none() {
             self.operation.state = State::Succeeded;
             let noted = match address.uri == self.start.uri {
@@ -191,7 +190,7 @@ impl Poller {
             self.failures = 0;
         }
         self.result = Some(Box::new(address));
-        self.due = now.instant;
+        self.due = now;
     }
 
     fn move_to(&mut self, address: Address) {
@@ -204,7 +203,7 @@ impl Poller {
     }
 
     /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
-    pub(super) fn read_status(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn read_status(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let monitor = self.monitor();
         if self.is_redirected_result(answer) {
             return self.finish(State::Succeeded, answer, now);
@@ -221,7 +220,7 @@ impl Poller {
         Next::Read
     }
 
-    pub(super) fn scan(&mut self, answer: &mut Answer, data: &[u8], now: Now) -> Next {
+    pub(super) fn scan(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
         let room = self.layer.settings().max_status_bytes.saturating_sub(answer.scanned);
         let within = &data[..data.len().min(room)];
         answer.scanned += within.len();
@@ -242,7 +241,7 @@ impl Poller {
         self.on_word(word, answer, now)
     }
 
-    pub(super) fn on_word(&mut self, word: Box<str>, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn on_word(&mut self, word: Box<str>, answer: &mut Answer, now: Instant) -> Next {
         let state = self.operation.protocol.spec().words.state(&word);
         let is_refusal = !answer.head.status.is_success();
         if is_refusal && !state.is_terminal() {
@@ -263,7 +262,7 @@ impl Poller {
     }
 
     /// There is no more to be found than what has been.
-    pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let word = answer.scanner.fallback(&self.monitor().status).map(Box::from);
         match word.filter(|_| answer.scanner.is_at_end()) {
             Some(word) => self.on_word(word, answer, now),
@@ -271,7 +270,7 @@ impl Poller {
         }
     }
 
-    pub(super) fn no_status(&mut self, answer: &mut Answer, now: Now) -> Next {
+    pub(super) fn no_status(&mut self, answer: &mut Answer, now: Instant) -> Next {
         if !answer.head.status.is_success() {
             return self.finish(State::Failed, answer, now);
         }
@@ -313,7 +312,7 @@ impl Poller {
         self.redirected_to(answer).unwrap_or(&self.operation.monitor).clone()
     }
 
-    fn status_too_long(&mut self, answer: &mut Answer, now: Now) -> Next {
+    fn status_too_long(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let monitor = self.monitor();
         // Where there is a fallback, what comes after it might have been another.
         let is_plain =
@@ -325,7 +324,7 @@ impl Poller {
         }
     }
 
-    fn running(&mut self, state: State, answer: &mut Answer, now: Now) -> Next {
+    fn running(&mut self, state: State, answer: &mut Answer, now: Instant) -> Next {
         self.operation.state = state;
         self.has_status = true;
         self.failures = 0;
@@ -337,7 +336,7 @@ impl Poller {
             Some(Err(error)) => return self.give_up_address(error),
             None => {}
         }
-        self.schedule(pace::hint(&answer.head.headers, now.wall), now);
+        self.schedule(answer.hint, now);
         self.drain(true, now)
     }
 
@@ -351,13 +350,13 @@ impl Poller {
     }
 
     /// Keeps the body of the answer in hand for the error.
-    pub(super) fn collect(&mut self, why: GiveUp, read: Option<&Answer>, now: Now) -> Next {
+    pub(super) fn collect(&mut self, why: GiveUp, read: Option<&Answer>, now: Instant) -> Next {
         let left = match read {
             Some(answer) => self.layer.settings().max_status_bytes.saturating_sub(answer.read.bytes()),
             None => COLLECT_BYTES,
         };
         self.phase = Phase::Collecting { left, why };
-        self.timer = self.until(later(now.instant, DRAIN_TIME));
+        self.timer = self.until(later(now, DRAIN_TIME));
         Next::Read
     }
 
