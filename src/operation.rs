@@ -1,10 +1,14 @@
 //! `Operation`, `State` and `Resume`: what callers see of an operation.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode, Uri};
 
-use crate::{Failure, OperationFailed, Protocol, redact::Redacted};
+use crate::{
+    Failure, OperationFailed, Protocol,
+    poller::{Details, Unread},
+    redact::Redacted,
+};
 
 /// What is known of one long-running operation.
 ///
@@ -58,6 +62,8 @@ pub struct Operation {
     pub(crate) status: Option<Box<str>>,
     pub(crate) id: Option<Box<str>>,
     pub(crate) percent: Option<f64>,
+    /// The final status response.
+    pub(crate) last: Option<Arc<Unread>>,
     /// What few operations have, and most only at their end.
     pub(crate) more: Option<Box<More>>,
 }
@@ -94,6 +100,7 @@ impl Operation {
             status: None,
             id: None,
             percent: None,
+            last: None,
             more: None,
         }
     }
@@ -101,6 +108,10 @@ impl Operation {
     /// What is remembered of the start request, for those who resume.
     pub(crate) fn start(&self) -> Option<&(Method, Uri)> {
         self.more.as_ref()?.start.as_ref()
+    }
+
+    fn details(&self) -> Option<&Details> {
+        self.last.as_deref().map(Unread::details)
     }
 
     pub(crate) fn more_mut(&mut self) -> &mut More {
@@ -124,7 +135,7 @@ impl Operation {
     /// response's `operationId`, `id` or `jobId`.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.details().and_then(|details| details.id.as_deref()).or(self.id.as_deref())
     }
 
     /// The address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
@@ -157,7 +168,8 @@ impl Operation {
     /// `createdDateTime` or the like. Services do not agree on a format for it.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
-        self.more.as_ref()?.created.as_deref()
+        let of_last = self.details().and_then(|details| details.created.as_deref());
+        of_last.or_else(|| self.more.as_ref()?.created.as_deref())
     }
 
     /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or the
@@ -177,7 +189,10 @@ impl Operation {
     /// The error object of an operation that failed, if the final response had one, within its first 64 KiB.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        self.more.as_ref()?.failure.as_ref()
+        match self.details() {
+            Some(details) => details.failure.as_ref(),
+            None => self.more.as_ref()?.failure.as_ref(),
+        }
     }
 
     /// How many requests were sent to the monitor, failed ones included.

@@ -9,7 +9,7 @@ use super::{
     json::members,
     monitor::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
     status::{Kind, Scanner},
-    transition::{MAX_ID, later},
+    transition::later,
 };
 use crate::{
     AddressError, Event, FinalResponse,
@@ -162,7 +162,7 @@ impl Poller {
             self.operation.monitor = self.without_credentials(uri);
         }
         let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| text(headers.get(header)?));
-        self.operation.id = id.filter(|id| !id.is_empty() && id.len() <= MAX_ID).map(Box::from).or(name.map(Box::from));
+        self.operation.id = id.filter(|id| !id.is_empty() && id.len() <= details::MAX_ID).map(Box::from).or(name.map(Box::from));
         self.operation.is_anonymous = address.as_ref().is_ok_and(|address| address.trust == Trust::Anonymous);
         if announcement.by.header() != Some(&LOCATION) {
             self.note_location(headers, &self.start.uri.clone());

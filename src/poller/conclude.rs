@@ -1,6 +1,9 @@
 //! Conclude: from a terminal status to what is handed over.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -9,12 +12,12 @@ use http::{
 
 use super::{
     Answer, GiveUp, Next, Phase, Poller,
-    details::{self, Details},
+    details::{self, Unread},
     json::members,
     message,
     monitor::{Address, Trust, text},
     status::Scanner,
-    transition::{MAX_ID, later, percent},
+    transition::{later, percent},
 };
 use crate::{AddressError, Event, FinalResponse, Outcome, State, protocol::By};
 
@@ -205,21 +208,15 @@ impl Poller {
         }
         self.operation.percent = percent(answer).or(self.operation.percent);
         let body = answer.read.first(details::MAX_BYTES);
-        let document = members(&body);
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
-        if is_whole || self.operation.state != State::Succeeded {
-            let details = Details::of(&document);
-            self.operation.percent = details.percent.or(self.operation.percent);
-            if let Some(id) = details.id.filter(|id| id.len() <= MAX_ID) {
-                self.operation.id = Some(id.into());
-            }
-            if details.created.is_some() || details.failure.is_some() {
-                let more = self.operation.more_mut();
-                more.created = details.created.or(more.created.take());
-                more.failure = details.failure;
-            }
+        if !body.is_empty() && (is_whole || self.operation.state != State::Succeeded) {
+            self.operation.last = Some(Arc::new(Unread::new(&body)));
         }
-        let name = protocol.spec().resource.iter().find_map(|path| details::at_path(&document, path));
+        let paths = || protocol.spec().resource.iter();
+        // Its document is read here only where it has to be.
+        let may_name_it = paths().any(|path| path.first().is_some_and(|key| answer.scanner.may_have(key)));
+        let document = if may_name_it { members(&body) } else { Vec::new() };
+        let name = paths().find_map(|path| details::at_path(&document, path));
         let resource = name.and_then(|name| self.resolver().locate(&base, &name));
         let named = resource.map(|resource| self.without_credentials(&resource));
         let named = self.located(headers, &RESOURCE_LOCATION, &base).or(named);

@@ -1,6 +1,12 @@
 //! Details: what a small final body says of its operation beside the status.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    mem,
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use bytes::Bytes;
 
 use super::json::{Member, members, text, text_or_number};
 use crate::Failure;
@@ -8,17 +14,42 @@ use crate::Failure;
 /// Bodies up to this size are read for details.
 pub(crate) const MAX_BYTES: usize = 64 * 1024;
 
+/// No name of an operation is longer.
+pub(crate) const MAX_ID: usize = 1024;
+
+/// What a final body says, read when somebody asks for it: that is most of what an operation costs, and most callers look at the
+/// body only.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// Until it is read.
+    body: Mutex<Bytes>,
+    details: OnceLock<Details>,
+}
+
+impl Unread {
+    /// Of a copy, because what the transport has read into may be a lot more.
+    pub(crate) fn new(body: &[u8]) -> Self {
+        Self { body: Mutex::new(Bytes::copy_from_slice(body)), details: OnceLock::new() }
+    }
+
+    pub(crate) fn details(&self) -> &Details {
+        self.details.get_or_init(|| {
+            let body = mem::take(&mut *self.body.lock().unwrap_or_else(PoisonError::into_inner));
+            Details::of(&members(&body))
+        })
+    }
+}
+
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Details {
     pub(crate) id: Option<String>,
     pub(crate) created: Option<String>,
-    pub(crate) percent: Option<f64>,
     pub(crate) failure: Option<Failure>,
 }
 
 impl Details {
     /// Takes from a document what can be read. Of members that are there twice the first counts.
-    pub(crate) fn of(document: &[Member<'_>]) -> Self {
+    fn of(document: &[Member<'_>]) -> Self {
         let mut details = Self::default();
         let mut id_is_certain = false;
         for &(ref key, value) in document {
@@ -35,13 +66,11 @@ impl Details {
                 {
                     details.created = text_or_number(value);
                 }
-                "percentComplete" | "percentCompleted" | "percentageComplete" if details.percent.is_none() => {
-                    details.percent = value.get().parse().ok().filter(|percent: &f64| percent.is_finite());
-                }
                 "error" if details.failure.is_none() => details.failure = Failure::parse(value),
                 _ => {}
             }
         }
+        details.id = details.id.filter(|id| id.len() <= MAX_ID);
         details
     }
 }
@@ -81,7 +110,7 @@ mod tests {
             r#"{"createdDateTime": "2021-05-06T07:55:19.5256829+00:00", "status": "Succeeded", "percentComplete": 100}"#,
         );
         assert_eq!(details.created.as_deref(), Some("2021-05-06T07:55:19.5256829+00:00"));
-        assert_eq!((details.percent, details.failure), (Some(100.0), None));
+        assert_eq!(details.failure, None);
     }
 
     #[test]
@@ -105,18 +134,18 @@ mod tests {
         assert_eq!(id(r#"{"\u0069d": "a"}"#).as_deref(), Some("a"));
         let twice = parse(
             r#"{
-                "created": "a", "createdTime": "b", "percentComplete": 1, "percentCompleted": 2,
+                "created": "a", "createdTime": "b",
                 "error": {"code": "A"}, "error": {"code": "B"}
             }"#,
         );
-        assert_eq!((twice.created.as_deref(), twice.percent), (Some("a"), Some(1.0)));
+        assert_eq!(twice.created.as_deref(), Some("a"));
         assert_eq!(twice.failure.unwrap().code(), Some("A"));
     }
 
     #[test]
     fn one_unreadable_part_costs_nothing_but_itself() {
-        let details = parse("{\"id\": \"a\", \"error\": {\"code\": 1}, \"percentComplete\": 1e999, \"created\": oops");
-        assert_eq!((details.id.as_deref(), details.percent, details.created), (Some("a"), None, None));
+        let details = parse("{\"id\": \"a\", \"error\": {\"code\": 1}, \"created\": oops");
+        assert_eq!((details.id.as_deref(), details.created), (Some("a"), None));
         assert_eq!(details.failure.unwrap().code(), Some("1"));
         let deep = format!("[{}{}]", "[".repeat(1000), "]".repeat(1000));
         for odd in [r#""bad \ud83d""#, "1e999", &deep] {

@@ -67,6 +67,7 @@ use self::{
     snapshot::Snapshot,
 };
 pub(crate) use self::{
+    details::{Details, Unread},
     monitor::Trust,
     snapshot::{Draft, Outgoing},
     status::{Kind, MAX_DEPTH, MAX_WATCHES, Watch},

@@ -60,6 +60,8 @@ pub(crate) struct Scanner {
     open: [u32; MAX_DEPTH],
     wanted: Wanted,
     text: Text,
+    /// The keys at the top level, each as the bit of its sum.
+    keys: u64,
     percent: Option<f64>,
     /// The watch that gave the word.
     found: Option<u8>,
@@ -116,6 +118,7 @@ impl Scanner {
             open,
             wanted: Wanted::default(),
             text: Text::new(),
+            keys: 0,
             percent: None,
             found: None,
             fallback: None,
@@ -143,6 +146,11 @@ impl Scanner {
         self.percent
     }
 
+    /// Whether the object may have this key at its top level, as far as it was read.
+    pub(crate) fn may_have(&self, key: &str) -> bool {
+        self.keys & bit_of(key.as_bytes()) != 0
+    }
+
     /// Reads on, up to the status word if it is found. Reading may go on after it, for [`percent`](Self::percent); no
     /// second word is found.
     pub(crate) fn scan<'a>(&'a mut self, bytes: &'a [u8], watches: &'a [Watch]) -> Option<Found<'a>> {
@@ -154,6 +162,7 @@ impl Scanner {
                 At::Key if byte == b'"' => match swar::string(&rest[1..]) {
                     Some(key) => {
                         self.wanted = self.wants(key, watches);
+                        self.note_key(key);
                         position += key.len() + 2;
                         // Most often there is no space in between; this and its like below save a fifth.
                         let is_next = bytes.get(position) == Some(&b':');
@@ -213,7 +222,13 @@ impl Scanner {
                     position += read;
                     if is_over {
                         let key = self.text.clone().end().map(str::to_owned);
-                        self.wanted = key.map_or_else(Wanted::default, |key| self.wants(key.as_bytes(), watches));
+                        let bytes = key.as_deref().map(str::as_bytes);
+                        self.wanted = bytes.map_or_else(Wanted::default, |key| self.wants(key, watches));
+                        match bytes.filter(|key| key.len() <= MAX_WORD) {
+                            Some(key) => self.note_key(key),
+                            // It may be any.
+                            None => self.keys = u64::MAX,
+                        }
                         self.at = At::Colon;
                     }
                 }
@@ -325,6 +340,13 @@ impl Scanner {
     }
 
     #[inline]
+    fn note_key(&mut self, key: &[u8]) {
+        if self.level == 0 {
+            self.keys |= bit_of(key);
+        }
+    }
+
+    #[inline]
     fn wants(&self, key: &[u8], watches: &[Watch]) -> Wanted {
         let mut wanted = Wanted::default();
         if self.found.is_none() {
@@ -342,6 +364,13 @@ impl Scanner {
             self.level == 0 && key.first() == Some(&b'p') && self.percent.is_none() && PERCENT.contains(&key);
         wanted
     }
+}
+
+/// By the first letter and the length: not many keys have the same.
+#[inline]
+fn bit_of(key: &[u8]) -> u64 {
+    let sum = key.first().map_or(0, |&first| usize::from(first)) + key.len();
+    1 << (sum % 64)
 }
 
 const fn is_space(byte: u8) -> bool {

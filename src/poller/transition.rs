@@ -23,9 +23,6 @@ const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 const DRAIN_TIME_AT_LEAST: Duration = Duration::from_millis(250);
 
-/// No name of an operation is longer.
-pub(super) const MAX_ID: usize = 1024;
-
 /// How many characters of a status word in a header are kept.
 const MAX_WORD: usize = 64;
 
