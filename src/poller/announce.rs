@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, header::LOCATION};
+use http::{HeaderName, Uri, header::LOCATION, uri::Authority};
 
 use super::{
     Answer, GiveUp, Next, Phase, Poller, details,
@@ -98,8 +98,17 @@ impl Poller {
     /// Takes in a response that may announce an operation.
     pub(crate) fn on_start(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let head = &answer.head;
-        let candidates = self.layer.settings().candidates(&self.start.method, head.status, &head.headers);
-        self.phase = Phase::Announcing(candidates.map(Considered::new).collect());
+        let mut candidates = self.layer.settings().candidates(&self.start.method, head.status, &head.headers);
+        match candidates.next() {
+            Some(first) if first.announcement().is_by_head() => {
+                drop(candidates);
+                return self.accept(first, answer, now);
+            }
+            first => {
+                let considered = first.into_iter().chain(candidates).map(Considered::new).collect();
+                self.phase = Phase::Announcing(considered);
+            }
+        }
         self.timer = Some(later(now, CONSIDER_TIME));
         self.decide(answer, false, now)
     }
@@ -158,14 +167,17 @@ impl Poller {
         let headers = &answer.head.headers;
         let name = name(announcement, answer);
         let address = self.announced_address(announcement, answer, name.as_deref());
-        if let Some(uri) = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri)) {
-            self.operation.monitor = self.without_credentials(uri);
-        }
+        let uri = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
+        self.operation.monitor = match uri {
+            Some(uri) => self.without_credentials(uri),
+            None => with_api_version_alone(&self.start.uri),
+        };
         let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| text(headers.get(header)?));
-        self.operation.id = id.filter(|id| !id.is_empty() && id.len() <= details::MAX_ID).map(Box::from).or(name.map(Box::from));
+        self.operation.id =
+            id.filter(|id| !id.is_empty() && id.len() <= details::MAX_ID).map(Box::from).or(name.map(Box::from));
         self.operation.is_anonymous = address.as_ref().is_ok_and(|address| address.trust == Trust::Anonymous);
         if announcement.by.header() != Some(&LOCATION) {
-            self.note_location(headers, &self.start.uri.clone());
+            self.note_location(self.location(headers, &self.start.uri));
         }
         self.remember_start();
         self.spans.begin(&self.start.method, &self.start.uri, &self.operation);
@@ -236,12 +248,20 @@ impl Poller {
 
     /// What those who resume need of the start request: to fetch the result, and for the polls.
     fn remember_start(&mut self) {
-        let start = with_api_version_alone(&self.start.uri);
         let monitor = &self.operation.monitor;
-        let is_carried = carry_query(&self.layer.settings().carry_query, &start, monitor) != *monitor;
+        let is_plainly_here = self.start.uri.query().is_none() && origin(&self.start.uri) == origin(monitor);
+        if is_plainly_here && self.final_response() == FinalResponse::Status {
+            return;
+        }
+        let start = with_api_version_alone(&self.start.uri);
+        let is_carried = carry_query(&self.layer.settings().carry_query, &start, monitor).is_some();
         let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
         if is_carried || is_elsewhere || self.final_response() != FinalResponse::Status {
             self.operation.more_mut().start = Some((self.start.method.clone(), start));
         }
     }
+}
+
+fn origin(uri: &Uri) -> (Option<&str>, Option<&str>) {
+    (uri.scheme_str(), uri.authority().map(Authority::as_str))
 }

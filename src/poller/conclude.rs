@@ -120,10 +120,9 @@ impl Poller {
     pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
         let resource = self.note_details(answer, is_whole);
         if self.operation.state == State::Succeeded {
-            let here = self.target().0;
             // What is at the monitor itself has just been read.
             let elsewhere = self.result_address(answer, resource).filter(|address| match address {
-                Ok(address) => address.uri != self.operation.monitor && address.uri != here,
+                Ok(address) => address.uri != self.operation.monitor && address.uri != self.target().0,
                 Err(_) => true,
             });
             match elsewhere {
@@ -163,7 +162,7 @@ impl Poller {
             false => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
         };
         let location = || {
-            let here = self.located(&answer.head.headers, &LOCATION, &self.base(answer));
+            let here = self.located(&answer.head.headers, &LOCATION, self.base(answer));
             here.or_else(|| more.and_then(|more| more.location.clone()))
         };
         match choice {
@@ -198,32 +197,35 @@ impl Poller {
     /// Fills in what the final status response says of the operation; returns the resource that it names.
     pub(super) fn note_details(&mut self, answer: &Answer, is_whole: bool) -> Option<Uri> {
         let headers = &answer.head.headers;
-        let protocol = self.operation.protocol.clone();
         let base = self.base(answer);
-        self.note_location(headers, &base);
-        if answer.head.status == StatusCode::CREATED {
-            if let Some(created) = self.located(headers, &LOCATION, &base) {
-                self.operation.more_mut().resource = Some(created);
-            }
+        let body = answer.read.first(details::MAX_BYTES);
+        let location = self.location(headers, base);
+        let is_created = answer.head.status == StatusCode::CREATED;
+        let created = if is_created { self.located(headers, &LOCATION, base) } else { None };
+        let named = self.located(headers, &RESOURCE_LOCATION, base).or_else(|| self.named(answer, &body, base));
+        self.note_location(location);
+        if let Some(resource) = named.as_ref().or(created.as_ref()) {
+            self.operation.more_mut().resource = Some(resource.clone());
         }
         self.operation.percent = percent(answer).or(self.operation.percent);
-        let body = answer.read.first(details::MAX_BYTES);
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         if !body.is_empty() && (is_whole || self.operation.state != State::Succeeded) {
             self.operation.last = Some(Arc::new(Unread::new(&body)));
         }
-        let paths = || protocol.spec().resource.iter();
-        // Its document is read here only where it has to be.
-        let may_name_it = paths().any(|path| path.first().is_some_and(|key| answer.scanner.may_have(key)));
-        let document = if may_name_it { members(&body) } else { Vec::new() };
-        let name = paths().find_map(|path| details::at_path(&document, path));
-        let resource = name.and_then(|name| self.resolver().locate(&base, &name));
-        let named = resource.map(|resource| self.without_credentials(&resource));
-        let named = self.located(headers, &RESOURCE_LOCATION, &base).or(named);
-        if let Some(resource) = &named {
-            self.operation.more_mut().resource = Some(resource.clone());
-        }
         named
+    }
+
+    /// The resource that the beginning of a body names.
+    fn named(&self, answer: &Answer, body: &[u8], base: &Uri) -> Option<Uri> {
+        let paths = &self.operation.protocol.spec().resource;
+        // So that no document is read for nothing.
+        let may_be_named = |path: &Vec<String>| path.first().is_some_and(|key| answer.scanner.may_have(key));
+        if !paths.iter().any(may_be_named) {
+            return None;
+        }
+        let document = members(body);
+        let name = paths.iter().find_map(|path| details::at_path(&document, path))?;
+        self.resolver().locate(base, &name).map(|resource| self.without_credentials(&resource))
     }
 }
 

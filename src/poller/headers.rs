@@ -1,10 +1,7 @@
 //! Headers: those of the start request that polls repeat, in little room.
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{self, CONNECTION},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
 
 /// The headers that polls repeat, one after the other: a copy of their bytes, with no allocation while they fit in. A clone
 /// of the `HeaderMap` would cost at least one for each value that is not static.
@@ -84,7 +81,7 @@ impl PackedHeaders {
             let name_at = from + WORD;
             let value_at = name_at + (word & NAME) as usize;
             let name = &packed[name_at..value_at];
-            let common = COMMON_NAMES.iter().position(|common| common.as_str().as_bytes() == name);
+            let common = COMMON_TEXTS.iter().position(|common| common.as_bytes() == name);
             let (word, kept_from) = match common {
                 Some(number) => (word & !NAME | number as u64 | IS_COMMON, value_at),
                 None => (word, name_at),
@@ -132,31 +129,39 @@ impl SealedHeaders {
     }
 }
 
-/// What clients of such services send. To make one of these of its text costs 300 instructions, and some an allocation.
-static COMMON_NAMES: [HeaderName; 22] = [
-    header::ACCEPT,
-    header::ACCEPT_LANGUAGE,
-    header::AUTHORIZATION,
-    header::CACHE_CONTROL,
-    header::COOKIE,
-    header::DATE,
-    header::HOST,
-    header::ORIGIN,
-    header::REFERER,
-    header::USER_AGENT,
-    HeaderName::from_static("api-key"),
-    HeaderName::from_static("baggage"),
-    HeaderName::from_static("ocp-apim-subscription-key"),
-    HeaderName::from_static("subscription-key"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-correlation-id"),
-    HeaderName::from_static("x-ms-client-id"),
-    HeaderName::from_static("x-ms-client-request-id"),
-    HeaderName::from_static("x-ms-return-client-request-id"),
-    HeaderName::from_static("x-request-id"),
-];
+macro_rules! common_names {
+    ($($name:literal)*) => {
+        const COMMON_TEXTS: &[&str] = &[$($name),*];
+
+        /// What clients of such services send. To make one of these of its text costs 300 instructions, and some an allocation.
+        static COMMON_NAMES: [HeaderName; COMMON_TEXTS.len()] = [$(HeaderName::from_static($name)),*];
+    };
+}
+
+common_names! {
+    "accept"
+    "accept-language"
+    "authorization"
+    "cache-control"
+    "cookie"
+    "date"
+    "host"
+    "origin"
+    "referer"
+    "user-agent"
+    "api-key"
+    "baggage"
+    "ocp-apim-subscription-key"
+    "subscription-key"
+    "traceparent"
+    "tracestate"
+    "x-api-key"
+    "x-correlation-id"
+    "x-ms-client-id"
+    "x-ms-client-request-id"
+    "x-ms-return-client-request-id"
+    "x-request-id"
+}
 
 /// What is left of the room behind the entry, if that fits in.
 #[inline(always)]

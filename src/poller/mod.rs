@@ -62,7 +62,7 @@ use http_body::Frame;
 pub use self::pace::{Backoff, DelayReason};
 use self::{
     announce::Considered,
-    monitor::{Address, carry_query, with_api_version_alone, without_query, without_user_info},
+    monitor::{Address, carry_query, without_query, without_user_info},
     pace::Pace,
     snapshot::Snapshot,
 };
@@ -154,10 +154,10 @@ impl Poller {
         let settings = layer.settings();
         let is_resumed = resume.is_some();
         let mut operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
-            // Until it is known where it is, and where that cannot be known.
             let monitor = match is_resumed {
                 true => without_user_info(without_query(&settings.carry_query, &start.uri, &start.uri)),
-                false => with_api_version_alone(&start.uri),
+                // Until it is known where it is.
+                false => Uri::default(),
             };
             let protocol = settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone);
             let announcement = protocol.assumed();
@@ -243,11 +243,9 @@ impl Poller {
     /// With what is carried over from the start request's address, and from what is remembered of it.
     fn carried(&self, uri: &Uri) -> Uri {
         let names = &self.layer.settings().carry_query;
-        let uri = carry_query(names, &self.start.uri, uri);
-        match self.operation.start() {
-            Some((_, start)) => carry_query(names, start, &uri),
-            None => uri,
-        }
+        let uri = carry_query(names, &self.start.uri, uri).unwrap_or_else(|| uri.clone());
+        let remembered = self.operation.start();
+        remembered.and_then(|(_, start)| carry_query(names, start, &uri)).unwrap_or(uri)
     }
 
     /// The timer is due.

@@ -187,14 +187,12 @@ pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
     (!text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
 }
 
-/// Appends the query parameters called `names` that `from` has and `to` has not.
-pub(crate) fn carry_query(names: &[String], from: &Uri, to: &Uri) -> Uri {
+/// Appends the query parameters called `names` that `from` has and `to` has not, if there are any.
+pub(crate) fn carry_query(names: &[String], from: &Uri, to: &Uri) -> Option<Uri> {
     let is_carried =
         |name: &str| is_among(names, name) && !parameters(to).any(|(present, _)| present.eq_ignore_ascii_case(name));
-    if !parameters(from).any(|(name, _)| is_carried(name)) {
-        return to.clone();
-    }
-    with_parameters(to, parameters(to).chain(parameters(from).filter(|(name, _)| is_carried(name))))
+    let has_any = parameters(from).any(|(name, _)| is_carried(name));
+    has_any.then(|| with_parameters(to, parameters(to).chain(parameters(from).filter(|(name, _)| is_carried(name)))))
 }
 
 /// Removes the query parameters called `names`, `api-version` excepted, that are those of `from`, so that [`carry_query`]
@@ -277,7 +275,7 @@ mod tests {
         let from = Uri::from_static("/start?subscription-key=abc");
         for (length, is_carried) in [(100, true), (MAX_URI - 21, true), (MAX_URI - 20, false), (MAX_URI - 4, false)] {
             let to: Uri = format!("http://a.example/{}", "x".repeat(length - 17)).parse().unwrap();
-            let carried = carry_query(&names, &from, &to);
+            let carried = carry_query(&names, &from, &to).unwrap();
             assert_eq!(carried != to, is_carried, "{length}");
             assert_eq!(carried.to_string().parse::<Uri>().unwrap(), carried);
         }

@@ -52,14 +52,16 @@ impl Poller {
     }
 
     /// A `Location` that does not name the monitor may be where the result is.
-    pub(super) fn note_location(&mut self, headers: &HeaderMap, base: &Uri) {
-        if self.announcement().by.header() == Some(&LOCATION) {
-            return;
-        }
-        if let Some(location) = self.located(headers, &LOCATION, base) {
+    pub(super) fn location(&self, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
+        let names_monitor = self.announcement().by.header() == Some(&LOCATION);
+        if names_monitor { None } else { self.located(headers, &LOCATION, base) }
+    }
+
+    pub(super) fn note_location(&mut self, location: Option<Uri>) {
+        if location.is_some() {
             let more = self.operation.more_mut();
-            more.resource = Some(location.clone());
-            more.location = Some(location);
+            more.resource.clone_from(&location);
+            more.location = location;
         }
     }
 
@@ -305,8 +307,8 @@ impl Poller {
     }
 
     /// What a reference in an answer is relative to.
-    pub(super) fn base(&self, answer: &Answer) -> Uri {
-        self.redirected_to(answer).unwrap_or(&self.operation.monitor).clone()
+    pub(super) fn base<'a>(&'a self, answer: &'a Answer) -> &'a Uri {
+        self.redirected_to(answer).unwrap_or(&self.operation.monitor)
     }
 
     fn status_too_long(&mut self, answer: &mut Answer, now: Instant) -> Next {
@@ -327,7 +329,7 @@ impl Poller {
         self.failures = 0;
         self.moves = 0;
         answer.read.clear();
-        self.note_location(&answer.head.headers, &self.base(answer));
+        self.note_location(self.location(&answer.head.headers, self.base(answer)));
         match self.moved_to(answer) {
             Some(Ok(address)) => self.move_to(address),
             Some(Err(error)) => return self.give_up_address(error),
@@ -343,7 +345,7 @@ impl Poller {
         let header = header.as_ref().or(announcement.by.header())?;
         let value = answer.head.headers.get(header)?;
         let may_move = statuses.is_empty() || statuses.contains(&answer.head.status);
-        may_move.then(|| self.resolver().resolve(header, value, &self.base(answer)))
+        may_move.then(|| self.resolver().resolve(header, value, self.base(answer)))
     }
 
     /// Keeps the body of the answer in hand for the error.

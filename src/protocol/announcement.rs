@@ -85,6 +85,11 @@ pub(crate) struct Condition {
 }
 
 impl Announcement {
+    /// Whether the head of a response decides it.
+    pub(crate) fn is_by_head(&self) -> bool {
+        self.condition.is_none() && !matches!(self.by, By::Body { .. })
+    }
+
     /// A header has the address of the monitor.
     pub fn by_header(name: &str) -> Self {
         let mut mistake = None;
