@@ -58,10 +58,12 @@ pub struct Operation {
     pub(crate) is_anonymous: bool,
     pub(crate) state: State,
     pub(crate) polls: u32,
-    pub(crate) elapsed: Duration,
+    /// In nanoseconds.
+    pub(crate) elapsed: u64,
     pub(crate) status: Option<Box<str>>,
     pub(crate) id: Option<Box<str>>,
-    pub(crate) percent: Option<f64>,
+    /// NaN where it is not known.
+    pub(crate) percent: f64,
     /// The final status response.
     pub(crate) last: Option<Arc<Unread>>,
     /// What few operations have, and most only at their end.
@@ -96,10 +98,10 @@ impl Operation {
             is_anonymous: false,
             state: State::NotStarted,
             polls: 0,
-            elapsed: Duration::ZERO,
+            elapsed: 0,
             status: None,
             id: None,
-            percent: None,
+            percent: f64::NAN,
             last: None,
             more: None,
         }
@@ -183,7 +185,7 @@ impl Operation {
     /// `percentageComplete`, or the header `X-Progress`.
     #[must_use]
     pub fn percent_complete(&self) -> Option<f64> {
-        self.percent
+        Some(self.percent).filter(|percent| !percent.is_nan())
     }
 
     /// The error object of an operation that failed, if the final response had one, within its first 64 KiB.
@@ -205,7 +207,7 @@ impl Operation {
     /// time until it was given up and the time since it was resumed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.elapsed
+        Duration::from_nanos(self.elapsed)
     }
 
     /// What carries on with this operation, in the extensions of a `GET` on its [`monitor`](Self::monitor).
@@ -250,10 +252,10 @@ impl fmt::Debug for Operation {
             .field("status", &self.status())
             .field("created", &self.created())
             .field("resource", &self.resource().map(Redacted))
-            .field("percent_complete", &self.percent)
+            .field("percent_complete", &self.percent_complete())
             .field("failure", &self.failure())
             .field("polls", &self.polls)
-            .field("elapsed", &self.elapsed)
+            .field("elapsed", &self.elapsed())
             .finish()
     }
 }

@@ -1,6 +1,6 @@
 //! Stored: `Operation` as it is written and read with feature `serde`.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use http::{Method, Uri};
 use serde::{
@@ -14,6 +14,8 @@ use crate::{Failure, Operation, Protocol, State, operation::More};
 struct Version;
 
 const VERSION: u32 = 1;
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
 
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -83,10 +85,10 @@ impl<'a> From<&'a Operation> for Stored<'a> {
             anonymous: operation.is_anonymous,
             state: operation.state,
             polls: operation.polls,
-            elapsed_ms: u64::try_from(operation.elapsed.as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: operation.elapsed / NANOS_PER_MILLI,
             status: operation.status().map(Cow::from),
             id: operation.id().map(Cow::from),
-            percent_complete: operation.percent,
+            percent_complete: operation.percent_complete(),
             created: operation.created().map(Cow::from),
             resource: operation.resource().map(uri),
             location: more.and_then(|more| more.location.as_ref()).map(uri),
@@ -105,10 +107,10 @@ impl Stored<'_> {
         operation.is_anonymous = self.anonymous;
         operation.state = self.state;
         operation.polls = self.polls;
-        operation.elapsed = Duration::from_millis(self.elapsed_ms);
+        operation.elapsed = self.elapsed_ms.saturating_mul(NANOS_PER_MILLI);
         operation.status = self.status.map(Box::from);
         operation.id = self.id.map(Box::from);
-        operation.percent = self.percent_complete;
+        operation.percent = self.percent_complete.unwrap_or(f64::NAN);
         let resource = self.resource.map(|text| uri("resource", &text)).transpose()?;
         let location = self.location.map(|text| uri("location", &text)).transpose()?;
         let start = self.start.map(|start| start.restore()).transpose()?;

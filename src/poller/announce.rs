@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, Uri, header::LOCATION, uri::Authority};
+use http::{HeaderName, Method, Uri, header::LOCATION, uri::Authority};
 
 use super::{
     Answer, GiveUp, Next, Phase, Poller, details,
@@ -22,8 +22,15 @@ const CONSIDER_TIME: Duration = Duration::from_secs(10);
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
 const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id");
 
+/// What is known while a response is looked into.
+pub(super) struct Announcing {
+    /// That of the start request.
+    method: Method,
+    considered: Vec<Considered>,
+}
+
 /// A way in which the response may announce an operation, as far as it has been looked into.
-pub(super) struct Considered {
+struct Considered {
     candidate: Candidate,
     scanner: Scanner,
     /// How much of the body was looked through for the name, since that begins at the beginning.
@@ -96,17 +103,17 @@ fn is_named(announcement: &Announcement, answer: &Answer) -> Option<bool> {
 
 impl Poller {
     /// Takes in a response that may announce an operation.
-    pub(crate) fn on_start(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(crate) fn on_start(&mut self, method: Method, answer: &mut Answer, now: Instant) -> Next {
         let head = &answer.head;
-        let mut candidates = self.layer.settings().candidates(&self.start.method, head.status, &head.headers);
+        let mut candidates = self.layer.settings().candidates(&method, head.status, &head.headers);
         match candidates.next() {
             Some(first) if first.announcement().is_by_head() => {
                 drop(candidates);
-                return self.accept(first, answer, now);
+                return self.accept(&method, first, answer, now);
             }
             first => {
                 let considered = first.into_iter().chain(candidates).map(Considered::new).collect();
-                self.phase = Phase::Announcing(considered);
+                self.phase = Phase::Announcing(Box::new(Announcing { method, considered }));
             }
         }
         self.timer = Some(later(now, CONSIDER_TIME));
@@ -115,15 +122,15 @@ impl Poller {
 
     /// Takes what has been read of a response for all that there is.
     pub(super) fn consider_no_longer(&mut self, answer: &mut Answer, now: Instant) -> Next {
-        let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
-        considered.iter_mut().for_each(|candidate| candidate.close(answer, false));
+        let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
+        announcing.considered.iter_mut().for_each(|candidate| candidate.close(answer, false));
         self.decide(answer, false, now)
     }
 
     pub(super) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
         let max_status_bytes = self.layer.settings().max_status_bytes;
-        let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
-        for candidate in &mut *considered {
+        let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
+        for candidate in &mut announcing.considered {
             candidate.read(data, answer);
             let is_unlikely = candidate.is_named.is_none();
             let limit = if is_unlikely { max_status_bytes.min(details::MAX_BYTES) } else { max_status_bytes };
@@ -136,8 +143,8 @@ impl Poller {
 
     /// Accepts the operation as the first of those that still may announce it does, if that is certain.
     pub(super) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
-        let Phase::Announcing(considered) = &mut self.phase else { return self.pass_through() };
-        for candidate in considered {
+        let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
+        for candidate in &mut announcing.considered {
             if is_whole {
                 candidate.close(answer, true);
             }
@@ -145,8 +152,8 @@ impl Poller {
                 Some(false) => {}
                 None => return Next::Read,
                 Some(true) => {
-                    let accepted = candidate.candidate.clone();
-                    return self.accept(accepted, answer, now);
+                    let (method, accepted) = (announcing.method.clone(), candidate.candidate.clone());
+                    return self.accept(&method, accepted, answer, now);
                 }
             }
         }
@@ -158,7 +165,7 @@ impl Poller {
         Next::PassThrough
     }
 
-    fn accept(&mut self, accepted: Candidate, answer: &mut Answer, now: Instant) -> Next {
+    fn accept(&mut self, method: &Method, accepted: Candidate, answer: &mut Answer, now: Instant) -> Next {
         let announcement = accepted.announcement();
         self.operation.protocol = accepted.protocol.clone();
         self.operation.announcement = accepted.announcement;
@@ -179,8 +186,8 @@ impl Poller {
         if announcement.by.header() != Some(&LOCATION) {
             self.note_location(self.location(headers, &self.start.uri));
         }
-        self.remember_start();
-        self.spans.begin(&self.start.method, &self.start.uri, &self.operation);
+        self.remember_start(method);
+        self.spans.begin(method, &self.start.uri, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
         match address {
             Ok(_) => {
@@ -220,7 +227,7 @@ impl Poller {
         self.began(now);
         self.phase = Phase::Sending;
         self.timer = self.deadline;
-        self.spans.begin(&self.start.method, &self.start.uri, &self.operation);
+        self.spans.begin(&Method::GET, &self.start.uri, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
         if self.operation.protocol.is_unknown() {
             return Err(self.give_up(GiveUp::Protocol));
@@ -231,7 +238,9 @@ impl Poller {
         match here.check(&self.operation.monitor) {
             Ok(address) => {
                 self.operation.is_anonymous |= address.trust == Trust::Anonymous;
-                self.is_resumed_anonymously = self.operation.is_anonymous;
+                if self.operation.is_anonymous {
+                    self.resumed = Some(Trust::Anonymous);
+                }
                 self.operation.monitor = self.without_credentials(&address.uri);
                 self.spans.send(&self.start.uri);
                 Ok(())
@@ -243,11 +252,11 @@ impl Poller {
     fn began(&mut self, now: Instant) {
         let timeout = self.layer.settings().timeout;
         self.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-        self.began = now.checked_sub(self.operation.elapsed).unwrap_or(now);
+        self.began = now.checked_sub(self.operation.elapsed()).unwrap_or(now);
     }
 
     /// What those who resume need of the start request: to fetch the result, and for the polls.
-    fn remember_start(&mut self) {
+    fn remember_start(&mut self, method: &Method) {
         let monitor = &self.operation.monitor;
         let is_plainly_here = self.start.uri.query().is_none() && origin(&self.start.uri) == origin(monitor);
         if is_plainly_here && self.final_response() == FinalResponse::Status {
@@ -257,7 +266,7 @@ impl Poller {
         let is_carried = carry_query(&self.layer.settings().carry_query, &start, monitor).is_some();
         let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
         if is_carried || is_elsewhere || self.final_response() != FinalResponse::Status {
-            self.operation.more_mut().start = Some((self.start.method.clone(), start));
+            self.operation.more_mut().start = Some((method.clone(), start));
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     message,
     monitor::{Address, Trust, text},
     status::Scanner,
-    transition::{later, percent},
+    transition::later,
 };
 use crate::{AddressError, Event, FinalResponse, Outcome, State, protocol::By};
 
@@ -155,7 +155,7 @@ impl Poller {
         let check = |uri: Uri| Some(self.resolver().check(&uri));
         let more = self.operation.more.as_ref();
         let by = &self.announcement().by;
-        let original = || match self.is_resumed {
+        let original = || match self.resumed.is_some() {
             _ if matches!(by, By::Own) => None,
             // The caller's own request is that on the monitor.
             true => self.operation.start().and_then(|(_, uri)| check(uri.clone())),
@@ -183,9 +183,9 @@ impl Poller {
         }
     }
 
-    /// That of the start request.
+    /// That of the start request, which is remembered wherever it matters.
     fn method(&self) -> &Method {
-        self.operation.start().map_or(&self.start.method, |(method, _)| method)
+        self.operation.start().map_or(&Method::GET, |(method, _)| method)
     }
 
     /// Whether the last answer of the monitor is what the SDKs take for the result of a `PUT` or `PATCH`, if it is no document
@@ -207,7 +207,7 @@ impl Poller {
         if let Some(resource) = named.as_ref().or(created.as_ref()) {
             self.operation.more_mut().resource = Some(resource.clone());
         }
-        self.operation.percent = percent(answer).or(self.operation.percent);
+        self.note_percent(answer);
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         if !body.is_empty() && (is_whole || self.operation.state != State::Succeeded) {
             self.operation.last = Some(Arc::new(Unread::new(&body)));

@@ -15,12 +15,11 @@ pub(super) struct PackedHeaders {
 /// Most requests' headers fit in here, but for long tokens.
 const INLINE: usize = 320;
 
-/// An entry is this word (the length of the value, whether the name is a common one, whether the value is sensitive, and the
-/// length of the name or its number, from the top), the name, if it is none of the common ones, and the value.
+/// An entry is this word (the length of the value, whether that is sensitive, and the length of the name, from the top), the name,
+/// and the value.
 const WORD: usize = size_of::<u64>();
 const NAME: u64 = 0xFFFF;
 const IS_SENSITIVE: u64 = 1 << 16;
-const IS_COMMON: u64 = 1 << 17;
 
 impl PackedHeaders {
     pub(super) const fn new() -> Self {
@@ -72,8 +71,8 @@ impl PackedHeaders {
         }
     }
 
-    /// For as long as the operation takes: of common names only their number is kept.
-    pub(super) fn seal(mut self) -> SealedHeaders {
+    /// For as long as the operation takes: of common names only their number is kept. With how many they are.
+    pub(super) fn seal(mut self) -> (SealedHeaders, usize) {
         let packed = if self.spilled.is_empty() { &mut self.inline[..self.inline_len] } else { &mut self.spilled[..] };
         let (mut from, mut to, mut len) = (0, 0, 0);
         while let Some(word) = packed[from..].first_chunk() {
@@ -82,51 +81,81 @@ impl PackedHeaders {
             let value_at = name_at + (word & NAME) as usize;
             let name = &packed[name_at..value_at];
             let common = COMMON_TEXTS.iter().position(|common| common.as_bytes() == name);
-            let (word, kept_from) = match common {
-                Some(number) => (word & !NAME | number as u64 | IS_COMMON, value_at),
-                None => (word, name_at),
+            let (number, flag, kept_from) = match common {
+                Some(number) => (number, COMMON, value_at),
+                None => (name.len(), 0, name_at),
             };
+            let sensitive = if word & IS_SENSITIVE == 0 { 0 } else { SENSITIVE };
             from = value_at + (word >> 32) as usize;
-            packed[to..to + WORD].copy_from_slice(&word.to_le_bytes());
-            packed.copy_within(kept_from..from, to + WORD);
-            to += WORD + from - kept_from;
+            // Both are no longer than the word that was there, so that nothing is written over that is still to be read.
+            to = write_number(packed, to, (number as u64) << FLAGS | flag | sensitive);
+            to = write_number(packed, to, word >> 32);
+            packed.copy_within(kept_from..from, to);
+            to += from - kept_from;
             len += 1;
         }
-        SealedHeaders { entries: Bytes::copy_from_slice(&packed[..to]), len }
+        (SealedHeaders(Bytes::copy_from_slice(&packed[..to])), len)
     }
 }
 
-/// Headers as [`PackedHeaders`] has them, with no name where it is a common one, but its number.
-pub(super) struct SealedHeaders {
-    entries: Bytes,
-    len: usize,
-}
+/// Headers as [`PackedHeaders`] has them, but with two numbers before each: the length of its name, or the number of that, behind
+/// these flags; and the length of its value.
+pub(super) struct SealedHeaders(Bytes);
+
+const SENSITIVE: u64 = 1;
+const COMMON: u64 = 2;
+const FLAGS: u32 = 2;
 
 impl SealedHeaders {
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(super) fn for_each(&self, mut each: impl FnMut(HeaderName, HeaderValue)) {
         let mut from = 0;
-        while let Some(word) = self.entries[from..].first_chunk() {
-            let word = u64::from_le_bytes(*word);
-            let number = (word & NAME) as usize;
-            let (name_len, common) = if word & IS_COMMON == 0 { (number, None) } else { (0, COMMON_NAMES.get(number)) };
-            let name_at = from + WORD;
-            let value_at = name_at + name_len;
-            from = value_at + (word >> 32) as usize;
-            let name = match common {
-                Some(name) => Some(name.clone()),
-                None => HeaderName::from_bytes(&self.entries[name_at..value_at]).ok(),
+        while let Some((name, after)) = read_number(&self.0, from) {
+            let Some((value_len, name_at)) = read_number(&self.0, after) else { return };
+            let number = (name >> FLAGS) as usize;
+            let (value_at, name_text) = match name & COMMON {
+                0 => (name_at + number, Some(&self.0[name_at..name_at + number])),
+                _ => (name_at, None),
             };
-            let value = HeaderValue::from_maybe_shared(self.entries.slice(value_at..from));
-            if let (Some(name), Ok(mut value)) = (name, value) {
-                value.set_sensitive(word & IS_SENSITIVE != 0);
-                each(name, value);
+            from = value_at + value_len as usize;
+            let header_name = match name_text {
+                Some(text) => HeaderName::from_bytes(text).ok(),
+                None => COMMON_NAMES.get(number).cloned(),
+            };
+            let value = HeaderValue::from_maybe_shared(self.0.slice(value_at..from));
+            if let (Some(header_name), Ok(mut value)) = (header_name, value) {
+                value.set_sensitive(name & SENSITIVE != 0);
+                each(header_name, value);
             }
         }
     }
+}
+
+/// Seven bits a byte, the lowest first, and the top bit of all but the last is set (LEB128). Returns where it ends.
+fn write_number(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
+    while number >= 0x80 {
+        bytes[at] = number as u8 | 0x80;
+        number >>= 7;
+        at += 1;
+    }
+    bytes[at] = number as u8;
+    at + 1
+}
+
+/// The number there, and where it ends.
+#[inline]
+fn read_number(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let &first = bytes.get(at)?;
+    if first < 0x80 {
+        return Some((first.into(), at + 1));
+    }
+    let mut number = 0;
+    for (index, &byte) in bytes[at..].iter().enumerate() {
+        number |= u64::from(byte & 0x7F) << (7 * index);
+        if byte < 0x80 {
+            return Some((number, at + index + 1));
+        }
+    }
+    None
 }
 
 macro_rules! common_names {

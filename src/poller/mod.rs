@@ -61,7 +61,7 @@ use http_body::Frame;
 
 pub use self::pace::{Backoff, DelayReason};
 use self::{
-    announce::Considered,
+    announce::Announcing,
     monitor::{Address, carry_query, without_query, without_user_info},
     pace::Pace,
     snapshot::Snapshot,
@@ -93,21 +93,20 @@ pub(crate) struct Poller {
     due: Instant,
     timer: Option<Instant>,
     /// The delay that is to be told of when the answer in hand has been read.
-    delay: Option<(Duration, DelayReason)>,
+    delay: Option<Duration>,
+    delay_reason: DelayReason,
     failures: u32,
     moves: u8,
     has_status: bool,
-    /// Whether the caller's request was one on the monitor.
-    is_resumed: bool,
-    /// Whether that was to an origin that must not see credentials.
-    is_resumed_anonymously: bool,
+    /// What the caller's request on the monitor may carry, if it was one.
+    resumed: Option<Trust>,
     phase: Phase,
     spans: Spans,
 }
 
 enum Phase {
     /// Reading a response that may announce an operation.
-    Announcing(Vec<Considered>),
+    Announcing(Box<Announcing>),
     /// Reading what nobody needs; of a status response, for the percentage in it.
     Draining {
         left: usize,
@@ -124,7 +123,7 @@ enum Phase {
     /// Keeping the body for the error.
     Collecting {
         left: usize,
-        why: GiveUp,
+        why: Box<GiveUp>,
     },
     Ended,
 }
@@ -168,18 +167,18 @@ impl Poller {
             operation.protocol = settings.protocols().iter().find(named).unwrap_or(&operation.protocol).clone();
         }
         Self {
-            began: now.checked_sub(operation.elapsed).unwrap_or(now),
+            began: now.checked_sub(operation.elapsed()).unwrap_or(now),
             deadline: None,
             due: now,
             timer: None,
             delay: None,
+            delay_reason: DelayReason::Backoff,
             result: None,
             pace: Pace::new(seed),
             failures: 0,
             moves: 0,
             has_status: operation.status.is_some(),
-            is_resumed,
-            is_resumed_anonymously: false,
+            resumed: is_resumed.then_some(Trust::Credentials),
             // Until it is accepted, there is nothing to tell of.
             phase: Phase::Ended,
             spans: Spans::none(),

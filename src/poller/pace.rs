@@ -74,13 +74,14 @@ pub enum DelayReason {
 /// Where one operation stands in its backoff, and its randomness.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    backoff: Option<Duration>,
+    /// The last delay of the backoff, in nanoseconds, because a `Duration` is twice as long; none, if it is 0.
+    backoff: u64,
     random: u64,
 }
 
 impl Pace {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { backoff: None, random: seed }
+        Self { backoff: 0, random: seed }
     }
 
     /// The delay before the next poll, given the hint of the response before it.
@@ -88,8 +89,11 @@ impl Pace {
         let (delay, reason) = match hint {
             Some(hint) => (hint.min(settings.max_delay), DelayReason::Hint),
             None => {
-                let delay = self.backoff.map_or(settings.backoff.first(), |last| settings.backoff.after(last));
-                self.backoff = Some(delay);
+                let delay = match self.backoff {
+                    0 => settings.backoff.first(),
+                    last => settings.backoff.after(Duration::from_nanos(last)),
+                };
+                self.backoff = nanos(delay);
                 (delay, DelayReason::Backoff)
             }
         };
@@ -154,6 +158,11 @@ fn retry_after(text: &str, headers: &HeaderMap, wall: SystemTime) -> Option<Dura
     // The server's own clock, so that a wrong one of ours does no harm.
     let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
     date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| !delay.is_zero())
+}
+
+/// As many as there is room for, which are those of 584 years.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 fn positive_integer(text: &str) -> Option<u64> {

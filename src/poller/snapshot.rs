@@ -13,7 +13,7 @@ use super::{
 };
 use crate::Resume;
 
-/// For how many headers there is room at once.
+/// Of more headers than that, most are values of the same names, which take no room.
 const MAX_ROOM: usize = 64;
 
 /// What is kept of every request in case that it starts an operation. Its body is not.
@@ -46,26 +46,27 @@ impl Draft {
     /// It did start one.
     pub(crate) fn seal(mut self) -> Snapshot {
         self.extensions.remove::<Resume>();
-        let headers = self.headers.seal();
+        let (headers, len) = self.headers.seal();
         Snapshot {
-            method: self.method,
             uri: self.uri,
             version: self.version,
             extensions: self.extensions,
             timeout: self.timeout,
             headers,
+            room: len.min(MAX_ROOM) as u8 + 1,
         }
     }
 }
 
 /// What is kept of the start request in order to poll.
 pub(crate) struct Snapshot {
-    pub(crate) method: Method,
     pub(crate) uri: Uri,
     version: Version,
     extensions: Extensions,
     timeout: Option<Box<Duration>>,
     headers: SealedHeaders,
+    /// For how many headers there is room at once in a request: for these, and for the `Host` that transports add.
+    room: u8,
 }
 
 /// A request that is to be sent.
@@ -110,8 +111,7 @@ impl Snapshot {
         // `Host` is kept for addresses without one.
         let names_host = has_authority(request.uri());
         let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
-        // With room for the `Host` that transports add; of very many, most are values of the same names, which take none.
-        _ = request.headers_mut().try_reserve(self.headers.len().min(MAX_ROOM) + 1);
+        _ = request.headers_mut().try_reserve(self.room.into());
         let headers = request.headers_mut();
         self.headers.for_each(|name, value| {
             if is_repeated(&name) {

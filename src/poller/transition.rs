@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION, uri::Author
 use super::{
     Answer, GiveUp, Next, Phase, Poller,
     monitor::{Address, Resolver, Trust, text, with_api_version_alone, without_query},
+    pace,
 };
 use crate::{
     AddressError, AddressErrorKind, DelayReason, Event, Operation, Outcome, PollFailure, State, StatusErrorKind,
@@ -35,8 +36,8 @@ impl Poller {
             start: &self.start,
             settings: self.layer.settings(),
             spec: self.operation.protocol.spec(),
-            first: self.operation.start().filter(|_| self.is_resumed).map(|(_, first)| first),
-            is_anonymous: self.is_resumed_anonymously,
+            first: self.operation.start().filter(|_| self.resumed.is_some()).map(|(_, first)| first),
+            is_anonymous: self.resumed == Some(Trust::Anonymous),
         }
     }
 
@@ -65,6 +66,11 @@ impl Poller {
         }
     }
 
+    pub(super) fn note_percent(&mut self, answer: &Answer) {
+        let of_header = || progress(text(answer.head.headers.get(X_PROGRESS)?)?);
+        self.operation.percent = answer.scanner.percent().or_else(of_header).unwrap_or(self.operation.percent);
+    }
+
     pub(super) fn tell<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
         let event = event(&self.operation);
         self.spans.tell(&event);
@@ -76,13 +82,13 @@ impl Poller {
     }
 
     pub(super) fn touch(&mut self, now: Instant) {
-        self.operation.elapsed = now.saturating_duration_since(self.began);
+        self.operation.elapsed = pace::nanos(now.saturating_duration_since(self.began));
     }
 
     pub(super) fn schedule(&mut self, hint: Option<Duration>, now: Instant) {
         let (delay, reason) = self.pace.delay(hint, self.layer.settings());
         self.due = later(now, delay);
-        self.delay = Some((delay, reason));
+        (self.delay, self.delay_reason) = (Some(delay), reason);
     }
 
     pub(super) fn until(&self, instant: Instant) -> Option<Instant> {
@@ -92,8 +98,8 @@ impl Poller {
     pub(super) fn drain(&mut self, is_status: bool, now: Instant) -> Next {
         self.phase = Phase::Draining { left: DRAIN_BYTES, is_status };
         // A hint is never made longer.
-        let at_least = match self.delay {
-            Some((_, DelayReason::Hint)) => now,
+        let at_least = match self.delay.map(|_| self.delay_reason) {
+            Some(DelayReason::Hint) => now,
             _ => later(now, DRAIN_TIME_AT_LEAST),
         };
         self.timer = self.until(later(now, DRAIN_TIME).min(self.due.max(at_least)));
@@ -102,11 +108,12 @@ impl Poller {
 
     pub(super) fn wait(&mut self, answer: Option<&mut Answer>) -> Next {
         if let (Phase::Draining { is_status: true, .. }, Some(answer)) = (&self.phase, answer) {
-            self.operation.percent = percent(answer).or(self.operation.percent);
+            self.note_percent(answer);
             self.tell(|operation| Event::Polled { operation });
         }
         self.spans.wait();
-        if let Some((delay, reason)) = self.delay.take() {
+        if let Some(delay) = self.delay.take() {
+            let reason = self.delay_reason;
             self.tell(|operation| Event::Waiting { operation, delay, reason });
         }
         self.phase = Phase::Waiting;
@@ -126,7 +133,7 @@ impl Poller {
         if !is_last {
             self.schedule(hint, now);
         }
-        let retry_in = self.delay.map(|(delay, _)| delay);
+        let retry_in = self.delay;
         self.tell(|operation| Event::PollFailed { operation, failure, failures, retry_in });
         match failure {
             PollFailure::Http(_) if is_last => self.collect(GiveUp::Monitor, None, now),
@@ -354,7 +361,7 @@ impl Poller {
             Some(answer) => self.layer.settings().max_status_bytes.saturating_sub(answer.read.bytes()),
             None => COLLECT_BYTES,
         };
-        self.phase = Phase::Collecting { left, why };
+        self.phase = Phase::Collecting { left, why: Box::new(why) };
         self.timer = self.until(later(now, DRAIN_TIME));
         Next::Read
     }
@@ -363,11 +370,11 @@ impl Poller {
         let Phase::Collecting { why, .. } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return self.give_up(GiveUp::Monitor);
         };
-        if matches!(why, GiveUp::Failed) {
+        if matches!(*why, GiveUp::Failed) {
             _ = self.note_details(answer, true);
             self.tell(|operation| Event::Polled { operation });
         }
-        self.give_up(why)
+        self.give_up(*why)
     }
 
     pub(super) fn give_up_transport(&mut self, outcome: Outcome) -> Next {
@@ -411,10 +418,6 @@ fn shortened(word: &str) -> Box<str> {
 pub(super) fn later(now: Instant, delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86400);
     now.checked_add(delay).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
-}
-
-pub(super) fn percent(answer: &Answer) -> Option<f64> {
-    answer.scanner.percent().or_else(|| progress(text(answer.head.headers.get(X_PROGRESS)?)?))
 }
 
 /// `X-Progress`: a percentage, with or without words around it ([FHIR asynchronous requests]).
