@@ -103,7 +103,7 @@ where
     {
         let resume = start.draft.extensions.remove::<Resume>();
         let now = now();
-        let mut poller = Poller::new(start.layer, start.draft, resume, now, seed());
+        let mut poller = Poller::new(start.layer, start.draft.seal().1, resume, now, seed());
         let (io, next) = match poller.resume(now) {
             Ok(()) => {
                 let (uri, trust) = poller.resumed_at();
@@ -241,13 +241,13 @@ where
     pub(crate) fn begin(start: Start<S>, response: S::Response) -> (Pin<Box<Self>>, Next) {
         let Start { service, layer, draft } = start;
         let now = now();
-        let method = draft.method.clone();
-        let mut poller = Poller::new(layer, draft, None, now, seed());
+        let (line, snapshot) = draft.seal();
+        let mut poller = Poller::new(layer, snapshot, None, now, seed());
         // Monitors are found from where the request was sent to, and not from where that has led.
         let (response, address) = response.into_http();
         let (head, body) = response.into_parts();
         let mut answer = Answer::new(head, None, SystemTime::now());
-        let next = poller.on_start(method, &mut answer, now);
+        let next = poller.on_start(line, &mut answer, now);
         let io = Io::Reading { in_hand: InHand::new(answer, body) };
         let polling = Self { service, poller, address, io, alarm: Alarm { sleep: None }, _request: PhantomData };
         (Box::pin(polling), next)

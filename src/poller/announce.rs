@@ -8,6 +8,7 @@ use super::{
     Answer, GiveUp, Next, Phase, Poller, details,
     json::members,
     monitor::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
+    snapshot::RequestLine,
     status::{Kind, Scanner},
     transition::later,
 };
@@ -24,8 +25,7 @@ const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id
 
 /// What is known while a response is looked into.
 pub(super) struct Announcing {
-    /// That of the start request.
-    method: Method,
+    line: RequestLine,
     considered: Vec<Considered>,
 }
 
@@ -103,17 +103,17 @@ fn is_named(announcement: &Announcement, answer: &Answer) -> Option<bool> {
 
 impl Poller {
     /// Takes in a response that may announce an operation.
-    pub(crate) fn on_start(&mut self, method: Method, answer: &mut Answer, now: Instant) -> Next {
+    pub(crate) fn on_start(&mut self, line: RequestLine, answer: &mut Answer, now: Instant) -> Next {
         let head = &answer.head;
-        let mut candidates = self.layer.settings().candidates(&method, head.status, &head.headers);
+        let mut candidates = self.layer.settings().candidates(&line.method, head.status, &head.headers);
         match candidates.next() {
             Some(first) if first.announcement().is_by_head() => {
                 drop(candidates);
-                return self.accept(&method, first, answer, now);
+                return self.accept(&line, &first, answer, now);
             }
             first => {
                 let considered = first.into_iter().chain(candidates).map(Considered::new).collect();
-                self.phase = Phase::Announcing(Box::new(Announcing { method, considered }));
+                self.phase = Phase::Announcing(Box::new(Announcing { line, considered }));
             }
         }
         self.timer = Some(later(now, CONSIDER_TIME));
@@ -144,6 +144,7 @@ impl Poller {
     /// Accepts the operation as the first of those that still may announce it does, if that is certain.
     pub(super) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
         let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
+        let mut accepted = None;
         for candidate in &mut announcing.considered {
             if is_whole {
                 candidate.close(answer, true);
@@ -152,12 +153,15 @@ impl Poller {
                 Some(false) => {}
                 None => return Next::Read,
                 Some(true) => {
-                    let (method, accepted) = (announcing.method.clone(), candidate.candidate.clone());
-                    return self.accept(&method, accepted, answer, now);
+                    accepted = Some(candidate.candidate.clone());
+                    break;
                 }
             }
         }
-        self.pass_through()
+        match (accepted, std::mem::replace(&mut self.phase, Phase::Ended)) {
+            (Some(accepted), Phase::Announcing(announcing)) => self.accept(&announcing.line, &accepted, answer, now),
+            _ => self.pass_through(),
+        }
     }
 
     pub(super) fn pass_through(&mut self) -> Next {
@@ -165,7 +169,7 @@ impl Poller {
         Next::PassThrough
     }
 
-    fn accept(&mut self, method: &Method, accepted: Candidate, answer: &mut Answer, now: Instant) -> Next {
+    fn accept(&mut self, line: &RequestLine, accepted: &Candidate, answer: &mut Answer, now: Instant) -> Next {
         let announcement = accepted.announcement();
         self.operation.protocol = accepted.protocol.clone();
         self.operation.announcement = accepted.announcement;
@@ -173,21 +177,21 @@ impl Poller {
 
         let headers = &answer.head.headers;
         let name = name(announcement, answer);
-        let address = self.announced_address(announcement, answer, name.as_deref());
+        let address = self.announced_address(announcement, answer, name.as_deref(), &line.uri);
         let uri = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
         self.operation.monitor = match uri {
             Some(uri) => self.without_credentials(uri),
-            None => with_api_version_alone(&self.start.uri),
+            None => with_api_version_alone(&line.uri),
         };
         let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| text(headers.get(header)?));
         self.operation.id =
             id.filter(|id| !id.is_empty() && id.len() <= details::MAX_ID).map(Box::from).or(name.map(Box::from));
         self.operation.is_anonymous = address.as_ref().is_ok_and(|address| address.trust == Trust::Anonymous);
         if announcement.by.header() != Some(&LOCATION) {
-            self.note_location(self.location(headers, &self.start.uri));
+            self.note_location(self.location(headers, &line.uri));
         }
-        self.remember_start(method);
-        self.spans.begin(method, &self.start.uri, &self.operation);
+        self.remember_start(line);
+        self.spans.begin(&line.method, &line.uri, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
         match address {
             Ok(_) => {
@@ -204,8 +208,8 @@ impl Poller {
         announcement: &Announcement,
         answer: &Answer,
         name: Option<&str>,
+        start: &Uri,
     ) -> Result<Address, AddressError> {
-        let start = &self.start.uri;
         match (&announcement.by, announcement.address(&answer.head.headers)) {
             (By::Body { template, .. }, _) => {
                 // A verb after a colon is none of the version's (AIP-136).
@@ -215,10 +219,10 @@ impl Poller {
                     first => template.replace("{first}", first),
                 };
                 let reference = template.replace("{name}", name.unwrap_or_default());
-                self.resolver().resolve_text(&reference, start)
+                self.resolver(start).resolve_text(&reference, start)
             }
-            (_, Some((header, value))) => self.resolver().resolve(header, value, start),
-            (By::Own | By::Header(_), None) => self.resolver().check(start),
+            (_, Some((header, value))) => self.resolver(start).resolve(header, value, start),
+            (By::Own | By::Header(_), None) => self.resolver(start).check(start),
         }
     }
 
@@ -227,14 +231,15 @@ impl Poller {
         self.began(now);
         self.phase = Phase::Sending;
         self.timer = self.deadline;
-        self.spans.begin(&Method::GET, &self.start.uri, &self.operation);
+        let own = self.start.uri();
+        self.spans.begin(&Method::GET, &own, &self.operation);
         self.tell(|operation| Event::Accepted { operation });
         if self.operation.protocol.is_unknown() {
             return Err(self.give_up(GiveUp::Protocol));
         }
         self.operation.polls = self.operation.polls.saturating_add(1);
         // By this request's own origin: its credentials are for nobody else until it is seen that it is the monitor's.
-        let here = Resolver { first: None, ..self.resolver() };
+        let here = Resolver { first: None, ..self.resolver(&own) };
         match here.check(&self.operation.monitor) {
             Ok(address) => {
                 self.operation.is_anonymous |= address.trust == Trust::Anonymous;
@@ -242,7 +247,7 @@ impl Poller {
                     self.resumed = Some(Trust::Anonymous);
                 }
                 self.operation.monitor = self.without_credentials(&address.uri);
-                self.spans.send(&self.start.uri);
+                self.spans.send(&own);
                 Ok(())
             }
             Err(error) => Err(self.give_up_address(error)),
@@ -256,17 +261,17 @@ impl Poller {
     }
 
     /// What those who resume need of the start request: to fetch the result, and for the polls.
-    fn remember_start(&mut self, method: &Method) {
+    fn remember_start(&mut self, line: &RequestLine) {
         let monitor = &self.operation.monitor;
-        let is_plainly_here = self.start.uri.query().is_none() && origin(&self.start.uri) == origin(monitor);
+        let is_plainly_here = line.uri.query().is_none() && origin(&line.uri) == origin(monitor);
         if is_plainly_here && self.final_response() == FinalResponse::Status {
             return;
         }
-        let start = with_api_version_alone(&self.start.uri);
-        let is_carried = carry_query(&self.layer.settings().carry_query, &start, monitor).is_some();
+        let start = with_api_version_alone(&line.uri);
+        let is_carried = carry_query(&self.layer.settings().carry_query, start.query(), monitor).is_some();
         let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
         if is_carried || is_elsewhere || self.final_response() != FinalResponse::Status {
-            self.operation.more_mut().start = Some((method.clone(), start));
+            self.operation.more_mut().start = Some((line.method.clone(), start));
         }
     }
 }

@@ -152,14 +152,14 @@ impl Poller {
         if choice == FinalResponse::Status {
             return None;
         }
-        let check = |uri: Uri| Some(self.resolver().check(&uri));
+        let check = |uri: Uri| Some(self.resolver(&self.start.uri()).check(&uri));
         let more = self.operation.more.as_ref();
         let by = &self.announcement().by;
         let original = || match self.resumed.is_some() {
             _ if matches!(by, By::Own) => None,
             // The caller's own request is that on the monitor.
             true => self.operation.start().and_then(|(_, uri)| check(uri.clone())),
-            false => Some(Ok(Address { uri: self.start.uri.clone(), trust: Trust::Credentials })),
+            false => Some(Ok(Address { uri: self.start.uri(), trust: Trust::Credentials })),
         };
         let location = || {
             let here = self.located(&answer.head.headers, &LOCATION, self.base(answer));
@@ -225,7 +225,7 @@ impl Poller {
         }
         let document = members(body);
         let name = paths.iter().find_map(|path| details::at_path(&document, path))?;
-        self.resolver().locate(base, &name).map(|resource| self.without_credentials(&resource))
+        self.resolver(&self.start.uri()).locate(base, &name).map(|resource| self.without_credentials(&resource))
     }
 }
 

@@ -71,8 +71,8 @@ impl PackedHeaders {
         }
     }
 
-    /// For as long as the operation takes: of common names only their number is kept. With how many they are.
-    pub(super) fn seal(mut self) -> (SealedHeaders, usize) {
+    /// As they are kept for as long as the operation takes, with no more of common names than their number; and how many they are.
+    pub(super) fn seal(&mut self) -> (&[u8], usize) {
         let packed = if self.spilled.is_empty() { &mut self.inline[..self.inline_len] } else { &mut self.spilled[..] };
         let (mut from, mut to, mut len) = (0, 0, 0);
         while let Some(word) = packed[from..].first_chunk() {
@@ -94,38 +94,35 @@ impl PackedHeaders {
             to += from - kept_from;
             len += 1;
         }
-        (SealedHeaders(Bytes::copy_from_slice(&packed[..to])), len)
+        (&packed[..to], len)
     }
 }
 
-/// Headers as [`PackedHeaders`] has them, but with two numbers before each: the length of its name, or the number of that, behind
-/// these flags; and the length of its value.
-pub(super) struct SealedHeaders(Bytes);
-
+/// In sealed headers there are two numbers before each: the length of its name, or the number of that, behind these flags; and
+/// the length of its value.
 const SENSITIVE: u64 = 1;
 const COMMON: u64 = 2;
 const FLAGS: u32 = 2;
 
-impl SealedHeaders {
-    pub(super) fn for_each(&self, mut each: impl FnMut(HeaderName, HeaderValue)) {
-        let mut from = 0;
-        while let Some((name, after)) = read_number(&self.0, from) {
-            let Some((value_len, name_at)) = read_number(&self.0, after) else { return };
-            let number = (name >> FLAGS) as usize;
-            let (value_at, name_text) = match name & COMMON {
-                0 => (name_at + number, Some(&self.0[name_at..name_at + number])),
-                _ => (name_at, None),
-            };
-            from = value_at + value_len as usize;
-            let header_name = match name_text {
-                Some(text) => HeaderName::from_bytes(text).ok(),
-                None => COMMON_NAMES.get(number).cloned(),
-            };
-            let value = HeaderValue::from_maybe_shared(self.0.slice(value_at..from));
-            if let (Some(header_name), Ok(mut value)) = (header_name, value) {
-                value.set_sensitive(name & SENSITIVE != 0);
-                each(header_name, value);
-            }
+/// Of all [sealed](PackedHeaders::seal) headers that are there `from` a place on.
+#[inline]
+pub(super) fn for_each(sealed: &Bytes, mut from: usize, mut each: impl FnMut(HeaderName, HeaderValue)) {
+    while let Some((name, after)) = read_number(sealed, from) {
+        let Some((value_len, name_at)) = read_number(sealed, after) else { return };
+        let number = (name >> FLAGS) as usize;
+        let (value_at, name_text) = match name & COMMON {
+            0 => (name_at + number, Some(&sealed[name_at..name_at + number])),
+            _ => (name_at, None),
+        };
+        from = value_at + value_len as usize;
+        let header_name = match name_text {
+            Some(text) => HeaderName::from_bytes(text).ok(),
+            None => COMMON_NAMES.get(number).cloned(),
+        };
+        let value = HeaderValue::from_maybe_shared(sealed.slice(value_at..from));
+        if let (Some(header_name), Ok(mut value)) = (header_name, value) {
+            value.set_sensitive(name & SENSITIVE != 0);
+            each(header_name, value);
         }
     }
 }

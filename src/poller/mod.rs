@@ -138,23 +138,23 @@ pub(crate) fn resolve(
     base: &Uri,
     value: &http::HeaderValue,
 ) -> Result<(Uri, bool), AddressError> {
+    let own = start.uri();
     let start = Snapshot::of(start);
     let protocol = Protocol::operation_location();
     let (settings, spec) = (layer.settings(), protocol.spec());
-    let resolver = monitor::Resolver { start: &start, settings, spec, first: None, is_anonymous: false };
+    let resolver = monitor::Resolver { start: &start, own, settings, spec, first: None, is_anonymous: false };
     let address = resolver.resolve(&crate::protocol::OPERATION_LOCATION, value, base)?;
     Ok((address.uri, address.trust == Trust::Anonymous))
 }
 
 impl Poller {
     /// Of a response that may announce an operation, or a request that takes one up.
-    pub(crate) fn new(layer: LroLayer, draft: Draft, resume: Option<Resume>, now: Instant, seed: u64) -> Self {
-        let start = draft.seal();
+    pub(crate) fn new(layer: LroLayer, start: Snapshot, resume: Option<Resume>, now: Instant, seed: u64) -> Self {
         let settings = layer.settings();
         let is_resumed = resume.is_some();
         let mut operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
             let monitor = match is_resumed {
-                true => without_user_info(without_query(&settings.carry_query, &start.uri, &start.uri)),
+                true => without_user_info(without_query(&settings.carry_query, start.query(), &start.uri())),
                 // Until it is known where it is.
                 false => Uri::default(),
             };
@@ -234,17 +234,17 @@ impl Poller {
     /// The address of the request that takes the operation up, with what polls had carried over to it.
     pub(crate) fn resumed_at(&self) -> (Uri, Trust) {
         match self.operation.is_anonymous {
-            true => (self.start.uri.clone(), Trust::Anonymous),
-            false => (self.carried(&self.start.uri), Trust::Credentials),
+            true => (self.start.uri(), Trust::Anonymous),
+            false => (self.carried(&self.start.uri()), Trust::Credentials),
         }
     }
 
     /// With what is carried over from the start request's address, and from what is remembered of it.
     fn carried(&self, uri: &Uri) -> Uri {
         let names = &self.layer.settings().carry_query;
-        let uri = carry_query(names, &self.start.uri, uri).unwrap_or_else(|| uri.clone());
+        let uri = carry_query(names, self.start.query(), uri).unwrap_or_else(|| uri.clone());
         let remembered = self.operation.start();
-        remembered.and_then(|(_, start)| carry_query(names, start, &uri)).unwrap_or(uri)
+        remembered.and_then(|(_, start)| carry_query(names, start.query(), &uri)).unwrap_or(uri)
     }
 
     /// The timer is due.

@@ -28,6 +28,8 @@ pub(crate) struct Address {
 /// Resolves addresses for one operation.
 pub(crate) struct Resolver<'a> {
     pub(crate) start: &'a Snapshot,
+    /// The address of that.
+    pub(crate) own: &'a Uri,
     pub(crate) settings: &'a Settings,
     pub(crate) spec: &'a Spec,
     /// Where the operation was started, if `start` is what resumes it.
@@ -67,7 +69,7 @@ impl Resolver<'_> {
     ) -> Result<Address, AddressError> {
         let url = self.join(base, reference).map_err(&error)?;
         let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
-        self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, &self.start.uri))
+        self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, self.own))
     }
 
     /// Decides whether a `uri` may be polled.
@@ -141,10 +143,10 @@ impl Resolver<'_> {
     /// The origin of the start request. Where its URI is a path, the host is the `Host` header's, and the scheme is the
     /// connection's, which is not known here: nothing that comes back can change the connection, so either will do.
     fn origins_of_start(&self) -> Vec<Origin> {
-        let Some(url) = self.absolute(&self.start.uri) else { return Vec::new() };
+        let Some(url) = self.absolute(self.own) else { return Vec::new() };
         let own = Origin::of(&url);
         let mut encrypted = url;
-        let other = if has_authority(&self.start.uri) || encrypted.set_scheme("https").is_err() {
+        let other = if has_authority(self.own) || encrypted.set_scheme("https").is_err() {
             None
         } else {
             Origin::of(&encrypted)
@@ -153,7 +155,7 @@ impl Resolver<'_> {
     }
 
     fn in_the_starts_form(&self, uri: Uri) -> Uri {
-        if has_authority(&self.start.uri) {
+        if has_authority(self.own) {
             return uri;
         }
         uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from)
@@ -163,9 +165,9 @@ impl Resolver<'_> {
     fn absolute(&self, uri: &Uri) -> Option<Url> {
         let mut url = if has_authority(uri) {
             Url::parse(&uri.to_string()).ok()?
-        } else if has_authority(&self.start.uri) {
+        } else if has_authority(self.own) {
             // As of an operation that was started by a path alone.
-            Url::parse(&self.start.uri.to_string()).ok()?.join(&uri.to_string()).ok()?
+            Url::parse(&self.own.to_string()).ok()?.join(&uri.to_string()).ok()?
         } else {
             let host = self.start.host();
             let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("no-host.invalid");
@@ -187,27 +189,30 @@ pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
     (!text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
 }
 
-/// Appends the query parameters called `names` that `from` has and `to` has not, if there are any.
-pub(crate) fn carry_query(names: &[String], from: &Uri, to: &Uri) -> Option<Uri> {
-    let is_carried =
-        |name: &str| is_among(names, name) && !parameters(to).any(|(present, _)| present.eq_ignore_ascii_case(name));
+/// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
+pub(crate) fn carry_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
+    let is_carried = |name: &str| {
+        is_among(names, name) && !parameters(to.query()).any(|(present, _)| present.eq_ignore_ascii_case(name))
+    };
     let has_any = parameters(from).any(|(name, _)| is_carried(name));
-    has_any.then(|| with_parameters(to, parameters(to).chain(parameters(from).filter(|(name, _)| is_carried(name)))))
+    has_any.then(|| {
+        with_parameters(to, parameters(to.query()).chain(parameters(from).filter(|(name, _)| is_carried(name))))
+    })
 }
 
-/// Removes the query parameters called `names`, `api-version` excepted, that are those of `from`, so that [`carry_query`]
-/// adds them again.
-pub(crate) fn without_query(names: &[String], from: &Uri, uri: &Uri) -> Uri {
+/// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
+/// [`carry_query`] adds them again.
+pub(crate) fn without_query(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
     let is_kept = |(name, parameter): (&str, &str)| {
         name.eq_ignore_ascii_case("api-version")
             || !is_among(names, name)
             || !parameters(from)
                 .any(|(carried, it)| carried.eq_ignore_ascii_case(name) && value(it) == value(parameter))
     };
-    if parameters(uri).all(is_kept) {
+    if parameters(uri.query()).all(is_kept) {
         return uri.clone();
     }
-    with_parameters(uri, parameters(uri).filter(|&parameter| is_kept(parameter)))
+    with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter)))
 }
 
 /// The value of a parameter, decoded.
@@ -218,10 +223,10 @@ fn value(parameter: &str) -> Option<String> {
 /// Removes user information, and all query parameters but `api-version`.
 pub(crate) fn with_api_version_alone(uri: &Uri) -> Uri {
     let is_kept = |(name, _): (&str, &str)| name.eq_ignore_ascii_case("api-version");
-    if parameters(uri).all(is_kept) {
+    if parameters(uri.query()).all(is_kept) {
         return without_user_info(uri.clone());
     }
-    without_user_info(with_parameters(uri, parameters(uri).filter(|&parameter| is_kept(parameter))))
+    without_user_info(with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter))))
 }
 
 pub(crate) fn without_user_info(uri: Uri) -> Uri {
@@ -234,8 +239,8 @@ pub(crate) fn without_user_info(uri: Uri) -> Uri {
 }
 
 /// The query's parameters: their names, and their names and values together.
-fn parameters(uri: &Uri) -> impl Iterator<Item = (&str, &str)> {
-    uri.query()
+fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    query
         .into_iter()
         .flat_map(|query| query.split('&'))
         .filter(|parameter| !parameter.is_empty())
@@ -272,10 +277,10 @@ mod tests {
     #[test]
     fn no_address_is_longer_than_others_can_read() {
         let names = ["subscription-key".to_owned()];
-        let from = Uri::from_static("/start?subscription-key=abc");
+        let from = Some("subscription-key=abc");
         for (length, is_carried) in [(100, true), (MAX_URI - 21, true), (MAX_URI - 20, false), (MAX_URI - 4, false)] {
             let to: Uri = format!("http://a.example/{}", "x".repeat(length - 17)).parse().unwrap();
-            let carried = carry_query(&names, &from, &to).unwrap();
+            let carried = carry_query(&names, from, &to).unwrap();
             assert_eq!(carried != to, is_carried, "{length}");
             assert_eq!(carried.to_string().parse::<Uri>().unwrap(), carried);
         }

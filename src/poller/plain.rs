@@ -16,8 +16,7 @@ impl Resolver<'_> {
     /// The address at the start request's own origin that a reference names so plainly that the parser of URLs would change
     /// nothing of it. Nearly all are, and parsing them was a third of what the layer adds to an operation.
     pub(super) fn plainly_own(&self, reference: &str, base: &Uri) -> Option<Uri> {
-        let own = &self.start.uri;
-        let (scheme, authority) = (own.scheme()?, own.authority()?);
+        let (scheme, authority) = (self.own.scheme()?, self.own.authority()?);
         let is_http = *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
         // What is shown nothing is judged as if it were elsewhere.
         if self.is_anonymous || !is_http || reference.len() > MAX_PLAIN || !is_plain_authority(authority.as_str()) {
@@ -110,7 +109,7 @@ mod tests {
             let Ok(request) = Request::post(&start).body(()) else { return Ok(()) };
             let (layer, protocol, snapshot) = (LroLayer::new(), Protocol::operation_location(), Snapshot::of(&request));
             let (settings, spec) = (layer.settings(), protocol.spec());
-            let resolver = |is_anonymous| Resolver { start: &snapshot, settings, spec, first: None, is_anonymous };
+            let resolver = |is_anonymous| Resolver { start: &snapshot, own: request.uri(), settings, spec, first: None, is_anonymous };
             let origin = start.trim_end_matches("/x");
             let (own, elsewhere) = (request.uri(), Uri::from_static("http://elsewhere/"));
             let (reference, base) = match prefix {
@@ -145,7 +144,8 @@ mod tests {
             let request = Request::post(start).body(()).unwrap();
             let (layer, protocol, snapshot) = (LroLayer::new(), Protocol::operation_location(), Snapshot::of(&request));
             let (settings, spec) = (layer.settings(), protocol.spec());
-            let resolver = Resolver { start: &snapshot, settings, spec, first: None, is_anonymous: false };
+            let resolver =
+                Resolver { start: &snapshot, own: request.uri(), settings, spec, first: None, is_anonymous: false };
             resolver.plainly_own(reference, request.uri()).is_some()
         };
         for (start, reference) in [

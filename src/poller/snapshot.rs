@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{ACCEPT, ACCEPT_LANGUAGE, HOST, USER_AGENT},
+    uri::{Authority, PathAndQuery},
 };
 
 use super::{
-    headers::{PackedHeaders, SealedHeaders},
+    headers::{self, PackedHeaders},
     monitor::Trust,
 };
 use crate::Resume;
@@ -44,27 +46,51 @@ impl Draft {
     }
 
     /// It did start one.
-    pub(crate) fn seal(mut self) -> Snapshot {
+    pub(crate) fn seal(mut self) -> (RequestLine, Snapshot) {
         self.extensions.remove::<Resume>();
+        let uri = self.uri;
         let (headers, len) = self.headers.seal();
-        Snapshot {
-            uri: self.uri,
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let authority = uri.authority().map_or("", Authority::as_str);
+        let rest = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let parts = [scheme, if scheme.is_empty() { "" } else { "://" }, authority, rest];
+        let address_len = parts.iter().map(|part| part.len()).sum::<usize>();
+        let mut text = Vec::with_capacity(address_len + headers.len());
+        // `http` takes none that is longer.
+        if address_len <= usize::from(u16::MAX) {
+            parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+        }
+        let address_len = text.len() as u16;
+        text.extend_from_slice(headers);
+        let snapshot = Snapshot {
+            text: text.into(),
+            address_len,
+            query_len: uri.query().map_or(0, |query| query.len() as u16),
             version: self.version,
             extensions: self.extensions,
             timeout: self.timeout,
-            headers,
             room: len.min(MAX_ROOM) as u8 + 1,
-        }
+        };
+        (RequestLine { method: self.method, uri }, snapshot)
     }
 }
 
-/// What is kept of the start request in order to poll.
-pub(crate) struct Snapshot {
+/// What the start request asked for.
+pub(crate) struct RequestLine {
+    pub(crate) method: Method,
     pub(crate) uri: Uri,
+}
+
+/// What is kept of the start request in order to poll, in little room.
+pub(crate) struct Snapshot {
+    /// The address, and the headers behind it.
+    text: Bytes,
+    address_len: u16,
+    /// That of the address's end which is the query.
+    query_len: u16,
     version: Version,
     extensions: Extensions,
     timeout: Option<Box<Duration>>,
-    headers: SealedHeaders,
     /// For how many headers there is room at once in a request: for these, and for the `Host` that transports add.
     room: u8,
 }
@@ -89,18 +115,34 @@ impl Snapshot {
             request.extensions().clone(),
         );
         draft.pack(request.headers());
-        draft.seal()
+        draft.seal().1
+    }
+
+    /// The start request's address, made anew: a copy, so that whoever keeps it does not keep the headers.
+    pub(crate) fn uri(&self) -> Uri {
+        Uri::try_from(&self.text[..self.address_len.into()]).unwrap_or_default()
+    }
+
+    /// Its query.
+    pub(crate) fn query(&self) -> Option<&str> {
+        let range = usize::from(self.address_len - self.query_len)..usize::from(self.address_len);
+        std::str::from_utf8(&self.text[range]).ok().filter(|query| !query.is_empty())
     }
 
     /// The `Host` header that the start request had, if its URI names no host.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
         let mut host = None;
-        self.headers.for_each(|name, value| {
+        self.for_each_header(|name, value| {
             if name == HOST {
                 host.get_or_insert(value);
             }
         });
         host
+    }
+
+    #[inline]
+    fn for_each_header(&self, each: impl FnMut(HeaderName, HeaderValue)) {
+        headers::for_each(&self.text, self.address_len.into(), each);
     }
 
     /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
@@ -113,7 +155,7 @@ impl Snapshot {
         let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
         _ = request.headers_mut().try_reserve(self.room.into());
         let headers = request.headers_mut();
-        self.headers.for_each(|name, value| {
+        self.for_each_header(|name, value| {
             if is_repeated(&name) {
                 headers.append(name, value);
             }

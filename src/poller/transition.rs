@@ -31,9 +31,11 @@ const MAX_WORD: usize = 64;
 const COLLECT_BYTES: usize = 1 << 20;
 
 impl Poller {
-    pub(super) fn resolver(&self) -> Resolver<'_> {
+    /// `own` is the address of the start request.
+    pub(super) fn resolver<'a>(&'a self, own: &'a Uri) -> Resolver<'a> {
         Resolver {
             start: &self.start,
+            own,
             settings: self.layer.settings(),
             spec: self.operation.protocol.spec(),
             first: self.operation.start().filter(|_| self.resumed.is_some()).map(|(_, first)| first),
@@ -43,13 +45,13 @@ impl Poller {
 
     /// What the start request's address has of `carry_query` is added to every poll, and is not the monitor's own.
     pub(super) fn without_credentials(&self, uri: &Uri) -> Uri {
-        without_query(&self.layer.settings().carry_query, &self.start.uri, uri)
+        without_query(&self.layer.settings().carry_query, self.start.query(), uri)
     }
 
     /// The address that a header names, without credentials of the start request's.
     pub(super) fn located(&self, headers: &HeaderMap, header: &HeaderName, base: &Uri) -> Option<Uri> {
         let reference = headers.get(header).and_then(text).filter(|reference| !reference.is_empty())?;
-        self.resolver().locate(base, reference).map(|uri| self.without_credentials(&uri))
+        self.resolver(&self.start.uri()).locate(base, reference).map(|uri| self.without_credentials(&uri))
     }
 
     /// A `Location` that does not name the monitor may be where the result is.
@@ -152,7 +154,7 @@ impl Poller {
         let address = match headers.get(LOCATION) {
             _ if self.moves > MAX_MOVES => Err(AddressError::new(AddressErrorKind::TooManyMoves, Some(LOCATION), None)),
             None => Err(AddressError::new(AddressErrorKind::Missing, Some(LOCATION), None)),
-            Some(value) => self.resolver().resolve(&LOCATION, value, base),
+            Some(value) => self.resolver(&self.start.uri()).resolve(&LOCATION, value, base),
         };
         let address = match address {
             Ok(address) => address,
@@ -186,7 +188,7 @@ impl Poller {
     pub(super) fn fetch(&mut self, address: Address, now: Instant) {
         if self.result.is_none() {
             self.operation.state = State::Succeeded;
-            let noted = match address.uri == self.start.uri {
+            let noted = match address.uri == self.start.uri() {
                 // The rest of its query may be secret, as the service's own is not.
                 true => with_api_version_alone(&address.uri),
                 false => self.without_credentials(&address.uri),
@@ -352,7 +354,7 @@ impl Poller {
         let header = header.as_ref().or(announcement.by.header())?;
         let value = answer.head.headers.get(header)?;
         let may_move = statuses.is_empty() || statuses.contains(&answer.head.status);
-        may_move.then(|| self.resolver().resolve(header, value, self.base(answer)))
+        may_move.then(|| self.resolver(&self.start.uri()).resolve(header, value, self.base(answer)))
     }
 
     /// Keeps the body of the answer in hand for the error.
