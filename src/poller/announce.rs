@@ -7,10 +7,10 @@ use http::{HeaderName, Method, Uri, header::LOCATION, uri::Authority};
 use super::{
     Answer, GiveUp, Next, Phase, Poller, details,
     json::members,
+    moment::Moment,
     monitor::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
     snapshot::RequestLine,
     status::{Kind, Scanner},
-    transition::later,
 };
 use crate::{
     AddressError, Event, FinalResponse,
@@ -104,6 +104,7 @@ fn is_named(announcement: &Announcement, answer: &Answer) -> Option<bool> {
 impl Poller {
     /// Takes in a response that may announce an operation.
     pub(crate) fn on_start(&mut self, line: RequestLine, answer: &mut Answer, now: Instant) -> Next {
+        let now = self.touch(now);
         let head = &answer.head;
         let mut candidates = self.layer.settings().candidates(&line.method, head.status, &head.headers);
         match candidates.next() {
@@ -116,18 +117,18 @@ impl Poller {
                 self.phase = Phase::Announcing(Box::new(Announcing { line, considered }));
             }
         }
-        self.timer = Some(later(now, CONSIDER_TIME));
+        self.timer = now.after(CONSIDER_TIME);
         self.decide(answer, false, now)
     }
 
     /// Takes what has been read of a response for all that there is.
-    pub(super) fn consider_no_longer(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn consider_no_longer(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
         announcing.considered.iter_mut().for_each(|candidate| candidate.close(answer, false));
         self.decide(answer, false, now)
     }
 
-    pub(super) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
+    pub(super) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
         let max_status_bytes = self.layer.settings().max_status_bytes;
         let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
         for candidate in &mut announcing.considered {
@@ -142,7 +143,7 @@ impl Poller {
     }
 
     /// Accepts the operation as the first of those that still may announce it does, if that is certain.
-    pub(super) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
+    pub(super) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Moment) -> Next {
         let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
         let mut accepted = None;
         for candidate in &mut announcing.considered {
@@ -169,11 +170,11 @@ impl Poller {
         Next::PassThrough
     }
 
-    fn accept(&mut self, line: &RequestLine, accepted: &Candidate, answer: &mut Answer, now: Instant) -> Next {
+    fn accept(&mut self, line: &RequestLine, accepted: &Candidate, answer: &mut Answer, now: Moment) -> Next {
         let announcement = accepted.announcement();
         self.operation.protocol = accepted.protocol.clone();
         self.operation.announcement = accepted.announcement;
-        self.began(now);
+        self.set_deadline(now);
 
         let headers = &answer.head.headers;
         let name = name(announcement, answer);
@@ -228,7 +229,8 @@ impl Poller {
 
     /// Takes an operation up again, whose monitor is asked by the caller's own request.
     pub(crate) fn resume(&mut self, now: Instant) -> Result<(), Next> {
-        self.began(now);
+        let now = self.touch(now);
+        self.set_deadline(now);
         self.phase = Phase::Sending;
         self.timer = self.deadline;
         let own = self.start.uri();
@@ -254,10 +256,9 @@ impl Poller {
         }
     }
 
-    fn began(&mut self, now: Instant) {
+    fn set_deadline(&mut self, now: Moment) {
         let timeout = self.layer.settings().timeout;
-        self.deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-        self.began = now.checked_sub(self.operation.elapsed()).unwrap_or(now);
+        self.deadline = timeout.map_or(Moment::NEVER, |timeout| now.after(timeout));
     }
 
     /// What those who resume need of the start request: to fetch the result, and for the polls.

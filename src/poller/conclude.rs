@@ -1,9 +1,6 @@
 //! Conclude: from a terminal status to what is handed over.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -15,9 +12,9 @@ use super::{
     details::{self, Unread},
     json::members,
     message,
+    moment::Moment,
     monitor::{Address, Trust, text},
     status::Scanner,
-    transition::later,
 };
 use crate::{AddressError, Event, FinalResponse, Outcome, State, protocol::By};
 
@@ -38,7 +35,7 @@ impl Poller {
     }
 
     /// The status is terminal.
-    pub(super) fn finish(&mut self, state: State, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn finish(&mut self, state: State, answer: &mut Answer, now: Moment) -> Next {
         self.operation.state = state;
         let monitor = self.monitor();
         let outcome = monitor.final_status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
@@ -57,7 +54,7 @@ impl Poller {
     }
 
     /// The head of the response in the body has been read.
-    pub(super) fn unwrap(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn unwrap(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let body = answer.read.to_bytes();
         if let Some((length, status, headers)) = message::head(&body) {
             answer.read.skip(length);
@@ -72,7 +69,7 @@ impl Poller {
 
     /// What is at hand of the rest is read for the details. It is not waited for, unless the result depends on it, or they are
     /// those of a failure.
-    fn read_details(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    fn read_details(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let is_failure = self.operation.state != State::Succeeded;
         if is_failure && self.layer.settings().error_on_failure {
             return self.collect(GiveUp::Failed, Some(answer), now);
@@ -86,11 +83,11 @@ impl Poller {
         }
         self.phase = Phase::Finishing;
         self.timer = if is_failure {
-            self.until(later(now, DETAILS_TIME))
+            now.after(DETAILS_TIME).min(self.deadline)
         } else if self.does_result_depend_on_body(answer) {
             self.deadline
         } else {
-            Some(now)
+            now
         };
         Next::Read
     }
@@ -105,7 +102,7 @@ impl Poller {
         }
     }
 
-    pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
+    pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
         _ = answer.scanner.scan(data, &[]);
         if answer.read.bytes() > details::MAX_BYTES {
             self.conclude(answer, false, now)
@@ -117,7 +114,7 @@ impl Poller {
     }
 
     /// The final status response has been read as far as is needed. Hands it over, or fetches the result.
-    pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Instant) -> Next {
+    pub(super) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Moment) -> Next {
         let resource = self.note_details(answer, is_whole);
         if self.operation.state == State::Succeeded {
             // What is at the monitor itself has just been read.

@@ -43,6 +43,7 @@ mod frames;
 mod headers;
 pub(crate) mod json;
 mod message;
+mod moment;
 mod monitor;
 mod pace;
 mod plain;
@@ -53,7 +54,7 @@ mod swar;
 mod text;
 mod transition;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
@@ -62,6 +63,7 @@ use http_body::Frame;
 pub use self::pace::{Backoff, DelayReason};
 use self::{
     announce::Announcing,
+    moment::Moment,
     monitor::{Address, carry_query, without_query, without_user_info},
     pace::Pace,
     snapshot::Snapshot,
@@ -88,12 +90,12 @@ pub(crate) struct Poller {
     result: Option<Box<Address>>,
     pace: Pace,
     began: Instant,
-    deadline: Option<Instant>,
+    deadline: Moment,
     /// When the next request is due.
-    due: Instant,
-    timer: Option<Instant>,
-    /// The delay that is to be told of when the answer in hand has been read.
-    delay: Option<Duration>,
+    due: Moment,
+    /// When that was decided, if it is to be told of when the answer in hand has been read.
+    scheduled: Moment,
+    timer: Moment,
     delay_reason: DelayReason,
     failures: u32,
     moves: u8,
@@ -121,11 +123,13 @@ enum Phase {
     /// The status is terminal: reading the details, if they are at hand.
     Finishing,
     /// Keeping the body for the error.
-    Collecting {
-        left: usize,
-        why: Box<GiveUp>,
-    },
+    Collecting(Box<Collecting>),
     Ended,
+}
+
+struct Collecting {
+    left: usize,
+    why: GiveUp,
 }
 
 #[cfg(feature = "__internals")]
@@ -168,10 +172,10 @@ impl Poller {
         }
         Self {
             began: now.checked_sub(operation.elapsed()).unwrap_or(now),
-            deadline: None,
-            due: now,
-            timer: None,
-            delay: None,
+            deadline: Moment::NEVER,
+            due: Moment::NEVER,
+            timer: Moment::NEVER,
+            scheduled: Moment::NEVER,
             delay_reason: DelayReason::Backoff,
             result: None,
             pace: Pace::new(seed),
@@ -200,7 +204,7 @@ impl Poller {
 
     /// When [`on_timer`](Self::on_timer) is due, if nothing happens before.
     pub(crate) fn timer(&self) -> Option<Instant> {
-        self.timer
+        self.timer.instant(self.began)
     }
 
     /// The next request.
@@ -249,12 +253,12 @@ impl Poller {
 
     /// The timer is due.
     pub(crate) fn on_timer(&mut self, answer: Option<&mut Answer>, now: Instant) -> Next {
-        self.touch(now);
-        let is_late = self.is_late(now) || (self.deadline.is_some() && self.timer >= self.deadline);
+        let now = self.touch(now);
+        let is_late = self.is_late(now) || (self.deadline != Moment::NEVER && self.timer >= self.deadline);
         match (&self.phase, answer) {
             // Some of the details are missing, but it has ended.
             (Phase::Finishing | Phase::Unwrapping(_), Some(answer)) => self.conclude(answer, false, now),
-            (Phase::Collecting { .. }, Some(answer)) => self.give_up_collected(answer),
+            (Phase::Collecting(_), Some(answer)) => self.give_up_collected(answer),
             (Phase::Announcing(_), Some(answer)) => self.consider_no_longer(answer, now),
             _ if is_late => self.give_up(GiveUp::Timeout),
             (Phase::Draining { .. }, answer) => self.wait(answer),
@@ -269,7 +273,7 @@ impl Poller {
 
     /// The service failed to send the request.
     pub(crate) fn on_service_error(&mut self, now: Instant) -> Next {
-        self.touch(now);
+        let now = self.touch(now);
         self.poll_failed(PollFailure::Service, None, now)
     }
 
@@ -286,7 +290,7 @@ impl Poller {
 
     /// The head of the answer to a request is there.
     pub(crate) fn on_head(&mut self, answer: &mut Answer, now: Instant) -> Next {
-        self.touch(now);
+        let now = self.touch(now);
         let status = answer.head.status;
         self.spans.answered(status);
         let hint = answer.hint;
@@ -316,16 +320,16 @@ impl Poller {
     }
 
     /// The next frame of the answer in hand.
-    pub(crate) fn on_frame(&mut self, answer: &mut Answer, frame: Frame<Bytes>, now: Instant) -> Next {
+    pub(crate) fn on_frame(&mut self, answer: &mut Answer, frame: Frame<Bytes>, instant: Instant) -> Next {
         if frame.is_trailers() {
             // Nothing comes after trailers.
             answer.read.push(frame);
-            return self.on_end(answer, now);
+            return self.on_end(answer, instant);
         }
         let Some(data) = frame.data_ref().cloned() else { return Next::Read };
-        self.touch(now);
+        let now = self.touch(instant);
         let is_late = self.is_late(now);
-        let is_due = self.timer.is_some_and(|timer| now >= timer);
+        let is_due = now >= self.timer;
         // A body that is always ready never lets the timer fire.
         match &self.phase {
             Phase::Scanning if is_late => return self.give_up(GiveUp::Timeout),
@@ -338,7 +342,7 @@ impl Poller {
                 answer.read.push(frame);
                 return self.consider_no_longer(answer, now);
             }
-            Phase::Draining { .. } | Phase::Collecting { .. } if is_due => return self.on_timer(Some(answer), now),
+            Phase::Draining { .. } | Phase::Collecting(_) if is_due => return self.on_timer(Some(answer), instant),
             _ => {}
         }
         match &mut self.phase {
@@ -370,9 +374,9 @@ impl Poller {
                 }
                 if is_over { self.wait(Some(answer)) } else { Next::Read }
             }
-            Phase::Collecting { left, .. } => {
-                let kept = data.len().min(*left);
-                *left -= kept;
+            Phase::Collecting(collecting) => {
+                let kept = data.len().min(collecting.left);
+                collecting.left -= kept;
                 answer.read.push(Frame::data(data.slice(..kept)));
                 if kept < data.len() { self.give_up_collected(answer) } else { Next::Read }
             }
@@ -382,26 +386,25 @@ impl Poller {
 
     /// The body of the answer in hand is at its end.
     pub(crate) fn on_end(&mut self, answer: &mut Answer, now: Instant) -> Next {
+        let now = self.touch(now);
         match &self.phase {
             Phase::Announcing(_) => self.decide(answer, true, now),
             Phase::Scanning => self.end_of_scan(answer, now),
             Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, true, now),
-            Phase::Collecting { .. } => self.give_up_collected(answer),
+            Phase::Collecting(_) => self.give_up_collected(answer),
             Phase::Draining { .. } | Phase::Waiting | Phase::Sending | Phase::Ended => self.wait(Some(answer)),
         }
     }
 
     /// The body of the answer in hand broke off.
-    pub(crate) fn on_broken(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(crate) fn on_broken(&mut self, answer: &mut Answer, instant: Instant) -> Next {
+        let now = self.touch(instant);
         match &self.phase {
             Phase::Announcing(_) => self.consider_no_longer(answer, now),
-            Phase::Scanning => {
-                self.touch(now);
-                self.poll_failed(PollFailure::Body, answer.hint, now)
-            }
+            Phase::Scanning => self.poll_failed(PollFailure::Body, answer.hint, now),
             // It has ended; the caller gets to see the break, behind what was read.
             Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, false, now),
-            _ => self.on_end(answer, now),
+            _ => self.on_end(answer, instant),
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header::DATE};
 
+use super::moment::nanos;
 use crate::layer::Settings;
 
 /// The delays between polls where the server gives no hint.
@@ -158,11 +159,6 @@ fn retry_after(text: &str, headers: &HeaderMap, wall: SystemTime) -> Option<Dura
     // The server's own clock, so that a wrong one of ours does no harm.
     let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
     date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| !delay.is_zero())
-}
-
-/// As many as there is room for, which are those of 584 years.
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 fn positive_integer(text: &str) -> Option<u64> {

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION, uri::Authority};
 
 use super::{
-    Answer, GiveUp, Next, Phase, Poller,
+    Answer, Collecting, GiveUp, Next, Phase, Poller,
+    moment::Moment,
     monitor::{Address, Resolver, Trust, text, with_api_version_alone, without_query},
-    pace,
 };
 use crate::{
     AddressError, AddressErrorKind, DelayReason, Event, Operation, Outcome, PollFailure, State, StatusErrorKind,
@@ -79,32 +79,36 @@ impl Poller {
         self.spans.run(|| self.layer.settings().tell(&event));
     }
 
-    pub(super) fn is_late(&self, now: Instant) -> bool {
-        self.deadline.is_some_and(|deadline| now >= deadline)
+    pub(super) fn is_late(&self, now: Moment) -> bool {
+        now >= self.deadline
     }
 
-    pub(super) fn touch(&mut self, now: Instant) {
-        self.operation.elapsed = pace::nanos(now.saturating_duration_since(self.began));
+    pub(super) fn touch(&mut self, now: Instant) -> Moment {
+        let now = Moment::at(self.began, now);
+        self.operation.elapsed = now.nanos();
+        now
     }
 
-    pub(super) fn schedule(&mut self, hint: Option<Duration>, now: Instant) {
+    pub(super) fn schedule(&mut self, hint: Option<Duration>, now: Moment) {
         let (delay, reason) = self.pace.delay(hint, self.layer.settings());
-        self.due = later(now, delay);
-        (self.delay, self.delay_reason) = (Some(delay), reason);
+        self.due = now.after(delay);
+        (self.scheduled, self.delay_reason) = (now, reason);
     }
 
-    pub(super) fn until(&self, instant: Instant) -> Option<Instant> {
-        Some(self.deadline.map_or(instant, |deadline| instant.min(deadline)))
+    /// The delay that is to be told of.
+    fn delay(&self) -> Option<(Duration, DelayReason)> {
+        let is_told = self.scheduled == Moment::NEVER;
+        if is_told { None } else { Some((self.due.since(self.scheduled), self.delay_reason)) }
     }
 
-    pub(super) fn drain(&mut self, is_status: bool, now: Instant) -> Next {
+    pub(super) fn drain(&mut self, is_status: bool, now: Moment) -> Next {
         self.phase = Phase::Draining { left: DRAIN_BYTES, is_status };
         // A hint is never made longer.
-        let at_least = match self.delay.map(|_| self.delay_reason) {
-            Some(DelayReason::Hint) => now,
-            _ => later(now, DRAIN_TIME_AT_LEAST),
+        let at_least = match self.delay() {
+            Some((_, DelayReason::Hint)) => now,
+            _ => now.after(DRAIN_TIME_AT_LEAST),
         };
-        self.timer = self.until(later(now, DRAIN_TIME).min(self.due.max(at_least)));
+        self.timer = now.after(DRAIN_TIME).min(self.due.max(at_least)).min(self.deadline);
         Next::Read
     }
 
@@ -114,12 +118,12 @@ impl Poller {
             self.tell(|operation| Event::Polled { operation });
         }
         self.spans.wait();
-        if let Some(delay) = self.delay.take() {
-            let reason = self.delay_reason;
+        if let Some((delay, reason)) = self.delay() {
+            self.scheduled = Moment::NEVER;
             self.tell(|operation| Event::Waiting { operation, delay, reason });
         }
         self.phase = Phase::Waiting;
-        self.timer = self.until(self.due);
+        self.timer = self.due.min(self.deadline);
         Next::Wait
     }
 
@@ -128,14 +132,14 @@ impl Poller {
         self.failures >= self.layer.settings().max_failures
     }
 
-    pub(super) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Instant) -> Next {
+    pub(super) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Moment) -> Next {
         self.failures = self.failures.saturating_add(1);
         let failures = self.failures;
         let is_last = failures > self.layer.settings().max_failures;
         if !is_last {
             self.schedule(hint, now);
         }
-        let retry_in = self.delay;
+        let retry_in = self.delay().map(|(delay, _)| delay);
         self.tell(|operation| Event::PollFailed { operation, failure, failures, retry_in });
         match failure {
             PollFailure::Http(_) if is_last => self.collect(GiveUp::Monitor, None, now),
@@ -147,7 +151,7 @@ impl Poller {
     }
 
     /// The monitor is elsewhere, or the result is there.
-    pub(super) fn redirect(&mut self, answer: &mut Answer, now: Instant, is_result: bool) -> Next {
+    pub(super) fn redirect(&mut self, answer: &mut Answer, now: Moment, is_result: bool) -> Next {
         let headers = &answer.head.headers;
         let base = self.result.as_ref().map_or(&self.operation.monitor, |result| &result.uri);
         self.moves += 1;
@@ -185,7 +189,7 @@ impl Poller {
     }
 
     /// The operation has succeeded, and its result is there.
-    pub(super) fn fetch(&mut self, address: Address, now: Instant) {
+    pub(super) fn fetch(&mut self, address: Address, now: Moment) {
         if self.result.is_none() {
             self.operation.state = State::Succeeded;
             let noted = match address.uri == self.start.uri() {
@@ -211,7 +215,7 @@ impl Poller {
     }
 
     /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
-    pub(super) fn read_status(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn read_status(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let monitor = self.monitor();
         if self.is_redirected_result(answer) {
             return self.finish(State::Succeeded, answer, now);
@@ -228,7 +232,7 @@ impl Poller {
         Next::Read
     }
 
-    pub(super) fn scan(&mut self, answer: &mut Answer, data: &[u8], now: Instant) -> Next {
+    pub(super) fn scan(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
         let room = self.layer.settings().max_status_bytes.saturating_sub(answer.scanned);
         let within = &data[..data.len().min(room)];
         answer.scanned += within.len();
@@ -249,7 +253,7 @@ impl Poller {
         self.on_word(word, answer, now)
     }
 
-    pub(super) fn on_word(&mut self, word: Box<str>, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn on_word(&mut self, word: Box<str>, answer: &mut Answer, now: Moment) -> Next {
         let state = self.operation.protocol.spec().words.state(&word);
         let is_refusal = !answer.head.status.is_success();
         if is_refusal && !state.is_terminal() {
@@ -270,7 +274,7 @@ impl Poller {
     }
 
     /// There is no more to be found than what has been.
-    pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn end_of_scan(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let word = answer.scanner.fallback(&self.monitor().status).map(Box::from);
         match word.filter(|_| answer.scanner.is_at_end()) {
             Some(word) => self.on_word(word, answer, now),
@@ -278,7 +282,7 @@ impl Poller {
         }
     }
 
-    pub(super) fn no_status(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    pub(super) fn no_status(&mut self, answer: &mut Answer, now: Moment) -> Next {
         if !answer.head.status.is_success() {
             return self.finish(State::Failed, answer, now);
         }
@@ -320,7 +324,7 @@ impl Poller {
         self.redirected_to(answer).unwrap_or(&self.operation.monitor)
     }
 
-    fn status_too_long(&mut self, answer: &mut Answer, now: Instant) -> Next {
+    fn status_too_long(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let monitor = self.monitor();
         // Where there is a fallback, what comes after it might have been another.
         let is_plain =
@@ -332,7 +336,7 @@ impl Poller {
         }
     }
 
-    fn running(&mut self, state: State, answer: &mut Answer, now: Instant) -> Next {
+    fn running(&mut self, state: State, answer: &mut Answer, now: Moment) -> Next {
         self.operation.state = state;
         self.has_status = true;
         self.failures = 0;
@@ -358,25 +362,26 @@ impl Poller {
     }
 
     /// Keeps the body of the answer in hand for the error.
-    pub(super) fn collect(&mut self, why: GiveUp, read: Option<&Answer>, now: Instant) -> Next {
+    pub(super) fn collect(&mut self, why: GiveUp, read: Option<&Answer>, now: Moment) -> Next {
         let left = match read {
             Some(answer) => self.layer.settings().max_status_bytes.saturating_sub(answer.read.bytes()),
             None => COLLECT_BYTES,
         };
-        self.phase = Phase::Collecting { left, why: Box::new(why) };
-        self.timer = self.until(later(now, DRAIN_TIME));
+        self.phase = Phase::Collecting(Box::new(Collecting { left, why }));
+        self.timer = now.after(DRAIN_TIME).min(self.deadline);
         Next::Read
     }
 
     pub(super) fn give_up_collected(&mut self, answer: &mut Answer) -> Next {
-        let Phase::Collecting { why, .. } = std::mem::replace(&mut self.phase, Phase::Ended) else {
+        let Phase::Collecting(collecting) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return self.give_up(GiveUp::Monitor);
         };
-        if matches!(*why, GiveUp::Failed) {
+        let why = collecting.why;
+        if matches!(why, GiveUp::Failed) {
             _ = self.note_details(answer, true);
             self.tell(|operation| Event::Polled { operation });
         }
-        self.give_up(*why)
+        self.give_up(why)
     }
 
     pub(super) fn give_up_transport(&mut self, outcome: Outcome) -> Next {
@@ -403,7 +408,7 @@ impl Poller {
 
     pub(super) fn end(&mut self, outcome: Outcome) {
         self.phase = Phase::Ended;
-        self.timer = None;
+        self.timer = Moment::NEVER;
         self.tell(|operation| Event::Finished { operation, outcome });
     }
 }
@@ -414,12 +419,6 @@ fn shortened(word: &str) -> Box<str> {
         Some((end, _)) => format!("{}…", &word[..end]).into(),
         None => word.into(),
     }
-}
-
-/// `now + delay`, or so late that nobody will see it.
-pub(super) fn later(now: Instant, delay: Duration) -> Instant {
-    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86400);
-    now.checked_add(delay).or_else(|| now.checked_add(CENTURY)).unwrap_or(now)
 }
 
 /// `X-Progress`: a percentage, with or without words around it ([FHIR asynchronous requests]).

@@ -10,6 +10,7 @@ use super::{
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+const CENTURIES: Duration = Duration::from_secs(500 * 365 * 86_400);
 
 /// What events have told so far.
 #[derive(Debug)]
@@ -91,7 +92,9 @@ impl Scene {
             (DelayReason::Hint, Some(hint)) => {
                 let expected = self.bounded(hint);
                 let leeway = if goes_by_the_clock { MINUTE } else { Duration::ZERO };
-                self.rule(delay.abs_diff(expected) <= leeway, || format!("a hint of {hint:?} is a delay of {delay:?}"));
+                // What is longer need not be told as it is.
+                let is_for_ever = delay.min(expected) > CENTURIES;
+                self.rule(is_for_ever || delay.abs_diff(expected) <= leeway, || format!("a hint of {hint:?} is a delay of {delay:?}"));
             }
             (DelayReason::Backoff, None) => {
                 let (first, _, max) = self.settings.backoff;

@@ -1,0 +1,38 @@
+//! Moment: a time in the life of an operation.
+
+use std::time::{Duration, Instant};
+
+/// Nanoseconds since the operation began, which take half the room of an `Instant`, and add up to 584 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment(u64);
+
+impl Moment {
+    /// After all others.
+    pub(super) const NEVER: Self = Self(u64::MAX);
+
+    pub(super) fn at(began: Instant, instant: Instant) -> Self {
+        Self(nanos(instant.saturating_duration_since(began)))
+    }
+
+    /// Never, if that is later than can be said.
+    pub(super) fn instant(self, began: Instant) -> Option<Instant> {
+        if self == Self::NEVER { None } else { began.checked_add(Duration::from_nanos(self.0)) }
+    }
+
+    pub(super) fn after(self, delay: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(delay)))
+    }
+
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    pub(super) const fn nanos(self) -> u64 {
+        self.0
+    }
+}
+
+/// As many as there is room for.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}
