@@ -17,7 +17,7 @@ use crate::{
     BoxError, Error, Lro, LroBody, ResponseFuture,
     exchange::{AsRequest, AsResponse},
     future::Start,
-    poller::{Draft, Outgoing, Trust},
+    poller::{Draft, Outgoing, RequestTimeout, Trust},
 };
 
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
@@ -63,7 +63,9 @@ pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
     let bare = http::Request::<Body>::try_from(bare?).ok()?;
     let (head, _) = bare.into_parts();
     let mut draft = Draft::new(head.method, head.uri, head.version, head.extensions);
-    draft.timeout = request.timeout().copied().map(Box::new);
+    if let Some(&timeout) = request.timeout() {
+        draft.extensions.insert(RequestTimeout(timeout));
+    }
     Some(draft)
 }
 

@@ -104,9 +104,10 @@ const SENSITIVE: u64 = 1;
 const COMMON: u64 = 2;
 const FLAGS: u32 = 2;
 
-/// Of all [sealed](PackedHeaders::seal) headers that are there `from` a place on.
+/// Of all [sealed](PackedHeaders::seal) headers.
 #[inline]
-pub(super) fn for_each(sealed: &Bytes, mut from: usize, mut each: impl FnMut(HeaderName, HeaderValue)) {
+pub(super) fn for_each(sealed: &Bytes, mut each: impl FnMut(HeaderName, HeaderValue)) {
+    let mut from = 0;
     while let Some((name, after)) = read_number(sealed, from) {
         let Some((value_len, name_at)) = read_number(sealed, after) else { return };
         let number = (name >> FLAGS) as usize;

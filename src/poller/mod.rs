@@ -132,6 +132,8 @@ struct Collecting {
     why: GiveUp,
 }
 
+#[cfg(feature = "reqwest")]
+pub(crate) use self::snapshot::RequestTimeout;
 #[cfg(feature = "__internals")]
 pub(crate) use self::{pace::hint, status::Scanner as StatusScanner};
 

@@ -18,14 +18,17 @@ use crate::Resume;
 /// Of more headers than that, most are values of the same names, which take no room.
 const MAX_ROOM: usize = 64;
 
+/// A request's own timeout, of reqwest, which does not show its extensions to everybody. Among these, because few have one.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "what only reqwest's doors know of"))]
+pub(crate) struct RequestTimeout(pub(crate) Duration);
+
 /// What is kept of every request in case that it starts an operation. Its body is not.
 pub(crate) struct Draft {
     pub(crate) method: Method,
     uri: Uri,
     version: Version,
     pub(crate) extensions: Extensions,
-    /// The request's own, of reqwest, which is not among its extensions for everybody. Boxed, because few have one.
-    pub(crate) timeout: Option<Box<Duration>>,
     headers: PackedHeaders,
 }
 
@@ -33,7 +36,7 @@ impl Draft {
     /// Without headers: those are packed where the draft is going to stay, since they are long to move.
     #[inline]
     pub(crate) const fn new(method: Method, uri: Uri, version: Version, extensions: Extensions) -> Self {
-        Self { method, uri, version, extensions, timeout: None, headers: PackedHeaders::new() }
+        Self { method, uri, version, extensions, headers: PackedHeaders::new() }
     }
 
     #[inline]
@@ -68,7 +71,6 @@ impl Draft {
             query_len: uri.query().map_or(0, |query| query.len() as u16),
             version: self.version,
             extensions: self.extensions,
-            timeout: self.timeout,
             room: len.min(MAX_ROOM) as u8 + 1,
         };
         (RequestLine { method: self.method, uri }, snapshot)
@@ -84,13 +86,12 @@ pub(crate) struct RequestLine {
 /// What is kept of the start request in order to poll, in little room.
 pub(crate) struct Snapshot {
     /// The address, and the headers behind it.
-    text: Bytes,
+    text: Box<[u8]>,
     address_len: u16,
     /// That of the address's end which is the query.
     query_len: u16,
     version: Version,
     extensions: Extensions,
-    timeout: Option<Box<Duration>>,
     /// For how many headers there is room at once in a request: for these, and for the `Host` that transports add.
     room: u8,
 }
@@ -142,7 +143,8 @@ impl Snapshot {
 
     #[inline]
     fn for_each_header(&self, each: impl FnMut(HeaderName, HeaderValue)) {
-        headers::for_each(&self.text, self.address_len.into(), each);
+        // A copy, which is gone with the request, because `Bytes` that are shared take 40 bytes more while the operation waits.
+        headers::for_each(&Bytes::copy_from_slice(&self.text[self.address_len.into()..]), each);
     }
 
     /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
@@ -163,7 +165,7 @@ impl Snapshot {
         if trust == Trust::Credentials {
             *request.extensions_mut() = self.extensions.clone();
         }
-        Outgoing { request, trust, timeout: self.timeout.as_deref().copied() }
+        Outgoing { request, trust, timeout: self.extensions.get().map(|&RequestTimeout(timeout)| timeout) }
     }
 }
 

@@ -94,7 +94,9 @@ impl Scene {
                 let leeway = if goes_by_the_clock { MINUTE } else { Duration::ZERO };
                 // What is longer need not be told as it is.
                 let is_for_ever = delay.min(expected) > CENTURIES;
-                self.rule(is_for_ever || delay.abs_diff(expected) <= leeway, || format!("a hint of {hint:?} is a delay of {delay:?}"));
+                self.rule(is_for_ever || delay.abs_diff(expected) <= leeway, || {
+                    format!("a hint of {hint:?} is a delay of {delay:?}")
+                });
             }
             (DelayReason::Backoff, None) => {
                 let (first, _, max) = self.settings.backoff;
