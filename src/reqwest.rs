@@ -6,10 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{
-    Extensions, HeaderMap, Method, StatusCode, Uri,
-    uri::{Authority, PathAndQuery},
-};
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 use tower_service::Service;
 
@@ -80,22 +77,33 @@ fn with_extensions(extensions: Extensions, method: Method, url: Url) -> Option<R
     Some(request)
 }
 
-/// Whether they are the same letter by letter, which `Uri == str` takes four times as long to say.
+/// What comes behind the origin, if that is the same in both, letter by letter.
+fn behind_origin<'a>(url: &'a Url, uri: &Uri) -> Option<&'a str> {
+    let behind_scheme = url.as_str().strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
+    let behind_authority = behind_scheme.strip_prefix(uri.authority()?.as_str())?;
+    behind_authority.starts_with('/').then_some(behind_authority)
+}
+
+/// Whether they are the same, letter by letter, which `Uri == str` takes four times as long to say.
 fn is_at(url: &Url, uri: &Uri) -> bool {
-    let rest = |url, uri: Option<&str>| str::strip_prefix(url, uri?);
-    let behind_scheme = rest(url.as_str(), uri.scheme_str()).and_then(|url| url.strip_prefix("://"));
-    let behind_authority = behind_scheme.and_then(|url| rest(url, uri.authority().map(Authority::as_str)));
-    behind_authority.is_some() && behind_authority == uri.path_and_query().map(PathAndQuery::as_str)
+    behind_origin(url, uri).is_some_and(|rest| uri.path_and_query().is_some_and(|path| path.as_str() == rest))
+}
+
+/// The address in reqwest's form. To parse it anew is a third of what a poll costs, and most are at the origin of the last one.
+fn url_of(uri: &Uri, last: Option<&Url>) -> Option<Url> {
+    let path = uri.path_and_query()?.as_str();
+    match last.and_then(|last| Some((last, behind_origin(last, uri)?))) {
+        Some((last, rest)) if rest == path => Some(last.clone()),
+        // Two slashes would begin another authority.
+        Some((last, _)) if path.starts_with('/') && !path.starts_with("//") => last.join(path).ok(),
+        _ => uri.to_string().parse().ok(),
+    }
 }
 
 impl<E: 'static> AsRequest<Response, E> for Request {
     fn from_outgoing(outgoing: Outgoing, last: &Option<Url>) -> Option<Self> {
         let (head, ()) = outgoing.request.into_parts();
-        // To parse it is a third of what a poll costs.
-        let url = match last {
-            Some(url) if is_at(url, &head.uri) => url.clone(),
-            _ => head.uri.to_string().parse().ok()?,
-        };
+        let url = url_of(&head.uri, last.as_ref())?;
         let mut request = match head.extensions.is_empty() {
             true => Self::new(head.method, url),
             false => with_extensions(head.extensions, head.method, url)?,
@@ -184,5 +192,27 @@ impl AsResponse for Response {
 
     fn hand_over(response: http::Response<LroBody<Body>>) -> Self {
         response.map(Body::wrap).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn addresses_are_the_same_whatever_the_last_one_was(
+            last in r"https?://(u:p@)?[ab]\.test(:80|:8080)?/x?(\?y)?(#z)?",
+            uri in r"https?://(u:p@)?[ab]\.test(:80|:8080)?/{0,3}(\.{0,2}|x|%2e)/?[a|^'%]{0,2}(\?[a=%'?/]{0,3})?",
+        ) {
+            let (Ok(last), Ok(uri)) = (last.parse::<Url>(), uri.parse::<Uri>()) else { return Ok(()) };
+            let anew = url_of(&uri, None);
+            prop_assert_eq!(&url_of(&uri, Some(&last)), &anew);
+            if is_at(&last, &uri) {
+                prop_assert_eq!(Some(last), anew);
+            }
+        }
     }
 }
