@@ -36,3 +36,27 @@ impl Moment {
 pub(super) fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_said_is_never() {
+        let began = Instant::now();
+        let second = Duration::from_secs(1);
+        let later = Moment::at(began, began + second);
+        assert_eq!(later.instant(began), Some(began + second));
+        assert_eq!(later.after(second).since(later), second);
+        assert_eq!((later.since(later.after(second)), later.nanos()), (Duration::ZERO, 1_000_000_000));
+        // Of a clock that goes back.
+        assert_eq!(Moment::at(began + second, began).instant(began), Some(began));
+        for forever in [Duration::MAX, Duration::from_nanos(u64::MAX)] {
+            assert_eq!(later.after(forever), Moment::NEVER);
+        }
+        assert_eq!(Moment::NEVER.after(second), Moment::NEVER);
+        assert_eq!(Moment::NEVER.instant(began), None);
+        let centuries = later.after(Duration::from_nanos(u64::MAX - 2_000_000_000));
+        assert!(later < centuries && centuries < Moment::NEVER);
+    }
+}

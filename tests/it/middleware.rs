@@ -106,7 +106,10 @@ async fn errors_are_found_and_hold_the_operation() {
     let server = Server::of(&Simulator::new().script(polls([Reply::http(403).body("no")]))).await;
     let error = client(quick()).post(server.url("/")).send().await.unwrap_err();
     let found = OperationError::find(&error).unwrap();
-    assert!(matches!(found.cause(), Cause::Monitor(response) if response.body() == "no"));
+    let Cause::Monitor(response) = found.cause() else { panic!("{error:?}") };
+    assert_eq!(response.body(), "no");
+    // In reqwest's form it is known where it came from.
+    assert_eq!(Response::from(response.clone()).url().as_str(), found.operation().monitor().to_string());
     let printed = format!("{:#}", anyhow_chain(&error));
     assert!(printed.starts_with("the request was accepted, but its monitor answered 403 Forbidden: "), "{printed}");
     assert!(OperationError::find(&reqwest_middleware::Error::middleware(std::io::Error::other("x"))).is_none());

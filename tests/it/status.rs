@@ -1,7 +1,7 @@
 //! What status responses mean.
 
 use tower_lro::{
-    Cause, Error, Protocol, ResponseExt, State, StatusErrorKind,
+    Cause, Error, Operation, Protocol, ResponseExt, State, StatusErrorKind,
     simulator::{Fault, Reply, Script},
 };
 
@@ -32,6 +32,24 @@ async fn terminal_words_end_the_operation_in_the_services_own_spelling() {
         assert_eq!(ends(word).await, (state, word.to_owned()));
     }
     assert_eq!(ends(" Succeeded ").await.0, State::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn details_can_be_asked_for_when_the_response_is_gone_and_from_everywhere() {
+    let body = r#"{"id": "7", "created": "today", "status": "Failed", "error": {"code": "C"}}"#;
+    let (outcome, _) = play(exact(), polls([Reply::http(200).body(body)])).await;
+    let response = outcome.unwrap();
+    let operation = response.operation().unwrap().clone();
+    drop(response);
+    let failure = |operation: &Operation| operation.failure().and_then(|failure| failure.code().map(str::to_owned));
+    std::thread::scope(|scope| {
+        let read = [(); 4].map(|()| scope.spawn(|| (operation.id().map(str::to_owned), failure(&operation.clone()))));
+        for read in read {
+            assert_eq!(read.join().unwrap(), (Some("7".to_owned()), Some("C".to_owned())));
+        }
+    });
+    assert_eq!(operation.created(), Some("today"));
+    assert!(format!("{operation:?}").contains("today"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{super::text::MAX_WORD, Kind, Scanner, Watch};
+use super::{
+    super::{json::members, text::MAX_WORD},
+    Kind, Scanner, Watch,
+};
 
 const PATH: [&str; 1] = ["status"];
 
@@ -323,12 +326,50 @@ proptest! {
     }
 
     #[test]
+    fn no_key_is_missed_that_is_there(
+        pieces in prop::collection::vec(prop_oneof![
+            Just("{"), Just("}"), Just("["), Just("]"), Just("\""), Just("\\"), Just(":"), Just(","), Just("\"status\":"),
+            Just("{\"resourceLocation\":1"), Just(",\"\\u0072esource\":{\"r\":"), Just("\"\\ud800\":"), Just("12"), Just(" "),
+            Just("\"\":0,"), Just("\u{feff}"), Just("null"), Just("\"Running\""), Just("\"é\":["),
+        ], 0..16),
+        size in 1_usize..20,
+    ) {
+        let body = pieces.concat();
+        let mut scanner = Scanner::new();
+        let watches = [Watch::text(PATH), Watch::text(["resource", "r"])];
+        for piece in body.as_bytes().chunks(size) {
+            let read = scanner.scan(piece, &watches).map(|(_, read)| read);
+            _ = read.and_then(|read| scanner.scan(&piece[read..], &watches));
+        }
+        for (key, _) in members(body.as_bytes()) {
+            prop_assert!(scanner.may_have(&key), "{} in {}", key, body);
+        }
+    }
+
+    #[test]
     fn what_is_skipped_is_skipped_whole(value in json(), size in 1_usize..20) {
         // The status comes last, so that everything before it has to be skipped to its very end.
         let body = format!("{{\"a\":{value},\"status\":\"Yes\"}}");
         let seen = scan(body.as_bytes().chunks(size), &PATH);
         prop_assert_eq!(seen.word.as_deref(), Some("Yes"));
         prop_assert_eq!(seen.read, Some(body.len() - 1));
+    }
+}
+
+#[test]
+fn most_keys_that_are_not_there_are_known_not_to_be() {
+    let mut scanner = Scanner::new();
+    let body = r#"{"id":"1","status":"Succeeded","result":{"resourceLocation":"/x"},"resourcelocations":1}"#;
+    let (_, read) = scanner.scan(body.as_bytes(), &[Watch::text(PATH)]).unwrap();
+    assert!(!scanner.may_have("result"));
+    scanner.scan(&body.as_bytes()[read..], &[]);
+    assert!(scanner.may_have("result") && scanner.may_have("status") && scanner.may_have("resourcelocations"));
+    assert!(!scanner.may_have("resourceLocation") && !scanner.may_have(""));
+    // Of what is too long to be kept, or no Unicode, nothing is known.
+    for key in [format!("\\n{}", "x".repeat(MAX_WORD)), r"\ud800".to_owned()] {
+        let mut scanner = Scanner::new();
+        scanner.scan(format!("{{\"{key}\":1}}").as_bytes(), &[]);
+        assert!(scanner.may_have("resourceLocation"), "{key}");
     }
 }
 
