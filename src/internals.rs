@@ -51,5 +51,5 @@ pub fn resolve(
 /// The hint of a response.
 #[must_use]
 pub fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
-    poller::hint(headers, wall)
+    poller::hint(headers, wall).map(|hint| hint.delay)
 }

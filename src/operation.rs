@@ -17,6 +17,9 @@ use crate::{
 /// parameters that the layer carried over (`subscription-key`) are not part of its addresses. Addresses that the service
 /// itself has signed, so that they work for whoever has them, are whole: there is no other way to the operation.
 ///
+/// What the final response's body says of it ([`id`](Self::id), [`created`](Self::created), [`failure`](Self::failure)) is
+/// read when it is first asked for: until then a copy of the body is kept, of up to 64 KiB, which clones share.
+///
 /// With feature `serde` it is `Serialize` and `Deserialize`, in a format that has a version: stored by a first process,
 /// it is [resumed](Self::resume) by another.
 ///
@@ -64,8 +67,8 @@ pub struct Operation {
     pub(crate) id: Option<Box<str>>,
     /// NaN where it is not known.
     pub(crate) percent: f64,
-    /// The final status response.
-    pub(crate) last: Option<Arc<Unread>>,
+    /// That of the final status response, if there is something in it for us.
+    pub(crate) final_body: Option<Arc<Unread>>,
     /// What few operations have, and most only at their end.
     pub(crate) more: Option<Box<More>>,
 }
@@ -102,7 +105,7 @@ impl Operation {
             status: None,
             id: None,
             percent: f64::NAN,
-            last: None,
+            final_body: None,
             more: None,
         }
     }
@@ -113,7 +116,17 @@ impl Operation {
     }
 
     fn details(&self) -> Option<&Details> {
-        self.last.as_deref().map(Unread::details)
+        self.final_body.as_deref().map(Unread::details)
+    }
+
+    /// Keeps what a final body had to say, for another may come.
+    pub(crate) fn settle(&mut self) {
+        let Some(body) = self.final_body.take() else { return };
+        let Details { id, created, failure } = body.details().clone();
+        self.id = id.map(Box::from).or(self.id.take());
+        let more = self.more_mut();
+        more.created = created.or(more.created.take());
+        more.failure = failure;
     }
 
     pub(crate) fn more_mut(&mut self) -> &mut More {
@@ -170,8 +183,8 @@ impl Operation {
     /// `createdDateTime` or the like. Services do not agree on a format for it.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
-        let of_last = self.details().and_then(|details| details.created.as_deref());
-        of_last.or_else(|| self.more.as_ref()?.created.as_deref())
+        let of_body = self.details().and_then(|details| details.created.as_deref());
+        of_body.or_else(|| self.more.as_ref()?.created.as_deref())
     }
 
     /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or the

@@ -94,8 +94,10 @@ fn url_of(uri: &Uri, last: Option<&Url>) -> Option<Url> {
     let path = uri.path_and_query()?.as_str();
     match last.and_then(|last| Some((last, behind_origin(last, uri)?))) {
         Some((last, rest)) if rest == path => Some(last.clone()),
-        // Two slashes would begin another authority.
-        Some((last, _)) if path.starts_with('/') && !path.starts_with("//") => last.join(path).ok(),
+        // Two slashes would begin another authority, whichever way they lean.
+        Some((last, _)) if path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])) => {
+            last.join(path).ok()
+        }
         _ => uri.to_string().parse().ok(),
     }
 }
@@ -105,7 +107,11 @@ impl<E: 'static> AsRequest<Response, E> for Request {
         let (head, ()) = outgoing.request.into_parts();
         let url = url_of(&head.uri, last.as_ref())?;
         let mut request = match head.extensions.is_empty() {
-            true => Self::new(head.method, url),
+            true => {
+                let mut request = Self::new(head.method, url);
+                *request.body_mut() = Some(Body::default());
+                request
+            }
             false => with_extensions(head.extensions, head.method, url)?,
         };
         *request.version_mut() = head.version;
@@ -205,7 +211,7 @@ mod tests {
         #[test]
         fn addresses_are_the_same_whatever_the_last_one_was(
             last in r"https?://(u:p@)?[ab]\.test(:80|:8080)?/x?(\?y)?(#z)?",
-            uri in r"https?://(u:p@)?[ab]\.test(:80|:8080)?/{0,3}(\.{0,2}|x|%2e)/?[a|^'%]{0,2}(\?[a=%'?/]{0,3})?",
+            uri in r"https?://(u:p@)?[ab]\.test(:80|:8080)?[/\\]{0,3}(\.{0,2}|x|%2e)/?[a|^'%\\]{0,2}(\?[a=%'?/]{0,3})?",
         ) {
             let (Ok(last), Ok(uri)) = (last.parse::<Url>(), uri.parse::<Uri>()) else { return Ok(()) };
             let anew = url_of(&uri, None);

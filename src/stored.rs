@@ -17,6 +17,8 @@ const VERSION: u32 = 1;
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
+const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
+
 impl Serialize for Version {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         VERSION.serialize(serializer)
@@ -107,7 +109,8 @@ impl Stored<'_> {
         operation.is_anonymous = self.anonymous;
         operation.state = self.state;
         operation.polls = self.polls;
-        operation.elapsed = self.elapsed_ms.saturating_mul(NANOS_PER_MILLI);
+        // So that what comes after it can be said too.
+        operation.elapsed = self.elapsed_ms.min(CENTURY_MS) * NANOS_PER_MILLI;
         operation.status = self.status.map(Box::from);
         operation.id = self.id.map(Box::from);
         operation.percent = self.percent_complete.unwrap_or(f64::NAN);

@@ -105,6 +105,7 @@ impl Poller {
     /// Takes in a response that may announce an operation.
     pub(crate) fn on_start(&mut self, line: RequestLine, answer: &mut Answer, now: Instant) -> Next {
         let now = self.touch(now);
+        answer.arrived = now;
         let head = &answer.head;
         let mut candidates = self.layer.settings().candidates(&line.method, head.status, &head.headers);
         match candidates.next() {
@@ -196,7 +197,7 @@ impl Poller {
         self.tell(|operation| Event::Accepted { operation });
         match address {
             Ok(_) => {
-                self.schedule(answer.hint, now);
+                self.schedule(answer.hint(now), now);
                 answer.read.clear();
                 self.drain(false, now)
             }

@@ -1,6 +1,6 @@
 //! Conclude: from a terminal status to what is handed over.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -62,6 +62,7 @@ impl Poller {
             answer.head.headers = headers;
             answer.scanner = Scanner::new();
             _ = answer.scanner.scan(&body[length..], &[]);
+            answer.scanned = body.len() - length;
             self.operation.state = state_of(status);
         }
         self.read_details(answer, now)
@@ -104,6 +105,7 @@ impl Poller {
 
     pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
         _ = answer.scanner.scan(data, &[]);
+        answer.scanned += data.len();
         if answer.read.bytes() > details::MAX_BYTES {
             self.conclude(answer, false, now)
         } else if answer.scanner.is_at_end() {
@@ -196,27 +198,33 @@ impl Poller {
         let headers = &answer.head.headers;
         let base = self.base(answer);
         let body = answer.read.first(details::MAX_BYTES);
+        let mut scanner = Cow::Borrowed(&answer.scanner);
+        if answer.scanned < body.len() {
+            scanner = Cow::Owned(Scanner::new());
+            _ = scanner.to_mut().scan(&body, &[]);
+        }
         let location = self.location(headers, base);
         let is_created = answer.head.status == StatusCode::CREATED;
         let created = if is_created { self.located(headers, &LOCATION, base) } else { None };
-        let named = self.located(headers, &RESOURCE_LOCATION, base).or_else(|| self.named(answer, &body, base));
+        let named = self.located(headers, &RESOURCE_LOCATION, base).or_else(|| self.named(&scanner, &body, base));
         self.note_location(location);
         if let Some(resource) = named.as_ref().or(created.as_ref()) {
             self.operation.more_mut().resource = Some(resource.clone());
         }
-        self.note_percent(answer);
+        self.note_percent(&scanner, headers);
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
-        if !body.is_empty() && (is_whole || self.operation.state != State::Succeeded) {
-            self.operation.last = Some(Arc::new(Unread::new(&body)));
+        let is_read = is_whole || self.operation.state != State::Succeeded;
+        if is_read && details::KEYS.iter().any(|key| scanner.may_have(key)) {
+            self.operation.final_body = Some(Arc::new(Unread::new(&body)));
         }
         named
     }
 
     /// The resource that the beginning of a body names.
-    fn named(&self, answer: &Answer, body: &[u8], base: &Uri) -> Option<Uri> {
+    fn named(&self, scanner: &Scanner, body: &[u8], base: &Uri) -> Option<Uri> {
         let paths = &self.operation.protocol.spec().resource;
         // So that no document is read for nothing.
-        let may_be_named = |path: &Vec<String>| path.first().is_some_and(|key| answer.scanner.may_have(key));
+        let may_be_named = |path: &Vec<String>| path.first().is_some_and(|key| scanner.may_have(key));
         if !paths.iter().any(may_be_named) {
             return None;
         }

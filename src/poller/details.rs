@@ -40,7 +40,21 @@ impl Unread {
     }
 }
 
-#[derive(Debug, Default, PartialEq)]
+/// The keys that details are under.
+pub(crate) const KEYS: [&str; 10] = [
+    "operationId",
+    "id",
+    "jobId",
+    "created",
+    "createdDateTime",
+    "createdDateTimeUtc",
+    "createdTime",
+    "createdTimeUtc",
+    "createTime",
+    "error",
+];
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Details {
     pub(crate) id: Option<String>,
     pub(crate) created: Option<String>,
@@ -111,6 +125,16 @@ mod tests {
         );
         assert_eq!(details.created.as_deref(), Some("2021-05-06T07:55:19.5256829+00:00"));
         assert_eq!(details.failure, None);
+    }
+
+    #[test]
+    fn details_are_under_their_keys_and_no_others() {
+        for key in KEYS {
+            assert_ne!(parse(&format!(r#"{{"{key}": "x"}}"#)), Details::default(), "{key}");
+        }
+        for key in ["status", "name", "Id", "createdBy", "errors"] {
+            assert_eq!(parse(&format!(r#"{{"{key}": "x"}}"#)), Details::default(), "{key}");
+        }
     }
 
     #[test]

@@ -168,6 +168,7 @@ impl Poller {
             let announcement = protocol.assumed();
             Operation { announcement, ..Operation::new(monitor, protocol) }
         });
+        operation.settle();
         if operation.protocol.is_unknown() {
             let named = |known: &&Protocol| known.name() == operation.protocol.name();
             operation.protocol = settings.protocols().iter().find(named).unwrap_or(&operation.protocol).clone();
@@ -293,9 +294,10 @@ impl Poller {
     /// The head of the answer to a request is there.
     pub(crate) fn on_head(&mut self, answer: &mut Answer, now: Instant) -> Next {
         let now = self.touch(now);
+        answer.arrived = now;
         let status = answer.head.status;
         self.spans.answered(status);
-        let hint = answer.hint;
+        let hint = answer.hint(now);
         let monitor = self.monitor();
         let is_result = self.result.is_some();
         let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
@@ -403,7 +405,7 @@ impl Poller {
         let now = self.touch(instant);
         match &self.phase {
             Phase::Announcing(_) => self.consider_no_longer(answer, now),
-            Phase::Scanning => self.poll_failed(PollFailure::Body, answer.hint, now),
+            Phase::Scanning => self.poll_failed(PollFailure::Body, answer.hint(now), now),
             // It has ended; the caller gets to see the break, behind what was read.
             Phase::Finishing | Phase::Unwrapping(_) => self.conclude(answer, false, now),
             _ => self.on_end(answer, instant),

@@ -7,7 +7,7 @@ use super::snapshot::{Snapshot, has_authority};
 use crate::{AddressError, AddressErrorKind, Origin, layer::Settings, protocol::Spec};
 
 /// The longest that `http` takes.
-const MAX_URI: usize = u16::MAX as usize - 1;
+pub(super) const MAX_URI: usize = u16::MAX as usize - 1;
 
 /// What a request to an origin may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,17 +72,19 @@ pub enum DelayReason {
     Backoff,
 }
 
+const NONE_YET: u64 = u64::MAX;
+
 /// Where one operation stands in its backoff, and its randomness.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// The last delay of the backoff, in nanoseconds, because a `Duration` is twice as long; none, if it is 0.
+    /// The last delay of the backoff, in nanoseconds, because a `Duration` is twice as long; or [`NONE_YET`].
     backoff: u64,
     random: u64,
 }
 
 impl Pace {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { backoff: 0, random: seed }
+        Self { backoff: NONE_YET, random: seed }
     }
 
     /// The delay before the next poll, given the hint of the response before it.
@@ -91,10 +93,10 @@ impl Pace {
             Some(hint) => (hint.min(settings.max_delay), DelayReason::Hint),
             None => {
                 let delay = match self.backoff {
-                    0 => settings.backoff.first(),
+                    NONE_YET => settings.backoff.first(),
                     last => settings.backoff.after(Duration::from_nanos(last)),
                 };
-                self.backoff = nanos(delay);
+                self.backoff = nanos(delay).min(NONE_YET - 1);
                 (delay, DelayReason::Backoff)
             }
         };
@@ -123,10 +125,30 @@ impl Pace {
     }
 }
 
+/// How long a response asks to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hint {
+    pub(crate) delay: Duration,
+    /// Whether it is a time of our clock, and the delay the time until then as of when the head arrived.
+    is_by_clock: bool,
+}
+
+impl Hint {
+    const fn of(delay: Duration) -> Self {
+        Self { delay, is_by_clock: false }
+    }
+
+    /// What it is so long after the head arrived. A time that is over is no hint.
+    pub(super) fn after(self, passed: Duration) -> Option<Duration> {
+        let gone = if self.is_by_clock { passed } else { Duration::ZERO };
+        self.delay.checked_sub(gone).filter(|delay| !delay.is_zero())
+    }
+}
+
 /// How long the response asks to wait, if it does: the first of its hints that parses.
 ///
 /// `wall` is the time of day, for an HTTP-date in a response without `Date`.
-pub(crate) fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+pub(crate) fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Hint> {
     let mut hints = [None; 3];
     // Through all of them once: that is a quarter of what three lookups cost.
     for (name, value) in headers {
@@ -141,7 +163,7 @@ pub(crate) fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
         }
         let Ok(text) = value.to_str() else { continue };
         hints[rank] = match is_milliseconds {
-            true => positive_integer(text).map(Duration::from_millis),
+            true => positive_integer(text).map(|number| Hint::of(Duration::from_millis(number))),
             false => retry_after(text, headers, wall),
         };
     }
@@ -151,14 +173,15 @@ pub(crate) fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
 /// `Retry-After`, in seconds or as an HTTP-date ([RFC 9110, section 10.2.3]).
 ///
 /// [RFC 9110, section 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-fn retry_after(text: &str, headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+fn retry_after(text: &str, headers: &HeaderMap, wall: SystemTime) -> Option<Hint> {
     if let Some(seconds) = positive_integer(text) {
-        return Some(Duration::from_secs(seconds));
+        return Some(Hint::of(Duration::from_secs(seconds)));
     }
     let date = httpdate::parse_http_date(text.trim()).ok()?;
     // The server's own clock, so that a wrong one of ours does no harm.
     let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
-    date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| !delay.is_zero())
+    let delay = date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| !delay.is_zero())?;
+    Some(Hint { delay, is_by_clock: sent.is_none() })
 }
 
 fn positive_integer(text: &str) -> Option<u64> {
@@ -184,7 +207,7 @@ mod tests {
 
     fn hint_of(pairs: &[(&'static str, &str)]) -> Option<Duration> {
         // Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110's examples.
-        hint(&headers(pairs), SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777))
+        hint(&headers(pairs), SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)).map(|hint| hint.delay)
     }
 
     #[test]
@@ -229,7 +252,7 @@ mod tests {
         }
         let mut not_text = HeaderMap::new();
         not_text.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff30").unwrap());
-        assert_eq!(hint(&not_text, SystemTime::UNIX_EPOCH), None);
+        assert!(hint(&not_text, SystemTime::UNIX_EPOCH).is_none());
     }
 
     #[test]
@@ -275,6 +298,36 @@ mod tests {
         assert_eq!(Backoff::exponential(Duration::ZERO, f64::INFINITY, second).after(Duration::ZERO), second);
         let constant = Backoff::constant(Duration::MAX);
         assert_eq!(constant.after(constant.first()), Duration::MAX);
+    }
+
+    #[test]
+    fn a_backoff_goes_on_from_whatever_it_begins_with() {
+        let second = Duration::from_secs(1);
+        for (backoff, expected) in [
+            (Backoff::exponential(Duration::ZERO, f64::INFINITY, second), [Duration::ZERO, second, second]),
+            (Backoff::exponential(Duration::ZERO, 2.0, second), [Duration::ZERO; 3]),
+            (Backoff::exponential(second, f64::INFINITY, Duration::MAX), [second, Duration::MAX, Duration::MAX]),
+        ] {
+            let settings = settings(|s| s.backoff = backoff);
+            let mut pace = Pace::new(0);
+            assert_eq!([(); 3].map(|()| pace.delay(None, &settings).0), expected, "{backoff:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_by_our_clock_comes_no_later_for_a_slow_body() {
+        let second = Duration::from_secs(1);
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let date = ("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT");
+        let after =
+            |pairs: &[(&'static str, &str)], passed| hint(&headers(pairs), wall).and_then(|hint| hint.after(passed));
+        assert_eq!(after(&[date], second), Some(second * 2));
+        assert_eq!((after(&[date], second * 3), after(&[date], second * 4)), (None, None));
+        let dated = [date, ("date", "Sun, 06 Nov 1994 08:49:37 GMT")];
+        assert_eq!(
+            (after(&dated, second * 4), after(&[("retry-after", "3")], second * 4)),
+            (Some(second * 3), Some(second * 3))
+        );
     }
 
     #[test]
@@ -346,7 +399,7 @@ mod tests {
             if let Some(date) = date {
                 headers.append(RETRY_AFTER, HeaderValue::from_str(&date.to_string()).unwrap());
             }
-            prop_assert!(hint(&headers, SystemTime::now()).is_none_or(|hint| !hint.is_zero()));
+            prop_assert!(hint(&headers, SystemTime::now()).is_none_or(|hint| !hint.delay.is_zero()));
         }
     }
 }

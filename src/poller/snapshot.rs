@@ -11,7 +11,7 @@ use http::{
 
 use super::{
     headers::{self, PackedHeaders},
-    monitor::Trust,
+    monitor::{MAX_URI, Trust},
 };
 use crate::Resume;
 
@@ -59,8 +59,10 @@ impl Draft {
         let parts = [scheme, if scheme.is_empty() { "" } else { "://" }, authority, rest];
         let address_len = parts.iter().map(|part| part.len()).sum::<usize>();
         let mut text = Vec::with_capacity(address_len + headers.len());
-        // `http` takes none that is longer.
-        if address_len <= usize::from(u16::MAX) {
+        let is_path = rest.is_empty() || rest.starts_with(['/', '?']);
+        if address_len > MAX_URI || !(is_path || authority.is_empty()) {
+            self.extensions.insert(OddAddress(uri.clone()));
+        } else {
             parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
         }
         let address_len = text.len() as u16;
@@ -68,7 +70,7 @@ impl Draft {
         let snapshot = Snapshot {
             text: text.into(),
             address_len,
-            query_len: uri.query().map_or(0, |query| query.len() as u16),
+            query_len: if address_len == 0 { 0 } else { uri.query().map_or(0, |query| query.len() as u16) },
             version: self.version,
             extensions: self.extensions,
             room: len.min(MAX_ROOM) as u8 + 1,
@@ -76,6 +78,10 @@ impl Draft {
         (RequestLine { method: self.method, uri }, snapshot)
     }
 }
+
+/// An address of parts that are an address, and whose text is none, for its length or its form.
+#[derive(Clone)]
+struct OddAddress(Uri);
 
 /// What the start request asked for.
 pub(crate) struct RequestLine {
@@ -121,11 +127,17 @@ impl Snapshot {
 
     /// The start request's address, made anew: a copy, so that whoever keeps it does not keep the headers.
     pub(crate) fn uri(&self) -> Uri {
-        Uri::try_from(&self.text[..self.address_len.into()]).unwrap_or_default()
+        match self.extensions.get() {
+            Some(OddAddress(uri)) => uri.clone(),
+            None => Uri::try_from(&self.text[..self.address_len.into()]).unwrap_or_default(),
+        }
     }
 
     /// Its query.
     pub(crate) fn query(&self) -> Option<&str> {
+        if let Some(OddAddress(uri)) = self.extensions.get() {
+            return uri.query();
+        }
         let range = usize::from(self.address_len - self.query_len)..usize::from(self.address_len);
         std::str::from_utf8(&self.text[range]).ok().filter(|query| !query.is_empty())
     }

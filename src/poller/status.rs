@@ -1,6 +1,6 @@
 //! Status: finding the status word in a JSON body as it arrives.
 //!
-//! The scanner looks at every byte once, keeps nothing but the key or value at hand, and gives the same answer however the
+//! The scanner looks at every byte once, keeps no more than the key or value at hand, and gives the same answer however the
 //! body is split. It is no validator: what is not JSON may yield no word, but what is JSON yields the right one.
 
 use super::{
@@ -48,7 +48,7 @@ pub(crate) enum Kind {
 
 /// Finds the status word in a JSON object: the first that one of the watches gives; else, at the end of the object, that of a
 /// [`Kind::True`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scanner {
     at: At,
     /// How much of a byte order mark has been read.
@@ -146,7 +146,7 @@ impl Scanner {
         self.percent
     }
 
-    /// Whether the object may have this key at its top level, as far as it was read.
+    /// Whether the object may have this key at its top level, as far as it was read here.
     pub(crate) fn may_have(&self, key: &str) -> bool {
         self.keys & bit_of(key.as_bytes()) != 0
     }
@@ -366,7 +366,7 @@ impl Scanner {
     }
 }
 
-/// By the first letter and the length: not many keys have the same.
+/// By the sum of the first letter and the length: few keys of a document have the same.
 #[inline]
 fn bit_of(key: &[u8]) -> u64 {
     let sum = key.first().map_or(0, |&first| usize::from(first)) + key.len();

@@ -4,7 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use http::{Uri, response};
 
-use super::{frames::Frames, pace, status::Scanner};
+use super::{
+    frames::Frames,
+    moment::Moment,
+    pace::{self, Hint},
+    status::Scanner,
+};
 use crate::{AddressError, StatusErrorKind};
 
 /// What the driver does next.
@@ -44,8 +49,9 @@ pub(crate) enum GiveUp {
 pub(crate) struct Answer {
     pub(crate) head: response::Parts,
     pub(crate) read: Frames,
-    /// How long it asks to wait.
-    pub(super) hint: Option<Duration>,
+    hint: Option<Hint>,
+    /// When its head did.
+    pub(super) arrived: Moment,
     /// Where it came from, if the transport says that it has followed redirects by itself.
     pub(super) effective_uri: Option<Uri>,
     pub(super) scanner: Scanner,
@@ -56,6 +62,12 @@ impl Answer {
     /// `wall` is the time of day when the head arrived.
     pub(crate) fn new(head: response::Parts, effective_uri: Option<Uri>, wall: SystemTime) -> Self {
         let hint = pace::hint(&head.headers, wall);
-        Self { head, read: Frames::default(), hint, effective_uri, scanner: Scanner::new(), scanned: 0 }
+        let arrived = Moment::NEVER;
+        Self { head, read: Frames::default(), hint, arrived, effective_uri, scanner: Scanner::new(), scanned: 0 }
+    }
+
+    /// How long it asks to wait.
+    pub(super) fn hint(&self, now: Moment) -> Option<Duration> {
+        self.hint?.after(now.since(self.arrived))
     }
 }

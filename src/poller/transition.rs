@@ -8,6 +8,7 @@ use super::{
     Answer, Collecting, GiveUp, Next, Phase, Poller,
     moment::Moment,
     monitor::{Address, Resolver, Trust, text, with_api_version_alone, without_query},
+    status::Scanner,
 };
 use crate::{
     AddressError, AddressErrorKind, DelayReason, Event, Operation, Outcome, PollFailure, State, StatusErrorKind,
@@ -68,9 +69,9 @@ impl Poller {
         }
     }
 
-    pub(super) fn note_percent(&mut self, answer: &Answer) {
-        let of_header = || progress(text(answer.head.headers.get(X_PROGRESS)?)?);
-        self.operation.percent = answer.scanner.percent().or_else(of_header).unwrap_or(self.operation.percent);
+    pub(super) fn note_percent(&mut self, scanner: &Scanner, headers: &HeaderMap) {
+        let of_header = || progress(text(headers.get(X_PROGRESS)?)?);
+        self.operation.percent = scanner.percent().or_else(of_header).unwrap_or(self.operation.percent);
     }
 
     pub(super) fn tell<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
@@ -80,7 +81,7 @@ impl Poller {
     }
 
     pub(super) fn is_late(&self, now: Moment) -> bool {
-        now >= self.deadline
+        self.deadline != Moment::NEVER && now >= self.deadline
     }
 
     pub(super) fn touch(&mut self, now: Instant) -> Moment {
@@ -96,7 +97,7 @@ impl Poller {
     }
 
     /// The delay that is to be told of.
-    fn delay(&self) -> Option<(Duration, DelayReason)> {
+    fn untold_delay(&self) -> Option<(Duration, DelayReason)> {
         let is_told = self.scheduled == Moment::NEVER;
         if is_told { None } else { Some((self.due.since(self.scheduled), self.delay_reason)) }
     }
@@ -104,7 +105,7 @@ impl Poller {
     pub(super) fn drain(&mut self, is_status: bool, now: Moment) -> Next {
         self.phase = Phase::Draining { left: DRAIN_BYTES, is_status };
         // A hint is never made longer.
-        let at_least = match self.delay() {
+        let at_least = match self.untold_delay() {
             Some((_, DelayReason::Hint)) => now,
             _ => now.after(DRAIN_TIME_AT_LEAST),
         };
@@ -114,11 +115,11 @@ impl Poller {
 
     pub(super) fn wait(&mut self, answer: Option<&mut Answer>) -> Next {
         if let (Phase::Draining { is_status: true, .. }, Some(answer)) = (&self.phase, answer) {
-            self.note_percent(answer);
+            self.note_percent(&answer.scanner, &answer.head.headers);
             self.tell(|operation| Event::Polled { operation });
         }
         self.spans.wait();
-        if let Some((delay, reason)) = self.delay() {
+        if let Some((delay, reason)) = self.untold_delay() {
             self.scheduled = Moment::NEVER;
             self.tell(|operation| Event::Waiting { operation, delay, reason });
         }
@@ -139,7 +140,7 @@ impl Poller {
         if !is_last {
             self.schedule(hint, now);
         }
-        let retry_in = self.delay().map(|(delay, _)| delay);
+        let retry_in = self.untold_delay().map(|(delay, _)| delay);
         self.tell(|operation| Event::PollFailed { operation, failure, failures, retry_in });
         match failure {
             PollFailure::Http(_) if is_last => self.collect(GiveUp::Monitor, None, now),
@@ -175,7 +176,7 @@ impl Poller {
             }
         };
         // A redirect may ask for a delay like anything else (RFC 9110, section 10.2.3).
-        let hint = answer.hint;
+        let hint = answer.hint(now);
         if is_result || self.result.is_some() {
             self.fetch(address, now);
         } else {
@@ -348,7 +349,7 @@ impl Poller {
             Some(Err(error)) => return self.give_up_address(error),
             None => {}
         }
-        self.schedule(answer.hint, now);
+        self.schedule(answer.hint(now), now);
         self.drain(true, now)
     }
 

@@ -1,6 +1,6 @@
 //! Where polls go, and where they do not: the monitor's address, its trust, and its moves.
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, Uri};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_lro::{
     AddressErrorKind, Boxed, Cause, Error, LroLayer, Operation, Protocol, ResponseExt,
@@ -453,4 +453,23 @@ async fn a_host_header_goes_to_its_host_alone() {
     layer.layer(service).oneshot(request).await.unwrap();
     let poll = &log.requests()[1];
     assert_eq!((poll.uri().host(), poll.headers().get("host")), (Some("ops.example"), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_no_text_can_say_is_kept_as_it_is() {
+    for path in [format!("/x?{}", "q".repeat(65_527)), format!("/{}", "q".repeat(65_529)), "*".to_owned()] {
+        // `http` looks at the parts alone; what it takes differs between its versions.
+        let start = Uri::builder().scheme("https").authority("a.example").path_and_query(path).build();
+        let Ok(start) = start else { continue };
+        // What is relative to it is resolved against it, at first and later on.
+        let (service, log) = answering(|index, _| match index {
+            0 => accepted("/1"),
+            1 => Ok(Response::builder()
+                .header("operation-location", "/2")
+                .body(r#"{"status": "Running"}"#.to_owned())?),
+            _ => Ok(Response::new(DONE[0].to_owned())),
+        });
+        exact().layer(service).oneshot(Request::post(start).body(String::new()).unwrap()).await.unwrap();
+        assert_eq!(log.uris()[1..], ["https://a.example/1", "https://a.example/2"]);
+    }
 }

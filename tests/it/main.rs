@@ -6,6 +6,7 @@ mod deadline;
 mod error;
 mod event;
 mod events;
+mod final_body;
 mod load;
 mod lossless;
 mod middleware;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 use tower_lro::{
@@ -10,7 +10,7 @@ use tower_lro::{
     simulator::{Reply, Script, Simulator, SimulatorBody},
 };
 
-use crate::support::{exact, polls, seconds, start, start_at, text};
+use crate::support::{answering, exact, polls, seconds, start, start_at, text};
 
 /// Starts an operation, gives it up after five seconds, and stores it.
 async fn stored(layer: LroLayer, simulator: &Simulator, request: Request<SimulatorBody>) -> Value {
@@ -206,10 +206,31 @@ async fn what_is_no_stored_operation_is_refused_by_name() {
     let odd = with("announcement", json!(255)).unwrap();
     assert!(format!("{:?}", exact().layer(simulator).oneshot(get(&odd)).await).contains("404"));
     let ages = with("elapsed_ms", json!(u64::MAX)).unwrap().elapsed();
-    assert!(ages > Duration::from_secs(500 * 365 * 86_400), "{ages:?}");
+    assert_eq!(ages, Duration::from_secs(100 * 365 * 86_400));
     // Before anything else that is wrong in another format.
     let error = serde_json::from_str::<Operation>(r#"{"version": 9, "monitor": []}"#).unwrap_err();
     assert!(error.to_string().contains("format 1, and not of 9"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_has_taken_ages_takes_no_longer_for_it() {
+    for elapsed in [u64::MAX, u64::MAX / 1_000_000, u64::MAX / 1_000_000 - 10_000] {
+        let operation = restored(&json!({
+            "version": 1, "protocol": "operation-location", "announcement": 0, "monitor": "https://a.example/op",
+            "state": "Running", "polls": 1, "elapsed_ms": elapsed
+        }));
+        for (layer, expected) in [(exact(), 200), (exact().timeout(Duration::from_millis(500)), 0)] {
+            let (service, log) = answering(|index, _| {
+                let word = if index < 2 { "Running" } else { "Succeeded" };
+                Ok(Response::new(format!(r#"{{"status": "{word}"}}"#)))
+            });
+            let request = Request::get(operation.monitor()).extension(operation.resume()).body(String::new()).unwrap();
+            let outcome = layer.layer(service).oneshot(request).await;
+            let status = outcome.map_or(0, |response| response.status().as_u16());
+            let polls = if expected == 0 { 1 } else { 3 };
+            assert_eq!((status, log.requests().len()), (expected, polls), "{elapsed}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

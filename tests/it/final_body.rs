@@ -1,0 +1,154 @@
+//! What the final body says of the operation, however it comes and whatever was read of it before.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body::{Body, Frame};
+use tokio::time::{Sleep, sleep};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower_lro::{Backoff, Error, FinalResponse, LroBody, LroLayer, Operation, Protocol, ResponseExt, Resume};
+
+use crate::support::exact;
+
+/// Pieces of a body, each after some milliseconds.
+#[derive(Default)]
+struct Pieces {
+    pieces: VecDeque<(u64, Bytes)>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+fn pieces<const N: usize>(pieces: [(u64, &str); N]) -> Pieces {
+    let pieces = pieces.map(|(after, text)| (after, Bytes::copy_from_slice(text.as_bytes())));
+    Pieces { pieces: pieces.into(), sleep: None }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(&(after, _)) = self.pieces.front() else { return Poll::Ready(None) };
+        if after > 0 {
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(Duration::from_millis(after))));
+            ready!(sleep.as_mut().poll(cx));
+            self.sleep = None;
+        }
+        Poll::Ready(self.pieces.pop_front().map(|(_, data)| Ok(Frame::data(data))))
+    }
+}
+
+type Answer = (u16, &'static [(&'static str, &'static str)], Pieces);
+
+const ACCEPTED: Answer = (202, &[("operation-location", "/op")], Pieces { pieces: VecDeque::new(), sleep: None });
+
+async fn play<const N: usize>(
+    layer: LroLayer,
+    request: Request<String>,
+    answers: [Answer; N],
+) -> Result<Response<LroBody<Pieces>>, Error<BoxError>> {
+    let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+    let service = service_fn(move |_: Request<String>| {
+        let answer = answers.lock().unwrap().pop_front();
+        async move {
+            let (status, headers, body) = answer.ok_or("no more answers")?;
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(*name, *value);
+            }
+            Ok::<_, BoxError>(response.body(body)?)
+        }
+    });
+    layer.layer(service).oneshot(request).await
+}
+
+fn start() -> Request<String> {
+    Request::post("https://a.example/x").body(String::new()).unwrap()
+}
+
+/// The percentage, the resource and the code of the error.
+type Said<'a> = (Option<f64>, Option<&'a str>, Option<&'a str>);
+
+fn says(operation: &Operation) -> Said<'_> {
+    let code = operation.failure().and_then(|failure| failure.code());
+    (operation.percent_complete(), operation.resource().map(Uri::path), code)
+}
+
+const ALL: Said<'_> = (Some(40.0), Some("/r"), Some("C"));
+
+const REST: &str = r#""percentComplete":40,"resourceLocation":"/r","error":{"code":"C"}}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_is_collected_for_an_error_is_read_too() {
+    let body = pieces([(0, r#"{"status":"Failed","#), (0, REST)]);
+    let error = play(exact().error_on_failure(true), start(), [ACCEPTED, (200, &[], body)]).await.err().unwrap();
+    assert_eq!(says(error.operation().unwrap()), ALL);
+    // Where it is a failure by its head alone.
+    let layer = exact().protocols([Protocol::fhir()]).error_on_failure(true);
+    let accepted = (202, &[("content-location", "/op")][..], Pieces::default());
+    let body = pieces([(0, r#"{"percentComplete":40,"error":{"code":"C"}}"#)]);
+    let error = play(layer, start(), [accepted, (400, &[], body)]).await.err().unwrap();
+    assert_eq!(says(error.operation().unwrap()), (ALL.0, None, ALL.2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_beyond_where_a_status_is_looked_for_is_read_too() {
+    let body = || (200, &[][..], pieces([(0, &format!(r#"{{"status":"Failed",{REST}"#))]));
+    let response = play(exact().max_status_bytes(20), start(), [ACCEPTED, body()]).await.unwrap();
+    assert_eq!(says(response.operation().unwrap()), ALL);
+    let body = (200, &[][..], pieces([(0, r#"{"status":"Succeeded","resourceLocation":"/r"}"#)]));
+    let layer = exact().max_status_bytes(24).final_response(FinalResponse::Resource);
+    let response = play(layer, start(), [ACCEPTED, body, (201, &[], Pieces::default())]).await.unwrap();
+    assert_eq!(response.status(), 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_with_the_deadline_is_read_too() {
+    let body = pieces([(0, r#"{"status":"Failed","#), (500, REST)]);
+    let layer = exact().backoff(Backoff::constant(Duration::from_secs(1))).timeout(Duration::from_millis(1500));
+    let response = play(layer, start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
+    assert_eq!(says(response.operation().unwrap()), ALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_calls_itself_a_message_and_is_none_is_read_as_it_is() {
+    let accepted = (202, &[("location", "/op")][..], Pieces::default());
+    let body = (200, &[("content-type", "application/http")][..], pieces([(0, r#"{"percentComplete":40}"#)]));
+    let response = play(exact().protocols([Protocol::odata()]), start(), [accepted, body]).await.unwrap();
+    assert_eq!(response.operation().unwrap().percent_complete(), Some(40.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_known_whatever_their_form_and_wherever_they_are_split() {
+    let text = r#"{"status":"Succeeded","\u0070ercentComplete":7,"resource\u004cocation":"/r","\u0069d":"1"}"#;
+    for at in 0..=text.len() {
+        let (head, tail) = text.split_at(at);
+        let body = pieces([(0, head), (0, tail)]);
+        let response = play(exact(), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
+        let operation = response.operation().unwrap();
+        let seen = (operation.percent_complete(), operation.resource().map(Uri::path), operation.id());
+        assert_eq!(seen, (Some(7.0), Some("/r"), Some("1")), "{at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_final_body_said_is_kept_where_the_next_says_nothing() {
+    let take_up = |resume: Resume| Request::get("https://a.example/op").extension(resume).body(String::new()).unwrap();
+    let body = |text| [(200, &[][..], pieces([(0, text)]))];
+    let first = body(r#"{"id":"a","created":"c","status":"Failed","error":{"code":"C"}}"#);
+    let first = play(exact(), take_up(Resume::new()), first).await.unwrap().operation().unwrap().clone();
+    let second = body(r#"{"status":"Succeeded"}"#);
+    let second = play(exact(), take_up(first.resume()), second).await.unwrap().operation().unwrap().clone();
+    assert_eq!((second.id(), second.created()), (Some("a"), Some("c")));
+    let third = body(r#"{"status":"Succeeded","id":"b"}"#);
+    let third = play(exact(), take_up(second.resume()), third).await.unwrap().operation().unwrap().clone();
+    assert_eq!((third.id(), third.created(), third.failure()), (Some("b"), Some("c"), None));
+}
