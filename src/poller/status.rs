@@ -162,7 +162,6 @@ impl Scanner {
                 At::Key if byte == b'"' => match swar::string(&rest[1..]) {
                     Some(key) => {
                         self.wanted = self.wants(key, watches);
-                        self.note_key(key);
                         position += key.len() + 2;
                         // Most often there is no space in between; this and its like below save a fifth.
                         let is_next = bytes.get(position) == Some(&b':');
@@ -224,10 +223,9 @@ impl Scanner {
                         let key = self.text.clone().end().map(str::to_owned);
                         let bytes = key.as_deref().map(str::as_bytes);
                         self.wanted = bytes.map_or_else(Wanted::default, |key| self.wants(key, watches));
-                        match bytes.filter(|key| key.len() <= MAX_WORD) {
-                            Some(key) => self.note_key(key),
+                        if bytes.is_none_or(|key| key.len() > MAX_WORD) {
                             // It may be any.
-                            None => self.keys = u64::MAX,
+                            self.keys = u64::MAX;
                         }
                         self.at = At::Colon;
                     }
@@ -340,14 +338,7 @@ impl Scanner {
     }
 
     #[inline]
-    fn note_key(&mut self, key: &[u8]) {
-        if self.level == 0 {
-            self.keys |= bit_of(key);
-        }
-    }
-
-    #[inline]
-    fn wants(&self, key: &[u8], watches: &[Watch]) -> Wanted {
+    fn wants(&mut self, key: &[u8], watches: &[Watch]) -> Wanted {
         let mut wanted = Wanted::default();
         if self.found.is_none() {
             let open = self.open[self.level];
@@ -360,8 +351,10 @@ impl Scanner {
                 }
             }
         }
-        wanted.is_percent =
-            self.level == 0 && key.first() == Some(&b'p') && self.percent.is_none() && PERCENT.contains(&key);
+        if self.level == 0 {
+            self.keys |= bit_of(key);
+            wanted.is_percent = key.first() == Some(&b'p') && self.percent.is_none() && PERCENT.contains(&key);
+        }
         wanted
     }
 }
@@ -369,8 +362,8 @@ impl Scanner {
 /// By the sum of the first letter and the length: few keys of a document have the same.
 #[inline]
 fn bit_of(key: &[u8]) -> u64 {
-    let sum = key.first().map_or(0, |&first| usize::from(first)) + key.len();
-    1 << (sum % 64)
+    let first = key.first().map_or(0, |&first| first.into());
+    1 << ((first + key.len()) % 64)
 }
 
 const fn is_space(byte: u8) -> bool {
