@@ -67,7 +67,7 @@ pub struct Operation {
     pub(crate) id: Option<Box<str>>,
     /// NaN where it is not known.
     pub(crate) percent: f64,
-    /// That of the final status response, if there is something in it for us.
+    /// That of the final status response, if there may be something in it for us.
     pub(crate) final_body: Option<Arc<Unread>>,
     /// What few operations have, and most only at their end.
     pub(crate) more: Option<Box<More>>,
@@ -124,9 +124,11 @@ impl Operation {
         let Some(body) = self.final_body.take() else { return };
         let Details { id, created, failure } = body.details().clone();
         self.id = id.map(Box::from).or(self.id.take());
-        let more = self.more_mut();
-        more.created = created.or(more.created.take());
-        more.failure = failure;
+        if created.is_some() || failure.is_some() {
+            let more = self.more_mut();
+            more.created = created.or(more.created.take());
+            more.failure = failure;
+        }
     }
 
     pub(crate) fn more_mut(&mut self) -> &mut More {

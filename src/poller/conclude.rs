@@ -61,9 +61,10 @@ impl Poller {
             answer.head.status = status;
             answer.head.headers = headers;
             answer.scanner = Scanner::new();
-            _ = answer.scanner.scan(&body[length..], &[]);
-            answer.scanned = body.len() - length;
+            answer.pass(&body[length..]);
             self.operation.state = state_of(status);
+        } else {
+            answer.pass(&body);
         }
         self.read_details(answer, now)
     }
@@ -104,8 +105,7 @@ impl Poller {
     }
 
     pub(super) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
-        _ = answer.scanner.scan(data, &[]);
-        answer.scanned += data.len();
+        answer.pass(data);
         if answer.read.bytes() > details::MAX_BYTES {
             self.conclude(answer, false, now)
         } else if answer.scanner.is_at_end() {
@@ -212,6 +212,10 @@ impl Poller {
             self.operation.more_mut().resource = Some(resource.clone());
         }
         self.note_percent(&scanner, headers);
+        if let Some(more) = &mut self.operation.more {
+            // That of an earlier end.
+            more.failure = None;
+        }
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         let is_read = is_whole || self.operation.state != State::Succeeded;
         if is_read && details::KEYS.iter().any(|key| scanner.may_have(key)) {

@@ -138,10 +138,9 @@ impl Hint {
         Self { delay, is_by_clock: false }
     }
 
-    /// What it is so long after the head arrived. A time that is over is no hint.
-    pub(super) fn after(self, passed: Duration) -> Option<Duration> {
-        let gone = if self.is_by_clock { passed } else { Duration::ZERO };
-        self.delay.checked_sub(gone).filter(|delay| !delay.is_zero())
+    /// What is left of it so long after the head arrived.
+    pub(super) fn after(self, passed: Duration) -> Duration {
+        if self.is_by_clock { self.delay.saturating_sub(passed) } else { self.delay }
     }
 }
 
@@ -319,10 +318,12 @@ mod tests {
         let second = Duration::from_secs(1);
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let date = ("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT");
-        let after =
-            |pairs: &[(&'static str, &str)], passed| hint(&headers(pairs), wall).and_then(|hint| hint.after(passed));
+        let after = |pairs: &[(&'static str, &str)], passed| hint(&headers(pairs), wall).map(|hint| hint.after(passed));
         assert_eq!(after(&[date], second), Some(second * 2));
-        assert_eq!((after(&[date], second * 3), after(&[date], second * 4)), (None, None));
+        assert_eq!(
+            (after(&[date], second * 3), after(&[date], second * 4)),
+            (Some(Duration::ZERO), Some(Duration::ZERO))
+        );
         let dated = [date, ("date", "Sun, 06 Nov 1994 08:49:37 GMT")];
         assert_eq!(
             (after(&dated, second * 4), after(&[("retry-after", "3")], second * 4)),

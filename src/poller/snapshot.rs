@@ -51,6 +51,8 @@ impl Draft {
     /// It did start one.
     pub(crate) fn seal(mut self) -> (RequestLine, Snapshot) {
         self.extensions.remove::<Resume>();
+        // Of a layer above.
+        self.extensions.remove::<OddAddress>();
         let uri = self.uri;
         let (headers, len) = self.headers.seal();
         let scheme = uri.scheme_str().unwrap_or_default();
@@ -59,8 +61,11 @@ impl Draft {
         let parts = [scheme, if scheme.is_empty() { "" } else { "://" }, authority, rest];
         let address_len = parts.iter().map(|part| part.len()).sum::<usize>();
         let mut text = Vec::with_capacity(address_len + headers.len());
-        let is_path = rest.is_empty() || rest.starts_with(['/', '?']);
-        if address_len > MAX_URI || !(is_path || authority.is_empty()) {
+        let is_text = match authority {
+            "" => rest.starts_with('/') || rest == "*",
+            _ => rest.is_empty() || rest.starts_with(['/', '?']),
+        };
+        if address_len > MAX_URI || !is_text {
             self.extensions.insert(OddAddress(uri.clone()));
         } else {
             parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));

@@ -161,7 +161,7 @@ impl Scanner {
                 At::End => break,
                 At::Key if byte == b'"' => match swar::string(&rest[1..]) {
                     Some(key) => {
-                        self.wanted = self.wants(key, watches);
+                        self.wanted = self.at_key(key, watches);
                         position += key.len() + 2;
                         // Most often there is no space in between; this and its like below save a fifth.
                         let is_next = bytes.get(position) == Some(&b':');
@@ -222,7 +222,7 @@ impl Scanner {
                     if is_over {
                         let key = self.text.clone().end().map(str::to_owned);
                         let bytes = key.as_deref().map(str::as_bytes);
-                        self.wanted = bytes.map_or_else(Wanted::default, |key| self.wants(key, watches));
+                        self.wanted = bytes.map_or_else(Wanted::default, |key| self.at_key(key, watches));
                         if bytes.is_none_or(|key| key.len() > MAX_WORD) {
                             // It may be any.
                             self.keys = u64::MAX;
@@ -338,7 +338,8 @@ impl Scanner {
     }
 
     #[inline]
-    fn wants(&mut self, key: &[u8], watches: &[Watch]) -> Wanted {
+    /// Notes it; returns what its value is wanted for.
+    fn at_key(&mut self, key: &[u8], watches: &[Watch]) -> Wanted {
         let mut wanted = Wanted::default();
         if self.found.is_none() {
             let open = self.open[self.level];

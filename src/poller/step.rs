@@ -55,6 +55,7 @@ pub(crate) struct Answer {
     /// Where it came from, if the transport says that it has followed redirects by itself.
     pub(super) effective_uri: Option<Uri>,
     pub(super) scanner: Scanner,
+    /// How much of what was read the scanner has passed.
     pub(super) scanned: usize,
 }
 
@@ -66,8 +67,14 @@ impl Answer {
         Self { head, read: Frames::default(), hint, arrived, effective_uri, scanner: Scanner::new(), scanned: 0 }
     }
 
+    /// Reads on for what is not the status.
+    pub(super) fn pass(&mut self, data: &[u8]) {
+        self.scanned += data.len();
+        _ = self.scanner.scan(data, &[]);
+    }
+
     /// How long it asks to wait.
     pub(super) fn hint(&self, now: Moment) -> Option<Duration> {
-        self.hint?.after(now.since(self.arrived))
+        self.hint.map(|hint| hint.after(now.since(self.arrived)))
     }
 }

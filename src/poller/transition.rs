@@ -243,6 +243,7 @@ impl Poller {
             return if answer.scanner.is_at_end() {
                 self.end_of_scan(answer, now)
             } else if within.len() < data.len() {
+                answer.pass(&data[within.len()..]);
                 self.status_too_long(answer, now)
             } else {
                 Next::Read
@@ -250,7 +251,8 @@ impl Poller {
         };
         // Words are short.
         let word = Box::<str>::from(word);
-        _ = answer.scanner.scan(&within[read..], watches);
+        answer.scanned -= within.len() - read;
+        answer.pass(&data[read..]);
         self.on_word(word, answer, now)
     }
 

@@ -111,6 +111,39 @@ async fn what_comes_beyond_where_a_status_is_looked_for_is_read_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_left_out_between_the_pieces() {
+    let result = (201, &[][..], Pieces::default());
+    let body = pieces([(0, r#"{"status":"Succeeded","a":1,"#), (9, r#""b":2,"#), (9, r#""resourceLocation":"/r"}"#)]);
+    let layer = exact().max_status_bytes(24).final_response(FinalResponse::Resource);
+    let response = play(layer, start(), [ACCEPTED, (200, &[], body), result]).await.unwrap();
+    assert_eq!(response.status(), 201);
+
+    let body = pieces([(0, r#"{"status":"Failed","x":1,"#), (9, r#""y":2,"#), (9, REST)]);
+    let response = play(exact().max_status_bytes(20), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
+    assert_eq!(says(response.operation().unwrap()), ALL);
+
+    // What is long beyond the limit.
+    let long = format!(r#""y":"{}""#, "y".repeat(70_000));
+    let body = pieces([(0, r#"{"status":"Failed","error":{"code":"C"},"#), (9, &long), (9, "}")]);
+    let response = play(exact().max_status_bytes(20), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
+    assert_eq!(says(response.operation().unwrap()).2, Some("C"));
+
+    // What is no message, and long.
+    let accepted = (202, &[("location", "/op")][..], Pieces::default());
+    let body = pieces([(0, "{\"percentComplete\":40,\n\n"), (9, &long), (9, "}")]);
+    let answer = (200, &[("content-type", "application/http")][..], body);
+    let response = play(exact().protocols([Protocol::odata()]), start(), [accepted, answer]).await.unwrap();
+    assert_eq!(response.operation().unwrap().percent_complete(), Some(40.0));
+
+    // What is nested does not come to the top while the rest is read over.
+    let running = pieces([(0, r#"{"status":"Running","a":{"#), (9, r#""percentComplete":5}}"#)]);
+    let done = (200, &[][..], pieces([(0, r#"{"status":"Failed"}"#)]));
+    let layer = exact().max_status_bytes(20).backoff(Backoff::constant(Duration::from_secs(1)));
+    let response = play(layer, start(), [ACCEPTED, (200, &[], running), done]).await;
+    assert_eq!(response.unwrap().operation().unwrap().percent_complete(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_with_the_deadline_is_read_too() {
     let body = pieces([(0, r#"{"status":"Failed","#), (500, REST)]);
     let layer = exact().backoff(Backoff::constant(Duration::from_secs(1))).timeout(Duration::from_millis(1500));
@@ -147,7 +180,7 @@ async fn what_an_earlier_final_body_said_is_kept_where_the_next_says_nothing() {
     let first = play(exact(), take_up(Resume::new()), first).await.unwrap().operation().unwrap().clone();
     let second = body(r#"{"status":"Succeeded"}"#);
     let second = play(exact(), take_up(first.resume()), second).await.unwrap().operation().unwrap().clone();
-    assert_eq!((second.id(), second.created()), (Some("a"), Some("c")));
+    assert_eq!((second.id(), second.created(), second.failure()), (Some("a"), Some("c"), None));
     let third = body(r#"{"status":"Succeeded","id":"b"}"#);
     let third = play(exact(), take_up(second.resume()), third).await.unwrap().operation().unwrap().clone();
     assert_eq!((third.id(), third.created(), third.failure()), (Some("b"), Some("c"), None));
