@@ -3,8 +3,8 @@
 use crate::{
     BoxError,
     clients::{
-        AZURE_CORE, GOOGLE_CLOUD_LRO, HYPER, HYPER_BY_HAND, HYPER_BY_HAND_VALUE, REQWEST, REQWEST_BY_HAND,
-        REQWEST_BY_HAND_VALUE,
+        AZURE_CORE, GOOGLE_CLOUD_LRO, HYPER, HYPER_BY_HAND, HYPER_BY_HAND_VALUE, HYPER_DOCUMENTED, REQWEST,
+        REQWEST_BY_HAND, REQWEST_BY_HAND_VALUE, REQWEST_DOCUMENTED,
     },
     plot::{Plot, Series},
     process::{Server, instructions, numbers},
@@ -64,7 +64,8 @@ fn by_hand(client: &str) -> &'static str {
 
 fn small(server: &Server) -> Result<(), BoxError> {
     let mut counts = Vec::new();
-    for client in CLIENTS.into_iter().chain([HYPER_BY_HAND_VALUE, REQWEST_BY_HAND_VALUE]) {
+    let others = [HYPER_BY_HAND_VALUE, HYPER_DOCUMENTED, REQWEST_BY_HAND_VALUE, REQWEST_DOCUMENTED];
+    for client in CLIENTS.into_iter().chain(others) {
         let counted = per_operation(client, server, "http1", SMALL, (20, 220), "collected")?;
         let heap = numbers(&arguments(client, server, "http1", SMALL, 1, "collected", "heap"))?;
         counts.push((client, counted, heap.first().copied().unwrap_or_default()));

@@ -1,6 +1,7 @@
 //! The clients: each sees operations through, over the network, in a process of its own.
 
 mod azure;
+mod documented;
 mod google;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::poll_fn;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -31,6 +32,7 @@ use crate::{
     server::SMALL,
 };
 
+use self::documented::{Documented, DocumentedHttp};
 pub use self::{
     azure::AzureCore,
     google::{GoogleCloudLro, waiting as waiting_google},
@@ -42,6 +44,8 @@ pub const HYPER_BY_HAND_VALUE: &str = "by hand with a Value, hyper-util";
 pub const REQWEST: &str = "Lro, reqwest-middleware";
 pub const REQWEST_BY_HAND: &str = "by hand, reqwest";
 pub const REQWEST_BY_HAND_VALUE: &str = "by hand with a Value, reqwest";
+pub const HYPER_DOCUMENTED: &str = "by hand as documented, hyper-util";
+pub const REQWEST_DOCUMENTED: &str = "by hand as documented, reqwest";
 pub const AZURE_CORE: &str = "azure_core";
 pub const GOOGLE_CLOUD_LRO: &str = "google-cloud-lro";
 
@@ -152,6 +156,8 @@ pub fn client(name: &str, target: &Target, is_timed: bool) -> Result<Box<dyn See
         REQWEST_BY_HAND | REQWEST_BY_HAND_VALUE => {
             Box::new(ReqwestByHand { client: reqwest_client(target)?, url: target.url.clone(), is_final })
         }
+        HYPER_DOCUMENTED => Box::new(DocumentedHttp { client: plain(target), url: target.url.clone() }),
+        REQWEST_DOCUMENTED => Box::new(Documented { client: reqwest_client(target)?, url: target.url.clone() }),
         AZURE_CORE => Box::new(AzureCore::new(reqwest_client(target)?, &target.url)),
         GOOGLE_CLOUD_LRO => Box::new(GoogleCloudLro::new(reqwest_client(target)?, &target.url)),
         _ => return Err(format!("there is no client {name}").into()),
@@ -185,20 +191,21 @@ fn reqwest_client(target: &Target) -> Result<reqwest::Client, BoxError> {
     Ok(builder.build()?)
 }
 
-/// As many headers as such a request has. Owned, as credentials and identifiers are.
+/// As many headers as such a request has.
+const HEADERS: [(&str, &str); 7] = [
+    ("authorization", "Bearer 0123456789012345678901234567890123456789"),
+    ("accept", "application/json"),
+    ("user-agent", "bench/1.0"),
+    ("content-type", "application/json"),
+    ("accept-language", "sv"),
+    ("x-ms-client-request-id", "c587574e-add9-4ef7-9788-1635bed9a87e"),
+    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+];
+
+/// Owned, as credentials and identifiers are.
 pub fn start_headers() -> HeaderMap {
-    [
-        (header::AUTHORIZATION, "Bearer 0123456789012345678901234567890123456789"),
-        (header::ACCEPT, "application/json"),
-        (header::USER_AGENT, "bench/1.0"),
-        (header::CONTENT_TYPE, "application/json"),
-        (header::ACCEPT_LANGUAGE, "sv"),
-        (HeaderName::from_static("x-ms-client-request-id"), "c587574e-add9-4ef7-9788-1635bed9a87e"),
-        (HeaderName::from_static("traceparent"), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name, HeaderValue::try_from(value.to_owned()).expect("a value")))
-    .collect()
+    let value = |value: &str| HeaderValue::try_from(value.to_owned()).expect("a value");
+    HEADERS.into_iter().map(|(name, text)| (HeaderName::from_static(name), value(text))).collect()
 }
 
 pub fn http_start(url: &str) -> Result<Request<Full<Bytes>>, BoxError> {
