@@ -107,13 +107,10 @@ impl<E: 'static> AsRequest<Response, E> for Request {
         let (head, ()) = outgoing.request.into_parts();
         let url = url_of(&head.uri, last.as_ref())?;
         let mut request = match head.extensions.is_empty() {
-            true => {
-                let mut request = Self::new(head.method, url);
-                *request.body_mut() = Some(Body::default());
-                request
-            }
+            true => Self::new(head.method, url),
             false => with_extensions(head.extensions, head.method, url)?,
         };
+        *request.body_mut() = Some(Body::default());
         *request.version_mut() = head.version;
         *request.headers_mut() = head.headers;
         // Each change of it is an allocation.

@@ -1,6 +1,9 @@
 //! Announce: what is made of a response that may announce an operation, and of a request that takes one up.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderName, Method, Uri, header::LOCATION, uri::Authority};
 
@@ -221,10 +224,10 @@ impl Poller {
                     first => template.replace("{first}", first),
                 };
                 let reference = template.replace("{name}", name.unwrap_or_default());
-                self.resolver(start).resolve_text(&reference, start)
+                self.resolver_of(Cow::Borrowed(start)).resolve_text(&reference, start)
             }
-            (_, Some((header, value))) => self.resolver(start).resolve(header, value, start),
-            (By::Own | By::Header(_), None) => self.resolver(start).check(start),
+            (_, Some((header, value))) => self.resolver_of(Cow::Borrowed(start)).resolve(header, value, start),
+            (By::Own | By::Header(_), None) => self.resolver_of(Cow::Borrowed(start)).check(start),
         }
     }
 
@@ -242,7 +245,7 @@ impl Poller {
         }
         self.operation.polls = self.operation.polls.saturating_add(1);
         // By this request's own origin: its credentials are for nobody else until it is seen that it is the monitor's.
-        let here = Resolver { first: None, ..self.resolver(&own) };
+        let here = Resolver { first: None, ..self.resolver_of(Cow::Borrowed(&own)) };
         match here.check(&self.operation.monitor) {
             Ok(address) => {
                 self.operation.is_anonymous |= address.trust == Trust::Anonymous;
@@ -265,14 +268,16 @@ impl Poller {
     /// What those who resume need of the start request: to fetch the result, and for the polls.
     fn remember_start(&mut self, line: &RequestLine) {
         let monitor = &self.operation.monitor;
+        let has_result_elsewhere = self.final_response() != FinalResponse::Status;
+        // Most are so, and need none of what follows.
         let is_plainly_here = line.uri.query().is_none() && origin(&line.uri) == origin(monitor);
-        if is_plainly_here && self.final_response() == FinalResponse::Status {
+        if is_plainly_here && !has_result_elsewhere {
             return;
         }
         let start = with_api_version_alone(&line.uri);
         let is_carried = carry_query(&self.layer.settings().carry_query, start.query(), monitor).is_some();
         let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
-        if is_carried || is_elsewhere || self.final_response() != FinalResponse::Status {
+        if is_carried || is_elsewhere || has_result_elsewhere {
             self.operation.more_mut().start = Some((line.method.clone(), start));
         }
     }

@@ -151,7 +151,7 @@ impl Poller {
         if choice == FinalResponse::Status {
             return None;
         }
-        let check = |uri: Uri| Some(self.resolver(&self.start.uri()).check(&uri));
+        let check = |uri: Uri| Some(self.resolver().check(&uri));
         let more = self.operation.more.as_ref();
         let by = &self.announcement().by;
         let original = || match self.resumed.is_some() {
@@ -234,7 +234,7 @@ impl Poller {
         }
         let document = members(body);
         let name = paths.iter().find_map(|path| details::at_path(&document, path))?;
-        self.resolver(&self.start.uri()).locate(base, &name).map(|resource| self.without_credentials(&resource))
+        self.resolver().locate(base, &name).map(|resource| self.without_credentials(&resource))
     }
 }
 

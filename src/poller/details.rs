@@ -6,8 +6,6 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use bytes::Bytes;
-
 use super::json::{Member, members, text, text_or_number};
 use crate::Failure;
 
@@ -22,14 +20,14 @@ pub(crate) const MAX_ID: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Unread {
     /// Until it is read.
-    body: Mutex<Bytes>,
+    body: Mutex<Vec<u8>>,
     details: OnceLock<Details>,
 }
 
 impl Unread {
     /// Of a copy, because what the transport has read into may be a lot more.
     pub(crate) fn new(body: &[u8]) -> Self {
-        Self { body: Mutex::new(Bytes::copy_from_slice(body)), details: OnceLock::new() }
+        Self { body: Mutex::new(body.to_vec()), details: OnceLock::new() }
     }
 
     pub(crate) fn details(&self) -> &Details {

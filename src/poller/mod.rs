@@ -144,7 +144,7 @@ pub(crate) fn resolve(
     base: &Uri,
     value: &http::HeaderValue,
 ) -> Result<(Uri, bool), AddressError> {
-    let own = start.uri();
+    let own = std::borrow::Cow::Borrowed(start.uri());
     let start = Snapshot::of(start);
     let protocol = Protocol::operation_location();
     let (settings, spec) = (layer.settings(), protocol.spec());
@@ -257,7 +257,7 @@ impl Poller {
     /// The timer is due.
     pub(crate) fn on_timer(&mut self, answer: Option<&mut Answer>, now: Instant) -> Next {
         let now = self.touch(now);
-        let is_late = self.is_late(now) || (self.deadline != Moment::NEVER && self.timer >= self.deadline);
+        let is_late = self.is_late(now) || self.is_late(self.timer);
         match (&self.phase, answer) {
             // Some of the details are missing, but it has ended.
             (Phase::Finishing | Phase::Unwrapping(_), Some(answer)) => self.conclude(answer, false, now),

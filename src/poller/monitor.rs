@@ -1,5 +1,7 @@
 //! Monitor: resolving the addresses that servers write into headers, and deciding whether to trust them.
 
+use std::borrow::Cow;
+
 use http::{HeaderName, HeaderValue, Uri, uri::PathAndQuery};
 use url::Url;
 
@@ -29,7 +31,7 @@ pub(crate) struct Address {
 pub(crate) struct Resolver<'a> {
     pub(crate) start: &'a Snapshot,
     /// The address of that.
-    pub(crate) own: &'a Uri,
+    pub(crate) own: Cow<'a, Uri>,
     pub(crate) settings: &'a Settings,
     pub(crate) spec: &'a Spec,
     /// Where the operation was started, if `start` is what resumes it.
@@ -69,7 +71,7 @@ impl Resolver<'_> {
     ) -> Result<Address, AddressError> {
         let url = self.join(base, reference).map_err(&error)?;
         let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
-        self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, self.own))
+        self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, &self.own))
     }
 
     /// Decides whether a `uri` may be polled.
@@ -143,10 +145,10 @@ impl Resolver<'_> {
     /// The origin of the start request. Where its URI is a path, the host is the `Host` header's, and the scheme is the
     /// connection's, which is not known here: nothing that comes back can change the connection, so either will do.
     fn origins_of_start(&self) -> Vec<Origin> {
-        let Some(url) = self.absolute(self.own) else { return Vec::new() };
+        let Some(url) = self.absolute(&self.own) else { return Vec::new() };
         let own = Origin::of(&url);
         let mut encrypted = url;
-        let other = if has_authority(self.own) || encrypted.set_scheme("https").is_err() {
+        let other = if has_authority(&self.own) || encrypted.set_scheme("https").is_err() {
             None
         } else {
             Origin::of(&encrypted)
@@ -155,7 +157,7 @@ impl Resolver<'_> {
     }
 
     fn in_the_starts_form(&self, uri: Uri) -> Uri {
-        if has_authority(self.own) {
+        if has_authority(&self.own) {
             return uri;
         }
         uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from)
@@ -165,7 +167,7 @@ impl Resolver<'_> {
     fn absolute(&self, uri: &Uri) -> Option<Url> {
         let mut url = if has_authority(uri) {
             Url::parse(&uri.to_string()).ok()?
-        } else if has_authority(self.own) {
+        } else if has_authority(&self.own) {
             // As of an operation that was started by a path alone.
             Url::parse(&self.own.to_string()).ok()?.join(&uri.to_string()).ok()?
         } else {

@@ -80,6 +80,8 @@ const fn is_plain(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use http::Request;
     use proptest::prelude::{prop_assert_eq, proptest};
 
@@ -109,7 +111,7 @@ mod tests {
             let Ok(request) = Request::post(&start).body(()) else { return Ok(()) };
             let (layer, protocol, snapshot) = (LroLayer::new(), Protocol::operation_location(), Snapshot::of(&request));
             let (settings, spec) = (layer.settings(), protocol.spec());
-            let resolver = |is_anonymous| Resolver { start: &snapshot, own: request.uri(), settings, spec, first: None, is_anonymous };
+            let resolver = |is_anonymous| Resolver { start: &snapshot, own: Cow::Borrowed(request.uri()), settings, spec, first: None, is_anonymous };
             let origin = start.trim_end_matches("/x");
             let (own, elsewhere) = (request.uri(), Uri::from_static("http://elsewhere/"));
             let (reference, base) = match prefix {
@@ -144,8 +146,14 @@ mod tests {
             let request = Request::post(start).body(()).unwrap();
             let (layer, protocol, snapshot) = (LroLayer::new(), Protocol::operation_location(), Snapshot::of(&request));
             let (settings, spec) = (layer.settings(), protocol.spec());
-            let resolver =
-                Resolver { start: &snapshot, own: request.uri(), settings, spec, first: None, is_anonymous: false };
+            let resolver = Resolver {
+                start: &snapshot,
+                own: Cow::Borrowed(request.uri()),
+                settings,
+                spec,
+                first: None,
+                is_anonymous: false,
+            };
             resolver.plainly_own(reference, request.uri()).is_some()
         };
         for (start, reference) in [

@@ -1,6 +1,9 @@
 //! Transitions: from one state of the machine to the next.
 
-use std::time::{Duration, Instant};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use http::{HeaderMap, HeaderName, StatusCode, Uri, header::LOCATION, uri::Authority};
 
@@ -32,8 +35,12 @@ const MAX_WORD: usize = 64;
 const COLLECT_BYTES: usize = 1 << 20;
 
 impl Poller {
-    /// `own` is the address of the start request.
-    pub(super) fn resolver<'a>(&'a self, own: &'a Uri) -> Resolver<'a> {
+    pub(super) fn resolver(&self) -> Resolver<'_> {
+        self.resolver_of(Cow::Owned(self.start.uri()))
+    }
+
+    /// Where the start request's address is at hand, which is costly to make.
+    pub(super) fn resolver_of<'a>(&'a self, own: Cow<'a, Uri>) -> Resolver<'a> {
         Resolver {
             start: &self.start,
             own,
@@ -52,7 +59,7 @@ impl Poller {
     /// The address that a header names, without credentials of the start request's.
     pub(super) fn located(&self, headers: &HeaderMap, header: &HeaderName, base: &Uri) -> Option<Uri> {
         let reference = headers.get(header).and_then(text).filter(|reference| !reference.is_empty())?;
-        self.resolver(&self.start.uri()).locate(base, reference).map(|uri| self.without_credentials(&uri))
+        self.resolver().locate(base, reference).map(|uri| self.without_credentials(&uri))
     }
 
     /// A `Location` that does not name the monitor may be where the result is.
@@ -159,7 +166,7 @@ impl Poller {
         let address = match headers.get(LOCATION) {
             _ if self.moves > MAX_MOVES => Err(AddressError::new(AddressErrorKind::TooManyMoves, Some(LOCATION), None)),
             None => Err(AddressError::new(AddressErrorKind::Missing, Some(LOCATION), None)),
-            Some(value) => self.resolver(&self.start.uri()).resolve(&LOCATION, value, base),
+            Some(value) => self.resolver().resolve(&LOCATION, value, base),
         };
         let address = match address {
             Ok(address) => address,
@@ -236,10 +243,10 @@ impl Poller {
     pub(super) fn scan(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
         let room = self.layer.settings().max_status_bytes.saturating_sub(answer.scanned);
         let within = &data[..data.len().min(room)];
-        answer.scanned += within.len();
         let protocol = self.operation.protocol.clone();
         let watches = &protocol.announcement(self.operation.announcement).monitor.status;
         let Some((word, read)) = answer.scanner.scan(within, watches) else {
+            answer.scanned += within.len();
             return if answer.scanner.is_at_end() {
                 self.end_of_scan(answer, now)
             } else if within.len() < data.len() {
@@ -251,7 +258,7 @@ impl Poller {
         };
         // Words are short.
         let word = Box::<str>::from(word);
-        answer.scanned -= within.len() - read;
+        answer.scanned += read;
         answer.pass(&data[read..]);
         self.on_word(word, answer, now)
     }
@@ -361,7 +368,7 @@ impl Poller {
         let header = header.as_ref().or(announcement.by.header())?;
         let value = answer.head.headers.get(header)?;
         let may_move = statuses.is_empty() || statuses.contains(&answer.head.status);
-        may_move.then(|| self.resolver(&self.start.uri()).resolve(header, value, self.base(answer)))
+        may_move.then(|| self.resolver().resolve(header, value, self.base(answer)))
     }
 
     /// Keeps the body of the answer in hand for the error.
