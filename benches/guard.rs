@@ -9,7 +9,13 @@ mod allocations;
 #[path = "common/mod.rs"]
 mod common;
 
-use std::{collections::BTreeMap, env, fmt::Write, fs, process::Command, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    env,
+    fmt::Write,
+    fs,
+    process::{Command, ExitCode},
+};
 
 use common::{Group, callgrind};
 

@@ -1,13 +1,17 @@
 //! `LroLayer`: the settings, and the tower `Layer`.
 
-mod settings;
-
 use std::{fmt, sync::Arc, time::Duration};
 
 use tower_layer::Layer;
 
-pub(crate) use self::settings::Settings;
-use crate::{Backoff, Event, FinalResponse, Lro, Origin, Protocol};
+use crate::{
+    address::origin::Origin,
+    config::Settings,
+    event::Event,
+    protocol::{FinalResponse, Protocol},
+    service::Lro,
+    timing::backoff::Backoff,
+};
 
 /// Sees long-running operations through: settings and door at once.
 ///

@@ -91,51 +91,52 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unreachable_pub)]
 
-mod body;
+mod address;
+mod config;
 #[cfg(any(doc, doctest))]
 pub mod cookbook;
 mod error;
 mod event;
-mod events;
-mod exchange;
-mod failure;
-mod future;
 #[cfg(feature = "__internals")]
 #[doc(hidden)]
 pub mod internals;
+mod json;
 mod layer;
-#[cfg(feature = "reqwest-middleware")]
-mod middleware;
 mod operation;
-mod origin;
 mod poller;
 mod protocol;
 mod redact;
-#[cfg(feature = "reqwest")]
-mod reqwest;
+mod request;
 mod service;
 #[cfg(feature = "simulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "simulator")))]
 pub mod simulator;
-#[cfg(feature = "serde")]
-mod stored;
-mod trace;
+mod timing;
 
 pub use self::{
-    body::LroBody,
-    error::{
-        AddressError, AddressErrorKind, BoxError, Boxed, Cause, Error, OperationError, StatusError, StatusErrorKind,
+    address::{
+        error::{AddressError, AddressErrorKind},
+        origin::{Origin, OriginError},
     },
-    event::{Event, Outcome, PollFailure},
-    events::{Events, OwnedEvent},
-    failure::{Failure, OperationFailed},
-    future::ResponseFuture,
+    error::{
+        BoxError, Boxed, Cause, Error, OperationError,
+        failed::OperationFailed,
+        status::{StatusError, StatusErrorKind},
+    },
+    event::{
+        Event, Outcome, PollFailure,
+        stream::{Events, OwnedEvent},
+    },
     layer::LroLayer,
-    operation::{Operation, ResponseExt, Resume, State},
-    origin::{Origin, OriginError},
-    poller::{Backoff, DelayReason},
-    protocol::{Announcement, FinalResponse, Monitor, Protocol, ProtocolBuilder, ProtocolError, WithoutStatus},
-    service::Lro,
+    operation::{Operation, Resume, State, error_object::Failure},
+    protocol::{
+        FinalResponse, Protocol,
+        builder::{ProtocolBuilder, ProtocolError},
+        start_rule::Announcement,
+        status_rule::{Monitor, WithoutStatus},
+    },
+    service::{Lro, body::LroBody, future::ResponseFuture, response_ext::ResponseExt},
+    timing::backoff::{Backoff, DelayReason},
 };
 
 /// The examples of the README, to be compiled and run.

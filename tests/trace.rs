@@ -15,6 +15,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use support::{exact, polls, seconds, start};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_lro::{
     Error, LroLayer, Protocol,
@@ -29,8 +30,6 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
 };
-
-use support::{exact, polls, seconds, start};
 
 /// Writes the tree down, a line for each span and event, indented by the spans around it: for each test its own, by its
 /// thread.

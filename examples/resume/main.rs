@@ -27,6 +27,7 @@ use std::{env, error::Error, io, path::PathBuf, process::ExitCode, time::Duratio
 
 use clap::{Args, Parser, Subcommand};
 use futures_util::future::join_all;
+use journal::{Entry, Journal, Left};
 use reqwest::{Url, header::HeaderValue};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tokio::{runtime::Runtime, task::spawn_blocking};
@@ -34,8 +35,6 @@ use tower_lro::{
     Backoff, Event, LroLayer, ResponseExt,
     simulator::{Reply, Script, Simulator},
 };
-
-use journal::{Entry, Journal, Left};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 

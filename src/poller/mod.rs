@@ -36,23 +36,12 @@
 //! The deadline (`LroLayer::timeout`) leads from everywhere but `Finishing` and `Collecting` to `Fail`. A `303`, and every
 //! other final response that stands elsewhere, is fetched by the same states, with no status looked for.
 
-mod announce;
-mod conclude;
-mod details;
-mod frames;
-mod headers;
-pub(crate) mod json;
-mod message;
-mod moment;
-mod monitor;
-mod pace;
-mod plain;
-mod snapshot;
-mod status;
-mod step;
-mod swar;
-mod text;
-mod transition;
+pub(crate) mod action;
+mod application_http;
+mod finishing;
+pub(crate) mod frame_buffer;
+mod polling;
+mod starting;
 
 use std::time::Instant;
 
@@ -60,25 +49,29 @@ use bytes::Bytes;
 use http::{StatusCode, Uri};
 use http_body::Frame;
 
-pub use self::pace::{Backoff, DelayReason};
-use self::{
-    announce::Announcing,
-    moment::Moment,
-    monitor::{Address, carry_query, without_query, without_user_info},
-    pace::Pace,
-    snapshot::Snapshot,
-};
-pub(crate) use self::{
-    details::{Details, Unread},
-    monitor::Trust,
-    snapshot::{Draft, Outgoing},
-    status::{Kind, MAX_DEPTH, MAX_WATCHES, Watch},
-    step::{Answer, GiveUp, Next},
-};
 use crate::{
-    AddressError, AddressErrorKind, LroLayer, Operation, Outcome, PollFailure, Protocol, Resume, State, WithoutStatus,
-    protocol::{Announcement, Monitor},
-    trace::Spans,
+    address::{
+        error::{AddressError, AddressErrorKind},
+        resolver::{Address, Trust, carry_query, without_query, without_user_info},
+    },
+    event::{Outcome, PollFailure, tracing::Spans},
+    layer::LroLayer,
+    operation::{Operation, Resume, State, details},
+    poller::{
+        action::{Answer, GiveUp, Next},
+        application_http as message,
+        starting::Announcing,
+    },
+    protocol::{
+        Protocol,
+        start_rule::Announcement,
+        status_rule::{Monitor, WithoutStatus},
+    },
+    request::template::{Outgoing, Snapshot},
+    timing::{
+        backoff::{DelayReason, Pace},
+        moment::Moment,
+    },
 };
 
 /// One operation on its way.
@@ -130,27 +123,6 @@ enum Phase {
 struct Collecting {
     left: usize,
     why: GiveUp,
-}
-
-#[cfg(feature = "reqwest")]
-pub(crate) use self::snapshot::RequestTimeout;
-#[cfg(feature = "__internals")]
-pub(crate) use self::{pace::hint, status::Scanner as StatusScanner};
-
-#[cfg(feature = "__internals")]
-pub(crate) fn resolve(
-    layer: &LroLayer,
-    start: &http::Request<()>,
-    base: &Uri,
-    value: &http::HeaderValue,
-) -> Result<(Uri, bool), AddressError> {
-    let own = std::borrow::Cow::Borrowed(start.uri());
-    let start = Snapshot::of(start);
-    let protocol = Protocol::operation_location();
-    let (settings, spec) = (layer.settings(), protocol.spec());
-    let resolver = monitor::Resolver { start: &start, own, settings, spec, first: None, is_anonymous: false };
-    let address = resolver.resolve(&crate::protocol::OPERATION_LOCATION, value, base)?;
-    Ok((address.uri, address.trust == Trust::Anonymous))
 }
 
 impl Poller {

@@ -4,10 +4,10 @@ use std::{borrow::Cow, fmt, ops::RangeInclusive, sync::Arc};
 
 use http::{HeaderName, StatusCode};
 
-use super::{Announcement, FinalResponse, Protocol, Spec, TrustRule, Words};
 use crate::{
-    Origin,
-    poller::{MAX_DEPTH, MAX_WATCHES},
+    address::origin::Origin,
+    json::scanner::{MAX_DEPTH, MAX_WATCHES},
+    protocol::{FinalResponse, Protocol, Spec, TrustRule, start_rule::Announcement, state::Words},
 };
 
 /// Builds a [`Protocol`]; see [`Protocol::builder`].
@@ -84,7 +84,7 @@ impl fmt::Display for ProtocolError {
 
 impl std::error::Error for ProtocolError {}
 
-pub(super) fn header(name: &str, mistake: &mut Option<ProtocolError>) -> Option<HeaderName> {
+pub(crate) fn header(name: &str, mistake: &mut Option<ProtocolError>) -> Option<HeaderName> {
     let header = HeaderName::try_from(name).ok();
     if header.is_none() {
         mistake.get_or_insert_with(|| ProtocolError::Header(name.to_owned()));
@@ -92,7 +92,7 @@ pub(super) fn header(name: &str, mistake: &mut Option<ProtocolError>) -> Option<
     header
 }
 
-pub(super) fn statuses(
+pub(crate) fn statuses(
     codes: impl IntoIterator<Item = u16>,
     range: RangeInclusive<u16>,
     mistake: &mut Option<ProtocolError>,
@@ -110,7 +110,7 @@ pub(super) fn statuses(
 /// The keys of a JSON pointer ([RFC 6901]).
 ///
 /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
-pub(super) fn keys(pointer: &str, mistake: &mut Option<ProtocolError>) -> Option<Vec<String>> {
+pub(crate) fn keys(pointer: &str, mistake: &mut Option<ProtocolError>) -> Option<Vec<String>> {
     let keys: Option<Vec<String>> = pointer
         .strip_prefix('/')
         .map(|keys| keys.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect());
@@ -122,7 +122,7 @@ pub(super) fn keys(pointer: &str, mistake: &mut Option<ProtocolError>) -> Option
 }
 
 impl ProtocolBuilder {
-    pub(super) fn new(name: Cow<'static, str>) -> Self {
+    pub(crate) fn new(name: Cow<'static, str>) -> Self {
         let spec = Spec {
             name,
             is_unknown: false,
@@ -137,7 +137,7 @@ impl ProtocolBuilder {
     }
 
     #[cfg(test)]
-    pub(super) fn named(mut self, name: &'static str) -> Self {
+    pub(crate) fn named(mut self, name: &'static str) -> Self {
         self.spec.name = name.into();
         self
     }
@@ -216,7 +216,7 @@ impl ProtocolBuilder {
     }
 
     /// One that has no mistakes, as tests have seen.
-    pub(super) fn finish(self) -> Protocol {
+    pub(crate) fn finish(self) -> Protocol {
         Protocol(Arc::new(self.spec))
     }
 

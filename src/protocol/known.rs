@@ -2,7 +2,12 @@
 
 use std::sync::LazyLock;
 
-use super::{Announcement, FinalResponse, Monitor, Protocol, ProtocolBuilder, WithoutStatus};
+use crate::protocol::{
+    FinalResponse, Protocol,
+    builder::ProtocolBuilder,
+    start_rule::Announcement,
+    status_rule::{Monitor, WithoutStatus},
+};
 
 /// Azure Maps answers from its geographies (`us.`, `eu.`).
 const AZURE_MAPS: [&str; 2] = ["https://atlas.microsoft.com", "https://*.atlas.microsoft.com"];

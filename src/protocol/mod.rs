@@ -1,22 +1,17 @@
 //! `Protocol`: how a family of services announces, reports and concludes operations, as data.
 
-mod announcement;
-mod builder;
+pub(crate) mod builder;
 mod known;
-mod monitor;
-mod words;
+pub(crate) mod start_rule;
+pub(crate) mod state;
+pub(crate) mod status_rule;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-pub use self::{
-    announcement::Announcement,
-    builder::{ProtocolBuilder, ProtocolError},
-    monitor::{Monitor, WithoutStatus},
-};
-pub(crate) use self::{announcement::By, monitor::Moves, words::Words};
-use crate::Origin;
+use self::{builder::ProtocolBuilder, start_rule::Announcement, state::Words};
+use crate::address::origin::Origin;
 
 /// How a family of services announces, reports and concludes long-running operations.
 ///

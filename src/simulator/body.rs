@@ -32,7 +32,7 @@ pub struct SimulatorBody {
 }
 
 impl SimulatorBody {
-    pub(super) fn new(data: Bytes, chunk: Option<usize>, fault: Option<Fault>) -> Self {
+    pub(crate) fn new(data: Bytes, chunk: Option<usize>, fault: Option<Fault>) -> Self {
         let fault = fault.map(|fault| match fault {
             Fault::BrokenAfter(bytes) | Fault::StalledAfter(bytes) => (fault, bytes),
             Fault::Refused | Fault::Stalled => (fault, 0),

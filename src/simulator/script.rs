@@ -58,12 +58,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Script {
-    pub(super) start: Reply,
-    pub(super) polls: Vec<Reply>,
-    pub(super) resource: Reply,
-    pub(super) original: Reply,
-    pub(super) is_own_monitor: bool,
-    pub(super) starts_on_get: bool,
+    pub(crate) start: Reply,
+    pub(crate) polls: Vec<Reply>,
+    pub(crate) resource: Reply,
+    pub(crate) original: Reply,
+    pub(crate) is_own_monitor: bool,
+    pub(crate) starts_on_get: bool,
 }
 
 /// One answer of the simulated service; see [`Script`].
@@ -94,12 +94,12 @@ pub struct Script {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    pub(super) chunk: Option<usize>,
-    pub(super) delay: Duration,
-    pub(super) fault: Option<Fault>,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) chunk: Option<usize>,
+    pub(crate) delay: Duration,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// What goes wrong with a [`Reply`]; see [`Script`].
@@ -226,7 +226,7 @@ impl Script {
         Self { starts_on_get: true, ..self }
     }
 
-    pub(super) fn poll_reply(&self, polls: usize) -> Reply {
+    pub(crate) fn poll_reply(&self, polls: usize) -> Reply {
         self.polls.get(polls).or(self.polls.last()).cloned().unwrap_or_else(|| Reply::http(404))
     }
 }
@@ -307,7 +307,7 @@ impl Reply {
     }
 
     /// Fills the placeholders in.
-    pub(super) fn filled(mut self, id: u64, origin: &str, start: &Uri) -> Self {
+    pub(crate) fn filled(mut self, id: u64, origin: &str, start: &Uri) -> Self {
         let fill = |text: &str| {
             text.replace("{origin}", origin).replace("{id}", &operation_id(id)).replace("{start}", &start.to_string())
         };
@@ -335,7 +335,7 @@ fn azure_maps_status(created: &str, word: &str) -> String {
     )
 }
 
-pub(super) fn unauthorised() -> Reply {
+pub(crate) fn unauthorised() -> Reply {
     let error =
         r#"{"error": {"code": "401 Unauthorized", "message": "The subscription-key is missing or not known."}}"#;
     Reply { status: 401, ..Reply::json(error) }
@@ -349,7 +349,7 @@ fn operation_id(number: u64) -> String {
 }
 
 /// The number of the operation whose identifier this begins with, and what follows it.
-pub(super) fn operation_number(id: &str) -> Option<(u64, &str)> {
+pub(crate) fn operation_number(id: &str) -> Option<(u64, &str)> {
     let (number, rest) = id.split_once(OPERATION_ID)?;
     Some((u64::from_str_radix(number, 16).ok()?, rest))
 }

@@ -1,6 +1,11 @@
 //! Not a byte of what is handed over is lost, whenever time runs out.
 
-use std::{convert::Infallible, sync::Arc, sync::Mutex, task::Poll, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response};

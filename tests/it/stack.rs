@@ -5,8 +5,10 @@ use std::time::Duration;
 use http::{Request, Response};
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
 use tower_http::{
-    decompression::DecompressionLayer, follow_redirect::FollowRedirectLayer, timeout::ResponseBodyTimeoutLayer,
-    timeout::TimeoutLayer, trace::TraceLayer,
+    decompression::DecompressionLayer,
+    follow_redirect::FollowRedirectLayer,
+    timeout::{ResponseBodyTimeoutLayer, TimeoutLayer},
+    trace::TraceLayer,
 };
 use tower_lro::{
     Error, Lro, LroBody, LroLayer, ResponseExt,

@@ -1,0 +1,101 @@
+//! `OperationFailed`: the error made of an operation that failed.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use crate::{
+    operation::{Operation, error_object::Failure},
+    redact::Headless,
+};
+
+/// An operation that ended, but not in success: `Failed` or `Canceled`.
+///
+/// Made by [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation), and, with
+/// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure), the cause of the error that comes instead of the
+/// final response.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{OperationFailed, State};
+///
+/// fn is_worth_another_try(failed: &OperationFailed) -> bool {
+///     let code = failed.failure().and_then(|failure| failure.code());
+///     failed.operation().state() == State::Failed && code == Some("ServiceBusy")
+/// }
+/// # let _ = is_worth_another_try;
+/// ```
+pub struct OperationFailed {
+    // Boxed, so that a `Result` of it stays small.
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    operation: Operation,
+    /// The HTTP status of the final response.
+    http: StatusCode,
+    response: Option<Response<Bytes>>,
+}
+
+impl OperationFailed {
+    pub(crate) fn new(operation: Operation, http: StatusCode, response: Option<Response<Bytes>>) -> Self {
+        Self { inner: Box::new(Inner { operation, http, response }) }
+    }
+
+    /// The operation that failed.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        &self.inner.operation
+    }
+
+    /// The service's error object, if the final response had one.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        self.operation().failure()
+    }
+
+    /// The final response, where the layer kept it: with
+    /// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::OperationFailed;
+    /// fn body(failed: &OperationFailed) -> Option<&[u8]> {
+    ///     Some(failed.response()?.body())
+    /// }
+    /// # let _ = body;
+    /// ```
+    #[must_use]
+    pub fn response(&self) -> Option<&Response<Bytes>> {
+        self.inner.response.as_ref()
+    }
+}
+
+impl fmt::Display for OperationFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.operation();
+        match operation.final_status() {
+            Some(status) => f.write_str(status)?,
+            // Only the HTTP status says so.
+            None => write!(f, "{:?} ({})", operation.state(), self.inner.http)?,
+        }
+        match self.failure() {
+            Some(failure) => write!(f, " {failure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for OperationFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperationFailed")
+            .field("operation", self.operation())
+            .field("response", &self.response().map(Headless))
+            .finish()
+    }
+}
+
+impl std::error::Error for OperationFailed {}

@@ -1,0 +1,414 @@
+//! Errors: what happened before an operation was accepted, and after.
+
+pub(crate) mod failed;
+pub(crate) mod status;
+
+use std::{error::Error as StdError, fmt};
+
+use bytes::Bytes;
+use http::Response;
+
+use self::{failed::OperationFailed, status::StatusError};
+use crate::{
+    address::error::AddressError,
+    operation::{Operation, State},
+    redact::{Headless, Redacted},
+};
+
+/// A boxed error, as tower and hyper have it.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The error of [`Lro`](crate::Lro), over the error `E` of the inner service.
+///
+/// Which of the two it is decides whether the request may be sent again:
+///
+/// | error | the start request | a retry layer outside |
+/// | --- | --- | --- |
+/// | `Service` | was not seen to be accepted | may send it again where it may without this layer |
+/// | `Operation` | **has happened** | must not; it can [resume](crate::Operation::resume) |
+///
+/// `Display` of `Service` is that of the inner error.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Cause, Error, LroLayer, simulator::{Reply, Script, Simulator, SimulatorBody}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let script = Script::azure_maps().polls([Reply::http(403)]);
+/// let client = LroLayer::new().layer(Simulator::new().script(script));
+/// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
+/// match client.oneshot(request).await {
+///     Err(Error::Operation(error)) => {
+///         assert!(matches!(error.cause(), Cause::Monitor(response) if response.status() == 403));
+///         println!("it has happened, and goes on at {:?}", error.operation());
+///     }
+///     Err(error) => println!("nothing was accepted: {error}"),
+///     Ok(response) => println!("{}", response.status()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error<E> {
+    /// The first request failed. No acceptance was seen. (A connection may have broken after the service had done its work; that
+    /// is as it is without this layer.)
+    Service(E),
+    /// The service accepted the request, but the operation could not be seen through to its end.
+    Operation(OperationError<E>),
+}
+
+impl<E> Error<E> {
+    /// The operation, if one was accepted.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::Error;
+    ///
+    /// fn may_be_sent_again<E>(error: &Error<E>) -> bool {
+    ///     error.operation().is_none()
+    /// }
+    /// assert!(may_be_sent_again(&Error::Service("the connection was refused")));
+    /// ```
+    #[must_use]
+    pub fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Service(_) => None,
+            Self::Operation(error) => Some(error.operation()),
+        }
+    }
+
+    /// The same error over another error of the inner service.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::io;
+    /// use tower_lro::Error;
+    ///
+    /// let error = Error::Service(io::ErrorKind::TimedOut).map_service(io::Error::from);
+    /// assert_eq!(error.to_string(), "timed out");
+    /// ```
+    pub fn map_service<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
+        match self {
+            Self::Service(error) => Error::Service(map(error)),
+            Self::Operation(error) => {
+                let (operation, cause) = error.into_parts();
+                Error::Operation(OperationError::new(operation, cause.map_service(map)))
+            }
+        }
+    }
+
+    /// The same error over a [`Boxed`] error of the inner service, for services whose error is a [`BoxError`], such as
+    /// those of tower's `Buffer` and `Timeout`: this one is a [`std::error::Error`] again, as `Box<dyn Error>` is not.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::{BoxError, ServiceBuilder, service_fn};
+    /// use tower_lro::{Error, LroLayer};
+    /// # use http::{Request, Response};
+    /// # use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let client = ServiceBuilder::new()
+    ///     .buffer(8) // wants errors that go into a `BoxError`
+    ///     .map_err(Error::boxed)
+    ///     .layer(LroLayer::new())
+    ///     .timeout(Duration::from_secs(30)) // has `BoxError` for its error
+    ///     .service(service_fn(|_: Request<String>| async { Ok::<_, BoxError>(Response::new(String::new())) }));
+    /// # let _ = client;
+    /// # }
+    /// ```
+    pub fn boxed(self) -> Error<Boxed>
+    where
+        E: Into<BoxError>,
+    {
+        self.map_service(|error| Boxed(error.into()))
+    }
+}
+
+/// A boxed error that is an error itself; see [`Error::boxed`].
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{BoxError, Error};
+///
+/// let refused = Error::Service(BoxError::from("the connection was refused"));
+/// let Error::Service(boxed) = refused.boxed() else { unreachable!() };
+/// assert_eq!(boxed.get_ref().to_string(), "the connection was refused");
+/// let error: BoxError = boxed.into_inner();
+/// # let _ = error;
+/// ```
+pub struct Boxed(BoxError);
+
+impl Boxed {
+    /// The error in the box.
+    #[must_use]
+    pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.0
+    }
+
+    /// The box.
+    #[must_use]
+    pub fn into_inner(self) -> BoxError {
+        self.0
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Boxed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source()
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(error) => error.fmt(f),
+            Self::Operation(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: StdError + 'static> StdError for Error<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Service(error) => error.source(),
+            // Itself, though it has been said: what wraps this one may show nothing but its sources.
+            Self::Operation(error) => Some(error),
+        }
+    }
+}
+
+/// The service accepted the request, so that it **has happened**, but the layer could not see the operation through.
+///
+/// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume).
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Cause, Error, LroLayer, simulator::Simulator};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+/// let client = LroLayer::new().timeout(Duration::from_secs(20)).layer(Simulator::new());
+/// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it has ended in time") };
+/// assert!(matches!(error.cause(), Cause::Timeout));
+/// assert_eq!(error.operation().polls(), 1);
+///
+/// let (operation, _cause) = error.into_parts();
+/// let carries_on = operation.resume();
+/// # let _ = carries_on;
+/// # Ok(())
+/// # }
+/// ```
+pub struct OperationError<E> {
+    // Boxed, so that the `Result` of every response stays small.
+    inner: Box<(Operation, Cause<E>)>,
+}
+
+impl<E> OperationError<E> {
+    pub(crate) fn new(operation: Operation, cause: Cause<E>) -> Self {
+        Self { inner: Box::new((operation, cause)) }
+    }
+
+    /// The operation, as far as it was seen.
+    #[must_use]
+    pub fn operation(&self) -> &Operation {
+        &self.inner.0
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn cause(&self) -> &Cause<E> {
+        &self.inner.1
+    }
+
+    pub(crate) fn cause_text(&self) -> String {
+        let (operation, cause) = &*self.inner;
+        let of_what = if operation.state() == State::Succeeded { "result" } else { "monitor" };
+        match cause {
+            Cause::Timeout => {
+                let status = operation.status().unwrap_or("no status yet");
+                let polls = operation.polls();
+                let plural = if polls == 1 { "" } else { "s" };
+                format!("did not end in time ({status}, after {:.1?} and {polls} poll{plural})", operation.elapsed())
+            }
+            Cause::Service(_) => "polling it failed".to_owned(),
+            Cause::Body(_) => "its status response broke off".to_owned(),
+            Cause::Monitor(response) => format!("its {of_what} answered {}", response.status()),
+            Cause::Address(error) => error.to_string(),
+            Cause::Status(error) => error.to_string(),
+            Cause::Protocol => {
+                let name = operation.protocol().name();
+                format!("its protocol {name:?} is not one of the layer's (LroLayer::protocol)")
+            }
+            Cause::Failed(failed) => format!("ended: {failed}"),
+        }
+    }
+
+    /// The operation and what went wrong.
+    #[must_use]
+    pub fn into_parts(self) -> (Operation, Cause<E>) {
+        *self.inner
+    }
+}
+
+impl<E: StdError + 'static> OperationError<E> {
+    /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, or
+    /// among the [sources](StdError::source) of an error of your own (that of an [`Error`] is this).
+    ///
+    /// `E` has to be right, and decides nothing else: over hyper-util's client it is `hyper_util::client::legacy::Error`, over
+    /// reqwest's `reqwest::Error`, over what has a [`BoxError`] that, and [`Boxed`] above [`Error::boxed`].
+    ///
+    /// This is the check for everything that would send the request again: if there is one, the request **has happened**.
+    /// Where the error is still an [`Error`], [`Error::operation`] is the same check.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::BoxError;
+    /// use tower_lro::OperationError;
+    ///
+    /// fn may_be_sent_again(error: &BoxError) -> bool {
+    ///     OperationError::<std::io::Error>::find_in(&**error).is_none()
+    /// }
+    /// # assert!(may_be_sent_again(&"nothing was accepted".into()));
+    /// ```
+    #[must_use]
+    pub fn find_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
+            if let Some(boxed) = error.downcast_ref::<Boxed>() {
+                return Self::find_in(boxed.get_ref());
+            }
+            if let Some(Error::Service(boxed)) = error.downcast_ref::<Error<Boxed>>() {
+                return Self::find_in(boxed.get_ref());
+            }
+            error.downcast_ref().or_else(|| match error.downcast_ref()? {
+                Error::Operation(error) => Some(error),
+                Error::Service(_) => None,
+            })
+        })
+    }
+}
+
+impl<E> fmt::Display for OperationError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the operation {} was accepted, but {}", Redacted(self.operation().monitor()), self.cause_text())
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for OperationError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperationError").field("operation", self.operation()).field("cause", self.cause()).finish()
+    }
+}
+
+impl<E: StdError + 'static> StdError for OperationError<E> {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self.cause() {
+            Cause::Service(error) => Some(error),
+            Cause::Body(error) => Some(&**error),
+            // Part of the message.
+            Cause::Timeout
+            | Cause::Monitor(_)
+            | Cause::Address(_)
+            | Cause::Status(_)
+            | Cause::Protocol
+            | Cause::Failed(_) => None,
+        }
+    }
+}
+
+/// Why an operation could not be seen through.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::Cause;
+///
+/// /// Whether it is worth while to resume the operation later.
+/// fn may_pass<E>(cause: &Cause<E>) -> bool {
+///     match cause {
+///         Cause::Timeout | Cause::Service(_) | Cause::Body(_) => true,
+///         Cause::Monitor(response) => response.status().is_server_error() || response.status() == 401,
+///         _ => false,
+///     }
+/// }
+/// # let _ = may_pass::<()>;
+/// ```
+#[non_exhaustive]
+pub enum Cause<E> {
+    /// It took longer than [`LroLayer::timeout`](crate::LroLayer::timeout) allows.
+    Timeout,
+    /// The inner service failed, more often in a row than [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows,
+    /// or for good (its `poll_ready` failed).
+    Service(E),
+    /// The body of a status response broke off before its status was known, more often in a row than
+    /// [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows.
+    Body(BoxError),
+    /// The monitor answered with an HTTP error: this is the whole response, with up to 1 MiB of its body.
+    Monitor(Response<Bytes>),
+    /// The service named an address that cannot or must not be polled.
+    Address(AddressError),
+    /// A status response of the monitor has no status.
+    Status(StatusError),
+    /// The operation that was to be resumed was stored under the name of a protocol that is neither one of the layer's nor a
+    /// [known](crate::Protocol::known) one. Nothing was sent.
+    Protocol,
+    /// The operation ended in failure; with [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure) only.
+    Failed(OperationFailed),
+}
+
+impl<E> Cause<E> {
+    fn map_service<F>(self, map: impl FnOnce(E) -> F) -> Cause<F> {
+        match self {
+            Self::Service(error) => Cause::Service(map(error)),
+            Self::Timeout => Cause::Timeout,
+            Self::Body(error) => Cause::Body(error),
+            Self::Monitor(response) => Cause::Monitor(response),
+            Self::Address(error) => Cause::Address(error),
+            Self::Status(error) => Cause::Status(error),
+            Self::Protocol => Cause::Protocol,
+            Self::Failed(failed) => Cause::Failed(failed),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Cause<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("Timeout"),
+            Self::Service(error) => f.debug_tuple("Service").field(error).finish(),
+            Self::Body(error) => f.debug_tuple("Body").field(error).finish(),
+            Self::Monitor(response) => f.debug_tuple("Monitor").field(&Headless(response)).finish(),
+            Self::Address(error) => f.debug_tuple("Address").field(error).finish(),
+            Self::Status(error) => f.debug_tuple("Status").field(error).finish(),
+            Self::Protocol => f.write_str("Protocol"),
+            Self::Failed(failed) => f.debug_tuple("Failed").field(failed).finish(),
+        }
+    }
+}

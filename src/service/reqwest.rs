@@ -1,0 +1,226 @@
+//! The door for `reqwest::Client` as a tower service.
+
+use std::{
+    any::Any,
+    mem,
+    task::{Context, Poll},
+};
+
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+use reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
+use tower_service::Service;
+
+use crate::{
+    address::resolver::Trust,
+    error::{BoxError, Error},
+    request::template::{Draft, Outgoing, RequestTimeout},
+    service::{
+        Lro,
+        body::LroBody,
+        future::{ResponseFuture, Start},
+        transport::{AsRequest, AsResponse},
+    },
+};
+
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+impl<S> Service<Request> for Lro<S>
+where
+    S: Service<Request, Response = Response, Error: 'static> + Clone,
+{
+    type Response = Response;
+    type Error = Error<S::Error>;
+    type Future = ResponseFuture<S, Request>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request>::poll_ready(self.get_mut(), cx).map_err(Error::Service)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let Some(draft) = draft(&mut request) else {
+            return ResponseFuture::off(self.get_mut().call(request));
+        };
+        let layer = draft.extensions.get().unwrap_or(self.layer());
+        if layer.is_off() {
+            return ResponseFuture::off(self.get_mut().call(request));
+        }
+        let layer = layer.clone();
+        let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
+        start.draft.pack(request.headers());
+        if start.resumes() {
+            return ResponseFuture::resumed(*start, request);
+        }
+        ResponseFuture::new(start.service.call(request), start)
+    }
+}
+
+/// A draft without headers; none, if the address is none that could be polled for.
+pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
+    // A request shows its extensions, which hold its timeout, only to those who turn it into an `http::Request`; and it
+    // clones only without a body that streams. The headers are left out to save their clones.
+    let headers = mem::take(request.headers_mut());
+    let body = request.body_mut().take();
+    let bare = request.try_clone();
+    *request.headers_mut() = headers;
+    *request.body_mut() = body;
+    let bare = http::Request::<Body>::try_from(bare?).ok()?;
+    let (head, _) = bare.into_parts();
+    let mut draft = Draft::new(head.method, head.uri, head.version, head.extensions);
+    if let Some(&timeout) = request.timeout() {
+        draft.extensions.insert(RequestTimeout(timeout));
+    }
+    Some(draft)
+}
+
+/// Extensions get into a request in no other form than that of `http`, whose address is made anew.
+fn with_extensions(extensions: Extensions, method: Method, url: Url) -> Option<Request> {
+    let mut bare = http::Request::new(Body::default());
+    *bare.uri_mut() = Uri::from_static("http://h/");
+    *bare.extensions_mut() = extensions;
+    let mut request = Request::try_from(bare).ok()?;
+    *request.method_mut() = method;
+    *request.url_mut() = url;
+    Some(request)
+}
+
+/// What comes behind the origin, if that is the same in both, letter by letter.
+fn behind_origin<'a>(url: &'a Url, uri: &Uri) -> Option<&'a str> {
+    let behind_scheme = url.as_str().strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
+    let behind_authority = behind_scheme.strip_prefix(uri.authority()?.as_str())?;
+    behind_authority.starts_with('/').then_some(behind_authority)
+}
+
+/// Whether they are the same, letter by letter, which `Uri == str` takes four times as long to say.
+fn is_at(url: &Url, uri: &Uri) -> bool {
+    behind_origin(url, uri).is_some_and(|rest| uri.path_and_query().is_some_and(|path| path.as_str() == rest))
+}
+
+/// The address in reqwest's form. To parse it anew is a third of what a poll costs, and most are at the origin of the last one.
+fn url_of(uri: &Uri, last: Option<&Url>) -> Option<Url> {
+    let path = uri.path_and_query()?.as_str();
+    match last.and_then(|last| Some((last, behind_origin(last, uri)?))) {
+        Some((last, rest)) if rest == path => Some(last.clone()),
+        // Two slashes would begin another authority, whichever way they lean.
+        Some((last, _)) if path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])) => {
+            last.join(path).ok()
+        }
+        _ => uri.to_string().parse().ok(),
+    }
+}
+
+impl<E: 'static> AsRequest<Response, E> for Request {
+    fn from_outgoing(outgoing: Outgoing, last: &Option<Url>) -> Option<Self> {
+        let (head, ()) = outgoing.request.into_parts();
+        let url = url_of(&head.uri, last.as_ref())?;
+        let mut request = match head.extensions.is_empty() {
+            true => Self::new(head.method, url),
+            false => with_extensions(head.extensions, head.method, url)?,
+        };
+        *request.body_mut() = Some(Body::default());
+        *request.version_mut() = head.version;
+        *request.headers_mut() = head.headers;
+        // Each change of it is an allocation.
+        if request.timeout() != outgoing.timeout.as_ref() {
+            *request.timeout_mut() = outgoing.timeout;
+        }
+        Some(request)
+    }
+
+    fn take_up(&mut self, uri: Uri, trust: Trust) {
+        let timeout = self.timeout().copied();
+        // The extensions can be reached in no other form. It is a `GET`, and nothing is missed of its body.
+        let bare = Self::new(self.method().clone(), self.url().clone());
+        let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return };
+        AsRequest::<Response, E>::take_up(&mut request, uri, trust);
+        if let Ok(mut request) = Self::try_from(request) {
+            *request.timeout_mut() = timeout;
+            *self = request;
+        }
+    }
+
+    fn redact(error: &mut E, _: &Uri) {
+        redact(error);
+    }
+}
+
+/// Errors of reqwest print the address that they are about, with its query. Those inside of other errors cannot be reached.
+fn redact(error: &mut dyn Any) {
+    if let Some(error) = error.downcast_mut() {
+        redact_url(error);
+    } else if let Some(error) = error.downcast_mut::<BoxError>().and_then(|boxed| boxed.downcast_mut()) {
+        redact_url(error);
+    }
+}
+
+pub(crate) fn redact_url(error: &mut reqwest::Error) {
+    if let Some(url) = error.url_mut() {
+        let redacted = url.as_str().parse().map(|uri| crate::redact::Redacted(&uri).to_string());
+        match redacted.ok().and_then(|redacted| redacted.parse().ok()) {
+            Some(redacted) => *url = redacted,
+            None => url.set_query(None),
+        }
+    }
+}
+
+impl AsResponse for Response {
+    type Body = Body;
+    type Output = Self;
+    type Address = Option<Url>;
+
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
+
+    fn extensions(&self) -> &Extensions {
+        self.extensions()
+    }
+
+    fn pass_through(self) -> Self {
+        self
+    }
+
+    fn effective_uri(&self, sent: impl FnOnce() -> Uri) -> Option<Uri> {
+        // It would be parsed for every poll.
+        if is_at(self.url(), &sent()) { None } else { self.url().as_str().parse().ok() }
+    }
+
+    fn into_http(self) -> (http::Response<Body>, Self::Address) {
+        let url = self.url().clone();
+        (self.into(), Some(url))
+    }
+
+    fn restore(url: Self::Address, extensions: &mut Extensions) {
+        if let Some(Ok(with_url)) = url.map(|url| http::Response::builder().url(url).body(())) {
+            extensions.extend(with_url.into_parts().0.extensions);
+        }
+    }
+
+    fn hand_over(response: http::Response<LroBody<Body>>) -> Self {
+        response.map(Body::wrap).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn addresses_are_the_same_whatever_the_last_one_was(
+            last in r"https?://(u:p@)?[ab]\.test(:80|:8080)?/x?(\?y)?(#z)?",
+            uri in r"https?://(u:p@)?[ab]\.test(:80|:8080)?[/\\]{0,3}(\.{0,2}|x|%2e)/?[a|^'%\\]{0,2}(\?[a=%'?/]{0,3})?",
+        ) {
+            let (Ok(last), Ok(uri)) = (last.parse::<Url>(), uri.parse::<Uri>()) else { return Ok(()) };
+            let anew = url_of(&uri, None);
+            prop_assert_eq!(&url_of(&uri, Some(&last)), &anew);
+            if is_at(&last, &uri) {
+                prop_assert_eq!(Some(last), anew);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `ResponseExt`: the operation that a response is the outcome of.
+
+use http::StatusCode;
+
+use crate::{
+    error::failed::OperationFailed,
+    operation::{Operation, State},
+};
+
+/// What [`LroLayer`](crate::LroLayer) adds to responses.
+///
+/// # Example
+///
+/// ```
+/// use http::Request;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, ResponseExt, State, simulator::{Script, Simulator, SimulatorBody}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = LroLayer::new().layer(Simulator::new().script(Script::azure_maps_failed()));
+/// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
+/// let response = client.oneshot(request).await?;
+/// assert_eq!(response.status(), 200); // as the service has it
+/// assert!(response.operation().is_some_and(|operation| operation.state() == State::Failed));
+/// let failed = response.error_for_operation().unwrap_err();
+/// assert!(failed.to_string().starts_with("Failed [InvalidFeature] The provided feature is invalid."));
+/// # Ok(())
+/// # }
+/// ```
+pub trait ResponseExt: Sized {
+    /// The operation that this is the final response of; nothing for a response that passed through.
+    fn operation(&self) -> Option<&Operation>;
+
+    /// Turns the final response of an operation that failed or was canceled into an error, as `error_for_status` of reqwest
+    /// does with the HTTP status.
+    ///
+    /// # Errors
+    ///
+    /// If the operation ended in [`State::Failed`] or [`State::Canceled`].
+    fn error_for_operation(self) -> Result<Self, OperationFailed>;
+}
+
+fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
+    match operation.filter(|operation| matches!(operation.state(), State::Failed | State::Canceled)) {
+        Some(operation) => Err(OperationFailed::new(operation, http, None)),
+        None => Ok(response),
+    }
+}
+
+impl<B> ResponseExt for http::Response<B> {
+    fn operation(&self) -> Option<&Operation> {
+        self.extensions().get()
+    }
+
+    fn error_for_operation(self) -> Result<Self, OperationFailed> {
+        let (http, operation) = (self.status(), self.operation().cloned());
+        error_for(self, http, operation)
+    }
+}
+
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+impl ResponseExt for reqwest::Response {
+    fn operation(&self) -> Option<&Operation> {
+        self.extensions().get()
+    }
+
+    fn error_for_operation(self) -> Result<Self, OperationFailed> {
+        let (http, operation) = (self.status(), self.operation().cloned());
+        error_for(self, http, operation)
+    }
+}
