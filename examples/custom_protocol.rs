@@ -9,16 +9,16 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    Announcement, Cause, FinalResponse, LroBody, LroLayer, Monitor, OperationError, Protocol, ProtocolError,
-    ResponseExt,
+    Cause, FinalResponse, LroBody, LroLayer, OperationError, Protocol, ProtocolError, ResponseExt, StartRule,
+    StatusRule,
     simulator::{ConnectionLost, Reply, Script, Simulator, SimulatorBody},
 };
 
 /// 201 with `X-Job`, whose JSON has `{"job": {"phase": "…"}}`, and `{"job": {"href": "…"}}` when there is a result.
 fn shipments() -> Result<Protocol, ProtocolError> {
-    let monitor = Monitor::new().status_at("/job/phase");
+    let monitor = StatusRule::new().status_at("/job/phase");
     Protocol::builder("shipments")
-        .announced(Announcement::by_header("x-job").on([201]).monitor(monitor))
+        .announced(StartRule::by_header("x-job").statuses([201]).monitor(monitor))
         .succeeded(["Shipped"])
         .failed(["Lost"])
         .resource_at("/job/href")
@@ -53,17 +53,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("Mistakes that `build` finds:");
     let mistaken = [
         Protocol::builder("nothing announces it"),
-        Protocol::builder("a space").announced(Announcement::by_header("x job")),
+        Protocol::builder("a space").announced(StartRule::by_header("x job")),
         Protocol::builder("no pointer")
-            .announced(Announcement::by_status().monitor(Monitor::new().status_at("job.phase"))),
-        Protocol::builder("on an error").announced(Announcement::by_header("x-job").on([404])),
+            .announced(StartRule::at_request_uri().monitor(StatusRule::new().status_at("job.phase"))),
+        Protocol::builder("on an error").announced(StartRule::by_header("x-job").statuses([404])),
     ];
     for mistake in mistaken.into_iter().filter_map(|builder| builder.build().err()) {
         println!("  {mistake}");
     }
 
     println!("The status looked for in the wrong place:");
-    let announced = |status| Announcement::by_header("x-job").on([201]).monitor(Monitor::new().status_at(status));
+    let announced = |status| StartRule::by_header("x-job").statuses([201]).monitor(StatusRule::new().status_at(status));
     let misplaced = Protocol::builder("misplaced").announced(announced("/phase")).build()?;
     let error = lost(settings.clone().protocol(misplaced), &service).await?;
     println!("  {error}");

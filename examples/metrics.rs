@@ -78,7 +78,7 @@ fn install() -> Result<PrometheusHandle, BoxError> {
 async fn main() -> Result<(), BoxError> {
     let prometheus = install()?;
     // Without randomness, so that the numbers are the same each time.
-    let layer = LroLayer::new().spread(0.0).on_event(measure);
+    let layer = LroLayer::new().jitter(0.0).on_event(measure);
     let hinted = |word: &str| Reply::status(word).retry_after(Duration::from_secs(30));
 
     let endings = [
@@ -88,9 +88,9 @@ async fn main() -> Result<(), BoxError> {
         (layer.clone(), vec![hinted("Canceled")]),
         (layer.clone().error_on_failure(true), vec![hinted("Running"), hinted("Failed")]),
         (layer.clone().timeout(Duration::from_secs(600)), vec![hinted("Running")]),
-        (layer.clone().max_failures(2), vec![Reply::http(200).fault(Fault::Refused)]),
-        (layer.clone().max_failures(1), vec![Reply::status("Running").fault(Fault::BrokenAfter(9))]),
-        (layer.clone().max_failures(0), vec![Reply::http(500)]),
+        (layer.clone().max_consecutive_failures(2), vec![Reply::http(200).fault(Fault::Refused)]),
+        (layer.clone().max_consecutive_failures(1), vec![Reply::status("Running").fault(Fault::BrokenAfter(9))]),
+        (layer.clone().max_consecutive_failures(0), vec![Reply::http(500)]),
         (layer.clone(), vec![Reply::http(403)]),
         (layer.clone(), vec![Reply::json("[]")]),
     ];

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let url = format!("http://{}/conversions", common::serve(simulator.clone()).await?);
 
     // What is set for a request replaces what is set here, so that the two are best made of the same.
-    let settings = LroLayer::new().max_failures(3).timeout(Duration::from_secs(60));
+    let settings = LroLayer::new().max_consecutive_failures(3).timeout(Duration::from_secs(60));
     let client = ClientBuilder::new(reqwest::Client::new()).with(settings.clone()).build();
 
     println!("The settings of the client:");
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("  {} {}", response.status(), response.text().await?);
 
     println!("Without the layer:");
-    let response = client.post(&url).body("a drawing package").with_extension(LroLayer::off()).send().await?;
+    let response = client.post(&url).body("a drawing package").with_extension(LroLayer::disabled()).send().await?;
     println!("  {}, operation-location: {}", response.status(), response.headers().contains_key("operation-location"));
 
     println!("An operation that fails, by the settings of the client:");
@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("With tower, without the layer:");
     let client = settings.layer(simulator);
     let request = Request::post("https://service.example/conversions")
-        .extension(LroLayer::off())
+        .extension(LroLayer::disabled())
         .body(SimulatorBody::from("a drawing package"))?;
     let response = client.oneshot(request).await?;
     println!("  {}, operation-location: {}", response.status(), response.headers().contains_key("operation-location"));

@@ -18,7 +18,7 @@ use futures_util::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tower_lro::{
-    Event, LroLayer, ResponseExt, State,
+    Event, LroLayer, OperationState, ResponseExt,
     simulator::{Reply, Script, Simulator},
 };
 
@@ -41,7 +41,7 @@ async fn main() -> Result<(), BoxError> {
         operations.push(convert(client.clone(), format!("http://{address}/conversions/{file}"), line));
     }
     let states = try_join_all(operations).await?;
-    let succeeded = states.iter().filter(|&&state| state == State::Succeeded).count();
+    let succeeded = states.iter().filter(|&&state| state == OperationState::Succeeded).count();
     if !bars.is_hidden() {
         // The cursor is still behind the last of the bars.
         println!();
@@ -50,7 +50,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-async fn convert(client: ClientWithMiddleware, url: String, line: Line) -> Result<State, BoxError> {
+async fn convert(client: ClientWithMiddleware, url: String, line: Line) -> Result<OperationState, BoxError> {
     let (settings, events) = LroLayer::new().events();
     let request = client.post(url).body("a drawing package").with_extension(settings);
     // The stream ends with the request.
@@ -71,7 +71,7 @@ impl Line {
             Event::Accepted { .. } => "accepted".to_owned(),
             Event::Polled { .. } => operation.status().unwrap_or("under way").to_owned(),
             Event::PollFailed { failures, .. } => format!("does not answer, for the {failures}. time"),
-            Event::Finished { .. } => match operation.failure() {
+            Event::Finished { .. } => match operation.error() {
                 Some(failure) => failure.to_string(),
                 None => format!("done after {} polls", operation.polls()),
             },

@@ -85,7 +85,7 @@ fn tell() -> impl Fn(&Event<'_>) {
             }
             Event::Waiting { delay, reason, .. } => {
                 let reason =
-                    if *reason == DelayReason::Hint { "as the service asks" } else { "no hint from the service" };
+                    if *reason == DelayReason::RetryAfter { "as the service asks" } else { "no hint from the service" };
                 format!("  waiting {:.1} s, {reason}", delay.as_secs_f64())
             }
             Event::Polled { operation, .. } => {

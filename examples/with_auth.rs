@@ -1,6 +1,6 @@
 //! A bearer token that expires in the middle of an operation: what authorises requests goes below the layer, where it has a
 //! fresh token for every poll; where the service answers 401 nevertheless, it fetches a new one and repeats that request once.
-//! As a tower layer, and as reqwest middleware. (It authorises whatever passes: where `LroLayer::allow_origin` lets polls go
+//! As a tower layer, and as reqwest middleware. (It authorises whatever passes: where `LroLayer::allow_anonymous_origin` lets polls go
 //! to another origin, it ought to look at theirs first.)
 //!
 //! `cargo run --example with_auth`

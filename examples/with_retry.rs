@@ -83,15 +83,15 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     by_tower("a start request is answered 503", checks(), refused_once()).await?;
     by_tower("all polls are answered 503", checks(), lost()).await?;
 
-    println!("\ntower::retry outside, over a buffer that boxes errors, with the check `OperationError::find_in`");
-    let checks = || attempts(|error: &BoxError| OperationError::<ConnectionLost>::find_in(&**error).is_none());
+    println!("\ntower::retry outside, over a buffer that boxes errors, with the check `OperationError::find`");
+    let checks = || attempts(|error: &BoxError| OperationError::<ConnectionLost>::find(&**error).is_none());
     by_buffer("a start request is answered 503", checks(), refused_once()).await?;
     by_buffer("all polls are answered 503", checks(), lost()).await?;
     Ok(())
 }
 
 fn lro() -> LroLayer {
-    LroLayer::new().max_failures(2).backoff(Backoff::constant(MOMENT))
+    LroLayer::new().max_consecutive_failures(2).backoff(Backoff::constant(MOMENT))
 }
 
 fn retry() -> RetryTransientMiddleware<ExponentialBackoff> {
@@ -151,7 +151,7 @@ where
     let client = ServiceBuilder::new().retry(policy).buffer(8).service(lro().layer(service.clone()));
     let result = match client.oneshot(start()?).await {
         Ok(response) => outcome(Some(response.status()), response.operation()),
-        Err(error) => outcome(None, OperationError::<ConnectionLost>::find_in(&*error).map(OperationError::operation)),
+        Err(error) => outcome(None, OperationError::<ConnectionLost>::find(&*error).map(OperationError::operation)),
     };
     tell(what, &service, &result);
     Ok(())

@@ -27,12 +27,12 @@ use crate::{
 /// | [`backoff`](Self::backoff), where the server gives no hint | 1 s × 1.5 up to 30 s |
 /// | [`min_delay`](Self::min_delay) | 0 |
 /// | [`max_delay`](Self::max_delay) of hints | 1 h |
-/// | [`spread`](Self::spread) | 0.1 |
+/// | [`jitter`](Self::jitter) | 0.1 |
 /// | [`timeout`](Self::timeout) | none |
-/// | [`max_failures`](Self::max_failures) in a row | 10 |
+/// | [`max_consecutive_failures`](Self::max_consecutive_failures) in a row | 10 |
 /// | [`max_status_bytes`](Self::max_status_bytes) | 16 MiB |
-/// | [`allow_origin`](Self::allow_origin), [`trust_origin`](Self::trust_origin) | the start request's own |
-/// | [`carry_query`](Self::carry_query) | `subscription-key`, `api-version` |
+/// | [`allow_anonymous_origin`](Self::allow_anonymous_origin), [`trust_origin`](Self::trust_origin) | the start request's own |
+/// | [`propagate_query`](Self::propagate_query) | `subscription-key`, `api-version` |
 /// | [`final_response`](Self::final_response) | as the protocol says: the final status response |
 /// | [`error_on_failure`](Self::error_on_failure) | `false` |
 /// | [`on_event`](Self::on_event) | nothing |
@@ -88,13 +88,13 @@ impl LroLayer {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let client = LroLayer::new().layer(Simulator::new());
     /// let request = http::Request::post("https://atlas.microsoft.com/mapData")
-    ///     .extension(LroLayer::off())
+    ///     .extension(LroLayer::disabled())
     ///     .body(String::new())?;
     /// assert_eq!(client.oneshot(request).await?.status(), 202);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn off() -> Self {
+    pub fn disabled() -> Self {
         Self::new().protocols([])
     }
 
@@ -158,7 +158,7 @@ impl LroLayer {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
     /// let script = Script::azure_maps().polls([Reply::status("Running"), Reply::status("Succeeded")]);
-    /// let layer = LroLayer::new().backoff(Backoff::constant(Duration::from_secs(5))).spread(0.0);
+    /// let layer = LroLayer::new().backoff(Backoff::constant(Duration::from_secs(5))).jitter(0.0);
     ///
     /// let start = Instant::now();
     /// layer.layer(Simulator::new().script(script)).oneshot(request).await?;
@@ -198,7 +198,7 @@ impl LroLayer {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
-    /// let layer = LroLayer::new().max_delay(Duration::from_secs(5)).spread(0.0);
+    /// let layer = LroLayer::new().max_delay(Duration::from_secs(5)).jitter(0.0);
     ///
     /// // It gives no hint with its 202, and asks for 30 seconds with each of two polls.
     /// let start = Instant::now();
@@ -220,13 +220,13 @@ impl LroLayer {
     /// ```
     /// # use tower_lro::LroLayer;
     /// // Up to half as long again, for a job that starts a thousand operations at midnight.
-    /// let nightly = LroLayer::new().spread(0.5);
+    /// let nightly = LroLayer::new().jitter(0.5);
     /// // Exactly what was asked for, for tests that look at the time.
-    /// let exact = LroLayer::new().spread(0.0);
+    /// let exact = LroLayer::new().jitter(0.0);
     /// # let _ = (nightly, exact);
     /// ```
-    pub fn spread(self, fraction: f64) -> Self {
-        self.with(|settings| settings.spread = fraction)
+    pub fn jitter(self, fraction: f64) -> Self {
+        self.with(|settings| settings.jitter = fraction)
     }
 
     /// The time from acceptance to the head of the final response. Default: none; do set one, since a terminal word that the
@@ -272,14 +272,14 @@ impl LroLayer {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
     /// let ever_busy = Simulator::new().script(Script::azure_maps().polls([Reply::http(503)]));
-    /// let client = LroLayer::new().max_failures(2).layer(ever_busy);
+    /// let client = LroLayer::new().max_consecutive_failures(2).layer(ever_busy);
     /// let error = client.oneshot(request).await.unwrap_err();
     /// assert_eq!(error.operation().map(Operation::polls), Some(3));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn max_failures(self, failures: u32) -> Self {
-        self.with(|settings| settings.max_failures = failures)
+    pub fn max_consecutive_failures(self, failures: u32) -> Self {
+        self.with(|settings| settings.max_consecutive_failures = failures)
     }
 
     /// How many bytes of a status response are held at most while its status is being looked for. Default: 16 MiB.
@@ -305,11 +305,11 @@ impl LroLayer {
     ///
     /// ```
     /// # use tower_lro::LroLayer;
-    /// let layer = LroLayer::new().allow_origin("https://status.example.com".parse()?);
+    /// let layer = LroLayer::new().allow_anonymous_origin("https://status.example.com".parse()?);
     /// # let _ = layer;
     /// # Ok::<_, tower_lro::OriginError>(())
     /// ```
-    pub fn allow_origin(self, origin: Origin) -> Self {
+    pub fn allow_anonymous_origin(self, origin: Origin) -> Self {
         self.with(|settings| settings.allowed.push(origin))
     }
 
@@ -347,15 +347,15 @@ impl LroLayer {
     /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let simulator = Simulator::new().recording();
-    /// let client = LroLayer::new().carry_query(["sig"]).layer(simulator.clone());
+    /// let client = LroLayer::new().propagate_query(["sig"]).layer(simulator.clone());
     /// let request = http::Request::post("https://atlas.microsoft.com/mapData?sig=123&dryRun=no").body(String::new())?;
     /// client.oneshot(request).await?;
     /// assert_eq!(simulator.recorded()[1].uri.query(), Some("sig=123"));
     /// # Ok(())
     /// # }
     /// ```
-    pub fn carry_query(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.with(|settings| settings.carry_query = names.into_iter().map(Into::into).collect())
+    pub fn propagate_query(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.with(|settings| settings.propagate_query = names.into_iter().map(Into::into).collect())
     }
 
     /// What is handed over when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
@@ -393,7 +393,7 @@ impl LroLayer {
     /// let simulator = Simulator::new().script(Script::azure_maps_failed());
     /// let client = LroLayer::new().error_on_failure(true).layer(simulator);
     /// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it has succeeded") };
-    /// assert!(matches!(error.cause(), Cause::Failed(failed) if failed.failure().is_some()));
+    /// assert!(matches!(error.cause(), Cause::Failed(failed) if failed.error().is_some()));
     /// # Ok(())
     /// # }
     /// ```
@@ -451,13 +451,13 @@ impl fmt::Debug for LroLayer {
             backoff,
             min_delay,
             max_delay,
-            spread,
+            jitter,
             timeout,
-            max_failures,
+            max_consecutive_failures,
             max_status_bytes,
             allowed,
             trusted,
-            carry_query,
+            propagate_query,
             final_response,
             error_on_failure,
             observers,
@@ -467,13 +467,13 @@ impl fmt::Debug for LroLayer {
             .field("backoff", backoff)
             .field("min_delay", min_delay)
             .field("max_delay", max_delay)
-            .field("spread", spread)
+            .field("jitter", jitter)
             .field("timeout", timeout)
-            .field("max_failures", max_failures)
+            .field("max_consecutive_failures", max_consecutive_failures)
             .field("max_status_bytes", max_status_bytes)
-            .field("allow_origin", allowed)
+            .field("allow_anonymous_origin", allowed)
             .field("trust_origin", trusted)
-            .field("carry_query", carry_query)
+            .field("propagate_query", propagate_query)
             .field("final_response", final_response)
             .field("error_on_failure", error_on_failure)
             .field("observers", &observers.len())

@@ -7,7 +7,7 @@
 //! ```
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_lro::{LroLayer, ResponseExt, State};
+//! use tower_lro::{LroLayer, ResponseExt, OperationState};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@
 //! let request = Request::post("https://us.atlas.microsoft.com/conversions").body(String::new())?;
 //! let response = client.oneshot(request).await?;
 //! assert_eq!(response.status(), 200);
-//! assert_eq!(response.operation().map(|operation| operation.state()), Some(State::Succeeded));
+//! assert_eq!(response.operation().map(|operation| operation.state()), Some(OperationState::Succeeded));
 //! # Ok(())
 //! # }
 //! ```
@@ -68,7 +68,7 @@
 //!
 //! # Where polls go
 //!
-//! To the origin of the start request, and to those that are [allowed](LroLayer::allow_origin) or
+//! To the origin of the start request, and to those that are [allowed](LroLayer::allow_anonymous_origin) or
 //! [trusted](LroLayer::trust_origin), and nowhere else: the address is written by the server, and the credentials of the
 //! start request go with it. See the README's section on security.
 //!
@@ -121,6 +121,7 @@ pub use self::{
     error::{
         BoxError, Boxed, Cause, Error, OperationError,
         failed::OperationFailed,
+        find::ErrorChain,
         status::{StatusError, StatusErrorKind},
     },
     event::{
@@ -128,12 +129,12 @@ pub use self::{
         stream::{Events, OwnedEvent},
     },
     layer::LroLayer,
-    operation::{Operation, Resume, State, error_object::Failure},
+    operation::{Operation, OperationState, Resume, error_object::ErrorObject},
     protocol::{
         FinalResponse, Protocol,
         builder::{ProtocolBuilder, ProtocolError},
-        start_rule::Announcement,
-        status_rule::{Monitor, WithoutStatus},
+        start_rule::StartRule,
+        status_rule::{MissingStatus, StatusRule},
     },
     service::{Lro, body::LroBody, future::ResponseFuture, response_ext::ResponseExt},
     timing::backoff::{Backoff, DelayReason},

@@ -70,7 +70,7 @@ fn a_pass_through_costs_two_allocations_at_most_and_none_once_the_response_is_th
             let (calling, answered) = allocations(LroLayer::new().layer(Answering(status)), value);
             assert!(calling <= 2, "{calling} allocations");
             assert_eq!(answered, 0);
-            assert_eq!(allocations(LroLayer::off().layer(Answering(status)), value), (0, 0));
+            assert_eq!(allocations(LroLayer::disabled().layer(Answering(status)), value), (0, 0));
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
 };
 
 pub fn groups() -> Vec<Group> {
-    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).spread(0.0);
+    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).jitter(0.0);
     let http = {
         let layer = layer.clone();
         vec![

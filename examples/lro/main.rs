@@ -28,7 +28,7 @@ use std::{
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use reqwest::{Response, redirect::Policy};
 use reqwest_middleware::{ClientBuilder, RequestBuilder};
-use tower_lro::{Event, Operation, OperationError, ResponseExt, State};
+use tower_lro::{Event, Operation, OperationError, OperationState, ResponseExt};
 
 use self::{options::Options, output::Format};
 
@@ -131,7 +131,7 @@ async fn hand_over(response: Response, format: Format) -> Exit {
     let is_error = http.is_client_error() || http.is_server_error();
     let state = response.operation().map(Operation::state);
     let exit = match state {
-        Some(State::Failed | State::Canceled) => Exit::Failed,
+        Some(OperationState::Failed | OperationState::Canceled) => Exit::Failed,
         Some(_) => Exit::Good,
         None if is_error => Exit::NotAccepted,
         None => Exit::Good,

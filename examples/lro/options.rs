@@ -151,7 +151,7 @@ impl Options {
             layer = layer.final_response(final_response.response());
         }
         let layer = self.trusted.iter().cloned().fold(layer, LroLayer::trust_origin);
-        self.allowed.iter().cloned().fold(layer, LroLayer::allow_origin)
+        self.allowed.iter().cloned().fold(layer, LroLayer::allow_anonymous_origin)
     }
 
     pub fn request(&self, client: &ClientWithMiddleware) -> Result<RequestBuilder, String> {

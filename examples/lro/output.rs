@@ -11,7 +11,7 @@ use http::StatusCode;
 use reqwest::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tower_lro::{Cause, Operation, OperationError, ResponseExt, State};
+use tower_lro::{Cause, Operation, OperationError, OperationState, ResponseExt};
 
 use crate::redact::redacted;
 
@@ -96,7 +96,7 @@ pub fn error_text(error: impl Error) -> String {
 #[derive(Default, Serialize)]
 struct Summary<'a> {
     http_status: Option<u16>,
-    state: Option<State>,
+    state: Option<OperationState>,
     status: Option<&'a str>,
     id: Option<&'a str>,
     protocol: Option<&'a str>,
@@ -105,13 +105,13 @@ struct Summary<'a> {
     elapsed_seconds: Option<f64>,
     percent_complete: Option<f64>,
     resource: Option<String>,
-    failure: Option<Failure<'a>>,
+    failure: Option<ErrorObject<'a>>,
     body: Option<Body<'a>>,
     error: Option<&'a str>,
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
+struct ErrorObject<'a> {
     code: Option<&'a str>,
     message: Option<&'a str>,
 }
@@ -145,7 +145,7 @@ impl<'a> Summary<'a> {
             elapsed_seconds: Some(operation.elapsed().as_secs_f64()),
             percent_complete: operation.percent_complete(),
             resource: operation.resource().map(redacted),
-            failure: operation.failure().map(|failure| Failure { code: failure.code(), message: failure.message() }),
+            failure: operation.error().map(|failure| ErrorObject { code: failure.code(), message: failure.message() }),
             ..answer
         }
     }

@@ -27,7 +27,7 @@ fn line(event: &Event<'_>, is_resumed: bool) -> String {
         }
         Event::Waiting { delay, reason, .. } => {
             let why = match reason {
-                DelayReason::Hint => "as the service asks",
+                DelayReason::RetryAfter => "as the service asks",
                 _ => "no hint from the service",
             };
             format!("waiting {delay:.1?}, {why}")
@@ -53,7 +53,7 @@ fn line(event: &Event<'_>, is_resumed: bool) -> String {
                 Outcome::Dropped => "left".to_owned(),
                 other => format!("given up: {other:?}"),
             };
-            let failure = operation.failure().map(|failure| format!(", {failure}")).unwrap_or_default();
+            let failure = operation.error().map(|failure| format!(", {failure}")).unwrap_or_default();
             format!("{what} after {} polls and {:.1?}{failure}", operation.polls(), operation.elapsed())
         }
         other => format!("{other:?}"),

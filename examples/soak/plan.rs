@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use tower_lro::{
-    BoxError, Cause, Error, LroBody, ResponseExt, State,
+    BoxError, Cause, Error, LroBody, OperationState, ResponseExt,
     simulator::{Fault, Reply, Script},
 };
 
@@ -154,9 +154,9 @@ impl Outcome {
         };
         let operation = response.operation().map(|operation| (operation.state(), operation.polls()));
         let (end, polls) = match operation {
-            Some((State::Succeeded, polls)) => (End::Succeeded, polls),
-            Some((State::Failed, polls)) => (End::Failed, polls),
-            Some((State::Canceled, polls)) => (End::Canceled, polls),
+            Some((OperationState::Succeeded, polls)) => (End::Succeeded, polls),
+            Some((OperationState::Failed, polls)) => (End::Failed, polls),
+            Some((OperationState::Canceled, polls)) => (End::Canceled, polls),
             Some((state, polls)) => (End::Unforeseen(format!("{state:?} at the end")), polls),
             None => (End::NotAccepted(response.status()), 0),
         };

@@ -43,7 +43,7 @@ impl Failures {
     /// A layer that counts them, and survives one failed poll in a row: what a plan has no place for shows.
     pub fn layer(&self) -> LroLayer {
         let failures = self.0.clone();
-        LroLayer::new().max_failures(1).on_event(move |event| {
+        LroLayer::new().max_consecutive_failures(1).on_event(move |event| {
             if let Event::PollFailed { .. } = event {
                 failures.fetch_add(1, Ordering::Relaxed);
             }

@@ -46,7 +46,7 @@ pub fn check(bytes: &[u8]) {
     let origins =
         Origins { allowed: among(allowed), trusted: among(trusted), protocol: "operation-location".to_owned() };
     let parsed = |origin: &&str| origin.parse().expect("it is an origin");
-    let layer = origins.allowed.iter().map(parsed).fold(LroLayer::new(), LroLayer::allow_origin);
+    let layer = origins.allowed.iter().map(parsed).fold(LroLayer::new(), LroLayer::allow_anonymous_origin);
     let layer = origins.trusted.iter().map(parsed).fold(layer, LroLayer::trust_origin);
     let mut request = Request::post(start);
     if let Some(host) = host {

@@ -144,7 +144,7 @@ impl Caller {
         let mut layer = self.layer.clone();
         if settings.has(settings::PER_REQUEST) {
             request.extensions_mut().insert(layer);
-            layer = LroLayer::off();
+            layer = LroLayer::disabled();
         }
         let mut service = Lro::new(Server::new(&self.world), layer);
         poll_fn(|cx| service.poll_ready(cx)).await.expect("the service is ready at first");

@@ -58,7 +58,7 @@ pub enum AddressErrorKind {
     /// The address has user information (`https://user:password@…`).
     UserInfo,
     /// The address is of another origin than the start request, and neither
-    /// [allowed](crate::LroLayer::allow_origin) nor [trusted](crate::LroLayer::trust_origin).
+    /// [allowed](crate::LroLayer::allow_anonymous_origin) nor [trusted](crate::LroLayer::trust_origin).
     Untrusted,
     /// The monitor moved more than 10 times without giving a status.
     TooManyMoves,
@@ -122,7 +122,9 @@ impl fmt::Display for AddressError {
                 if let Some(uris) = &self.uris {
                     write!(f, " to {}", Redacted(&uris.start))?;
                 }
-                f.write_str(", and neither allowed nor trusted (LroLayer::allow_origin, LroLayer::trust_origin)")
+                f.write_str(
+                    ", and neither allowed nor trusted (LroLayer::allow_anonymous_origin, LroLayer::trust_origin)",
+                )
             }
         }
     }

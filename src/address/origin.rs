@@ -10,7 +10,7 @@ use url::{Host, Url};
 /// (but not `host` itself), or from `https://*[:port]` for every host. Scheme and port must be the same; hosts compare
 /// case-insensitively, and a missing port is the scheme's own.
 ///
-/// Used by [`LroLayer::allow_origin`](crate::LroLayer::allow_origin) and
+/// Used by [`LroLayer::allow_anonymous_origin`](crate::LroLayer::allow_anonymous_origin) and
 /// [`LroLayer::trust_origin`](crate::LroLayer::trust_origin).
 ///
 /// # Example

@@ -199,7 +199,7 @@ pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
 }
 
 /// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
-pub(crate) fn carry_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
+pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
     let is_carried = |name: &str| {
         is_among(names, name) && !parameters(to.query()).any(|(present, _)| present.eq_ignore_ascii_case(name))
     };
@@ -210,7 +210,7 @@ pub(crate) fn carry_query(names: &[String], from: Option<&str>, to: &Uri) -> Opt
 }
 
 /// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
-/// [`carry_query`] adds them again.
+/// [`propagate_query`] adds them again.
 pub(crate) fn without_query(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
     let is_kept = |(name, parameter): (&str, &str)| {
         name.eq_ignore_ascii_case("api-version")
@@ -289,7 +289,7 @@ mod tests {
         let from = Some("subscription-key=abc");
         for (length, is_carried) in [(100, true), (MAX_URI - 21, true), (MAX_URI - 20, false), (MAX_URI - 4, false)] {
             let to: Uri = format!("http://a.example/{}", "x".repeat(length - 17)).parse().unwrap();
-            let carried = carry_query(&names, from, &to).unwrap();
+            let carried = propagate_query(&names, from, &to).unwrap();
             assert_eq!(carried != to, is_carried, "{length}");
             assert_eq!(carried.to_string().parse::<Uri>().unwrap(), carried);
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use crate::{
-    operation::{Operation, error_object::Failure},
+    operation::{Operation, error_object::ErrorObject},
     redact::Headless,
 };
 
@@ -19,11 +19,11 @@ use crate::{
 /// # Example
 ///
 /// ```
-/// use tower_lro::{OperationFailed, State};
+/// use tower_lro::{OperationFailed, OperationState};
 ///
 /// fn is_worth_another_try(failed: &OperationFailed) -> bool {
-///     let code = failed.failure().and_then(|failure| failure.code());
-///     failed.operation().state() == State::Failed && code == Some("ServiceBusy")
+///     let code = failed.error().and_then(|failure| failure.code());
+///     failed.operation().state() == OperationState::Failed && code == Some("ServiceBusy")
 /// }
 /// # let _ = is_worth_another_try;
 /// ```
@@ -52,8 +52,8 @@ impl OperationFailed {
 
     /// The service's error object, if the final response had one.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
-        self.operation().failure()
+    pub fn error(&self) -> Option<&ErrorObject> {
+        self.operation().error()
     }
 
     /// The final response, where the layer kept it: with
@@ -82,7 +82,7 @@ impl fmt::Display for OperationFailed {
             // Only the HTTP status says so.
             None => write!(f, "{:?} ({})", operation.state(), self.inner.http)?,
         }
-        match self.failure() {
+        match self.error() {
             Some(failure) => write!(f, " {failure}"),
             None => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! Errors: what happened before an operation was accepted, and after.
 
 pub(crate) mod failed;
+pub(crate) mod find;
 pub(crate) mod status;
 
 use std::{error::Error as StdError, fmt};
@@ -11,7 +12,7 @@ use http::Response;
 use self::{failed::OperationFailed, status::StatusError};
 use crate::{
     address::error::AddressError,
-    operation::{Operation, State},
+    operation::{Operation, OperationState},
     redact::{Headless, Redacted},
 };
 
@@ -249,7 +250,7 @@ impl<E> OperationError<E> {
 
     pub(crate) fn cause_text(&self) -> String {
         let (operation, cause) = &*self.inner;
-        let of_what = if operation.state() == State::Succeeded { "result" } else { "monitor" };
+        let of_what = if operation.state() == OperationState::Succeeded { "result" } else { "monitor" };
         match cause {
             Cause::Timeout => {
                 let status = operation.status().unwrap_or("no status yet");
@@ -274,44 +275,6 @@ impl<E> OperationError<E> {
     #[must_use]
     pub fn into_parts(self) -> (Operation, Cause<E>) {
         *self.inner
-    }
-}
-
-impl<E: StdError + 'static> OperationError<E> {
-    /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, or
-    /// among the [sources](StdError::source) of an error of your own (that of an [`Error`] is this).
-    ///
-    /// `E` has to be right, and decides nothing else: over hyper-util's client it is `hyper_util::client::legacy::Error`, over
-    /// reqwest's `reqwest::Error`, over what has a [`BoxError`] that, and [`Boxed`] above [`Error::boxed`].
-    ///
-    /// This is the check for everything that would send the request again: if there is one, the request **has happened**.
-    /// Where the error is still an [`Error`], [`Error::operation`] is the same check.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use tower::BoxError;
-    /// use tower_lro::OperationError;
-    ///
-    /// fn may_be_sent_again(error: &BoxError) -> bool {
-    ///     OperationError::<std::io::Error>::find_in(&**error).is_none()
-    /// }
-    /// # assert!(may_be_sent_again(&"nothing was accepted".into()));
-    /// ```
-    #[must_use]
-    pub fn find_in<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        std::iter::successors(Some(error), |&error| error.source()).find_map(|error| {
-            if let Some(boxed) = error.downcast_ref::<Boxed>() {
-                return Self::find_in(boxed.get_ref());
-            }
-            if let Some(Error::Service(boxed)) = error.downcast_ref::<Error<Boxed>>() {
-                return Self::find_in(boxed.get_ref());
-            }
-            error.downcast_ref().or_else(|| match error.downcast_ref()? {
-                Error::Operation(error) => Some(error),
-                Error::Service(_) => None,
-            })
-        })
     }
 }
 
@@ -364,11 +327,11 @@ impl<E: StdError + 'static> StdError for OperationError<E> {
 pub enum Cause<E> {
     /// It took longer than [`LroLayer::timeout`](crate::LroLayer::timeout) allows.
     Timeout,
-    /// The inner service failed, more often in a row than [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows,
+    /// The inner service failed, more often in a row than [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows,
     /// or for good (its `poll_ready` failed).
     Service(E),
     /// The body of a status response broke off before its status was known, more often in a row than
-    /// [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows.
+    /// [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
     Body(BoxError),
     /// The monitor answered with an HTTP error: this is the whole response, with up to 1 MiB of its body.
     Monitor(Response<Bytes>),

@@ -62,7 +62,7 @@ pub enum Event<'a> {
         /// The operation, with its new status.
         operation: &'a Operation,
     },
-    /// A poll failed. It is repeated as often as [`LroLayer::max_failures`](crate::LroLayer::max_failures) allows.
+    /// A poll failed. It is repeated as often as [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
     #[non_exhaustive]
     PollFailed {
         /// The operation.

@@ -13,7 +13,7 @@ mod on {
 
     use crate::{
         event::{Event, Outcome, PollFailure},
-        operation::{Operation, State},
+        operation::{Operation, OperationState},
         redact::Redacted,
     };
 
@@ -129,7 +129,7 @@ mod on {
             percent.into_iter().for_each(|percent| _ = self.operation.record("lro.percent", percent));
             self.operation.record("lro.polls", operation.polls());
             let is_good = match outcome {
-                Outcome::Response => matches!(state, State::Succeeded),
+                Outcome::Response => matches!(state, OperationState::Succeeded),
                 Outcome::Dropped => true,
                 _ => false,
             };
@@ -137,7 +137,7 @@ mod on {
                 info!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
                 return;
             }
-            let error = match (outcome, operation.failure().and_then(|failure| failure.code())) {
+            let error = match (outcome, operation.error().and_then(|failure| failure.code())) {
                 (Outcome::Response | Outcome::Failed, Some(code)) => code.to_owned(),
                 (Outcome::Response | Outcome::Failed, None) => format!("{state:?}"),
                 _ => format!("{outcome:?}"),

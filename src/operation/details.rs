@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     json::members::{Member, members, text, text_or_number},
-    operation::error_object::Failure,
+    operation::error_object::ErrorObject,
 };
 
 /// Bodies up to this size are read for details.
@@ -58,7 +58,7 @@ pub(crate) const KEYS: [&str; 10] = [
 pub(crate) struct Details {
     pub(crate) id: Option<String>,
     pub(crate) created: Option<String>,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<ErrorObject>,
 }
 
 impl Details {
@@ -80,7 +80,7 @@ impl Details {
                 {
                     details.created = text_or_number(value);
                 }
-                "error" if details.failure.is_none() => details.failure = Failure::parse(value),
+                "error" if details.failure.is_none() => details.failure = ErrorObject::parse(value),
                 _ => {}
             }
         }

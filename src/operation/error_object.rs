@@ -1,4 +1,4 @@
-//! `Failure`: the error object of a failed operation, and `OperationFailed`, the error made of it.
+//! `ErrorObject`: the error object of a failed operation, and `OperationFailed`, the error made of it.
 
 use std::{borrow::Cow, fmt};
 
@@ -20,18 +20,18 @@ use crate::json::members::{elements, members, text, text_or_number};
 ///
 /// ```
 /// use tower::{Layer, ServiceExt};
-/// use tower_lro::{Failure, LroLayer, ResponseExt, simulator::{Script, Simulator}};
+/// use tower_lro::{ErrorObject, LroLayer, ResponseExt, simulator::{Script, Simulator}};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
-/// fn is_about_geometry(failure: &Failure) -> bool {
+/// fn is_about_geometry(failure: &ErrorObject) -> bool {
 ///     failure.code() == Some("NoGeometry") || failure.details().iter().any(is_about_geometry)
 /// }
 ///
 /// let client = LroLayer::new().layer(Simulator::new().script(Script::azure_maps_failed()));
 /// let response = client.oneshot(request).await?;
-/// let failure = response.operation().and_then(|operation| operation.failure()).expect("it says why");
+/// let failure = response.operation().and_then(|operation| operation.error()).expect("it says why");
 /// assert!(is_about_geometry(failure));
 /// assert_eq!(failure.message(), Some("The provided feature is invalid."));
 /// assert!(failure.target().is_none() && failure.inner().is_none());
@@ -40,19 +40,19 @@ use crate::json::members::{elements, members, text, text_or_number};
 /// # }
 /// ```
 #[derive(Clone, PartialEq)]
-pub struct Failure {
+pub struct ErrorObject {
     code: Option<String>,
     message: Option<String>,
     target: Option<String>,
-    details: Vec<Failure>,
-    inner: Option<Box<Failure>>,
+    details: Vec<ErrorObject>,
+    inner: Option<Box<ErrorObject>>,
     json: String,
 }
 
 /// How deep errors may be in each other.
 const MAX_DEPTH: usize = 16;
 
-impl Failure {
+impl ErrorObject {
     /// Nothing, of what services write into good status responses.
     pub(crate) fn parse(raw: &RawValue) -> Option<Self> {
         let failure = Self { json: raw.get().to_owned(), ..Self::read(raw, MAX_DEPTH) };
@@ -115,13 +115,13 @@ impl Failure {
 
     /// The errors that led to this one.
     #[must_use]
-    pub fn details(&self) -> &[Failure] {
+    pub fn details(&self) -> &[ErrorObject] {
         &self.details
     }
 
     /// The more specific error inside this one (`innererror`).
     #[must_use]
-    pub fn inner(&self) -> Option<&Failure> {
+    pub fn inner(&self) -> Option<&ErrorObject> {
         self.inner.as_deref()
     }
 
@@ -132,7 +132,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.code, &self.message) {
             (Some(code), Some(message)) => write!(f, "[{code}] {message}")?,
@@ -147,7 +147,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl Failure {
+impl ErrorObject {
     fn fmt_as_cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.code, &self.message) {
             (Some(code), Some(message)) => write!(f, " — {code}: {message}")?,
@@ -158,9 +158,9 @@ impl Failure {
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Failure")
+        f.debug_struct("ErrorObject")
             .field("code", &self.code)
             .field("message", &self.message)
             .field("target", &self.target)
@@ -174,8 +174,8 @@ impl fmt::Debug for Failure {
 mod tests {
     use super::*;
 
-    fn failure(json: &str) -> Option<Failure> {
-        Failure::parse(&RawValue::from_string(json.to_owned()).unwrap())
+    fn failure(json: &str) -> Option<ErrorObject> {
+        ErrorObject::parse(&RawValue::from_string(json.to_owned()).unwrap())
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((failure.code(), failure.message(), failure.target()), (Some("42"), None, Some("body")));
-        assert_eq!(failure.inner().and_then(Failure::inner).and_then(Failure::code), Some("1.5"));
+        assert_eq!(failure.inner().and_then(ErrorObject::inner).and_then(ErrorObject::code), Some("1.5"));
         assert_eq!(failure.to_string(), "[42] — a — b — c — 1.5");
     }
 

@@ -1,4 +1,4 @@
-//! `Operation`, `State` and `Resume`: what callers see of an operation.
+//! `Operation`, `OperationState` and `Resume`: what callers see of an operation.
 
 pub(crate) mod details;
 pub(crate) mod error_object;
@@ -12,7 +12,7 @@ use http::{Method, Uri};
 use crate::{
     operation::{
         details::{Details, Unread},
-        error_object::Failure,
+        error_object::ErrorObject,
     },
     protocol::Protocol,
     redact::Redacted,
@@ -25,7 +25,7 @@ use crate::{
 /// parameters that the layer carried over (`subscription-key`) are not part of its addresses. Addresses that the service
 /// itself has signed, so that they work for whoever has them, are whole: there is no other way to the operation.
 ///
-/// What the final response's body says of it ([`id`](Self::id), [`created`](Self::created), [`failure`](Self::failure)) is
+/// What the final response's body says of it ([`id`](Self::id), [`created`](Self::created), [`failure`](Self::error)) is
 /// read when it is first asked for: until then a copy of the body is kept, of up to 64 KiB, which clones share.
 ///
 /// With feature `serde` it is `Serialize` and `Deserialize`, in a format that has a version: stored by a first process,
@@ -36,7 +36,7 @@ use crate::{
 /// ```
 /// use std::time::Duration;
 /// use tower::{Layer, ServiceExt};
-/// use tower_lro::{LroLayer, ResponseExt, State, simulator::Simulator};
+/// use tower_lro::{LroLayer, ResponseExt, OperationState, simulator::Simulator};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,11 +46,11 @@ use crate::{
 ///
 /// assert_eq!(operation.id(), Some("00000001-add9-4ef7-9788-1635bed9a87e"));
 /// assert_eq!(operation.monitor().path(), "/operations/00000001-add9-4ef7-9788-1635bed9a87e");
-/// assert_eq!(operation.state(), State::Succeeded);
+/// assert_eq!(operation.state(), OperationState::Succeeded);
 /// assert_eq!(operation.status(), Some("Succeeded")); // the service's own word for it
 /// assert_eq!(operation.created(), Some("2021-05-06T07:55:19.5256829+00:00"));
 /// assert!(operation.resource().is_some_and(|resource| resource.path().starts_with("/resources/")));
-/// assert!(operation.percent_complete().is_none() && operation.failure().is_none());
+/// assert!(operation.percent_complete().is_none() && operation.error().is_none());
 ///
 /// assert_eq!(operation.polls(), 3);
 /// assert!(operation.elapsed() > Duration::from_secs(60));
@@ -67,7 +67,7 @@ pub struct Operation {
     pub(crate) announcement: u8,
     /// Whether its monitor is of an origin that must not see credentials.
     pub(crate) is_anonymous: bool,
-    pub(crate) state: State,
+    pub(crate) state: OperationState,
     pub(crate) polls: u32,
     /// In nanoseconds.
     pub(crate) elapsed: u64,
@@ -89,7 +89,7 @@ pub(crate) struct More {
     pub(crate) location: Option<Uri>,
     /// The start request's method and address, without any other parameter than `api-version`, for those who resume.
     pub(crate) start: Option<(Method, Uri)>,
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<ErrorObject>,
 }
 
 #[cfg(feature = "serde")]
@@ -107,7 +107,7 @@ impl Operation {
             protocol,
             announcement: 0,
             is_anonymous: false,
-            state: State::NotStarted,
+            state: OperationState::NotStarted,
             polls: 0,
             elapsed: 0,
             status: None,
@@ -149,7 +149,7 @@ impl Operation {
         &self.protocol
     }
 
-    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_origin), but not trusted: its polls carry
+    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls carry
     /// no credentials, and neither does the request that [resumes](Self::resume) it, whatever the caller gives it.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -174,7 +174,7 @@ impl Operation {
 
     /// What [`status`](Self::status) means.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> OperationState {
         self.state
     }
 
@@ -213,7 +213,7 @@ impl Operation {
 
     /// The error object of an operation that failed, if the final response had one, within its first 64 KiB.
     #[must_use]
-    pub fn failure(&self) -> Option<&Failure> {
+    pub fn error(&self) -> Option<&ErrorObject> {
         match self.details() {
             Some(details) => details.failure.as_ref(),
             None => self.more.as_ref()?.failure.as_ref(),
@@ -276,7 +276,7 @@ impl fmt::Debug for Operation {
             .field("created", &self.created())
             .field("resource", &self.resource().map(Redacted))
             .field("percent_complete", &self.percent_complete())
-            .field("failure", &self.failure())
+            .field("failure", &self.error())
             .field("polls", &self.polls)
             .field("elapsed", &self.elapsed())
             .finish()
@@ -288,15 +288,15 @@ impl fmt::Debug for Operation {
 /// # Example
 ///
 /// ```
-/// use tower_lro::State;
+/// use tower_lro::OperationState;
 ///
-/// assert!(State::Canceled.is_terminal());
-/// assert!(!State::Running.is_terminal());
+/// assert!(OperationState::Canceled.is_terminal());
+/// assert!(!OperationState::Running.is_terminal());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
-pub enum State {
+pub enum OperationState {
     /// Accepted, but no work is done yet.
     NotStarted,
     /// Under way. Every word that is not known to be terminal means this.
@@ -309,7 +309,7 @@ pub enum State {
     Canceled,
 }
 
-impl State {
+impl OperationState {
     /// Whether the operation has come to its end.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

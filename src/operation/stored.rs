@@ -9,7 +9,7 @@ use serde::{
 };
 
 use crate::{
-    operation::{More, Operation, State, error_object::Failure},
+    operation::{More, Operation, OperationState, error_object::ErrorObject},
     protocol::Protocol,
 };
 
@@ -49,7 +49,7 @@ struct Stored<'a> {
     monitor: Cow<'a, str>,
     #[serde(default)]
     anonymous: bool,
-    state: State,
+    state: OperationState,
     polls: u32,
     elapsed_ms: u64,
     #[serde(default)]
@@ -98,7 +98,7 @@ impl<'a> From<&'a Operation> for Stored<'a> {
             resource: operation.resource().map(uri),
             location: more.and_then(|more| more.location.as_ref()).map(uri),
             start: start.map(|(method, address)| Start { method: method.as_str().into(), uri: uri(address) }),
-            failure: operation.failure().map(|failure| failure.json().into()),
+            failure: operation.error().map(|failure| failure.json().into()),
         }
     }
 }
@@ -120,7 +120,7 @@ impl Stored<'_> {
         let resource = self.resource.map(|text| uri("resource", &text)).transpose()?;
         let location = self.location.map(|text| uri("location", &text)).transpose()?;
         let start = self.start.map(|start| start.restore()).transpose()?;
-        let failure = self.failure.as_deref().map(|json| Failure::from_json(json).ok_or("`failure` is not JSON"));
+        let failure = self.failure.as_deref().map(|json| ErrorObject::from_json(json).ok_or("`failure` is not JSON"));
         let created = self.created.map(Cow::into_owned);
         let more = More { created, resource, location, start, failure: failure.transpose()? };
         operation.more = (!more.is_empty()).then(|| Box::new(more));

@@ -14,7 +14,7 @@ use crate::{
     },
     event::{Event, Outcome},
     json::{members::members, scanner::Scanner},
-    operation::{State, details, details::Unread},
+    operation::{OperationState, details, details::Unread},
     poller::{
         Phase, Poller,
         action::{Answer, GiveUp, Next},
@@ -41,17 +41,17 @@ impl Poller {
     }
 
     /// The status is terminal.
-    pub(crate) fn finish(&mut self, state: State, answer: &mut Answer, now: Moment) -> Next {
+    pub(crate) fn finish(&mut self, state: OperationState, answer: &mut Answer, now: Moment) -> Next {
         self.operation.state = state;
         let monitor = self.monitor();
-        let outcome = monitor.final_status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
+        let outcome = monitor.outcome_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
         if let Some(outcome) = outcome.and_then(outcome_status) {
             answer.head.status = outcome;
             self.operation.state = state_of(outcome);
         }
         let is_message = |text: &str| text.trim_start().to_ascii_lowercase().starts_with("application/http");
         let content_type = answer.head.headers.get(CONTENT_TYPE).and_then(text);
-        if self.monitor().unwraps_messages && content_type.is_some_and(is_message) {
+        if self.monitor().unwrap_application_http && content_type.is_some_and(is_message) {
             self.phase = Phase::Unwrapping(0);
             self.timer = self.deadline;
             return Next::Read;
@@ -78,7 +78,7 @@ impl Poller {
     /// What is at hand of the rest is read for the details. It is not waited for, unless the result depends on it, or they are
     /// those of a failure.
     fn read_details(&mut self, answer: &mut Answer, now: Moment) -> Next {
-        let is_failure = self.operation.state != State::Succeeded;
+        let is_failure = self.operation.state != OperationState::Succeeded;
         if is_failure && self.layer.settings().error_on_failure {
             return self.collect(GiveUp::Failed, Some(answer), now);
         }
@@ -124,7 +124,7 @@ impl Poller {
     /// The final status response has been read as far as is needed. Hands it over, or fetches the result.
     pub(crate) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Moment) -> Next {
         let resource = self.note_details(answer, is_whole);
-        if self.operation.state == State::Succeeded {
+        if self.operation.state == OperationState::Succeeded {
             // What is at the monitor itself has just been read.
             let elsewhere = self.result_address(answer, resource).filter(|address| match address {
                 Ok(address) => address.uri != self.operation.monitor && address.uri != self.target().0,
@@ -223,7 +223,7 @@ impl Poller {
             more.failure = None;
         }
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
-        let is_read = is_whole || self.operation.state != State::Succeeded;
+        let is_read = is_whole || self.operation.state != OperationState::Succeeded;
         if is_read && details::KEYS.iter().any(|key| scanner.may_have(key)) {
             self.operation.final_body = Some(Arc::new(Unread::new(&body)));
         }
@@ -259,6 +259,10 @@ fn outcome_status(text: &str) -> Option<StatusCode> {
     (is_whole && (200..=599).contains(&status.as_u16())).then_some(status)
 }
 
-fn state_of(outcome: StatusCode) -> State {
-    if outcome.is_client_error() || outcome.is_server_error() { State::Failed } else { State::Succeeded }
+fn state_of(outcome: StatusCode) -> OperationState {
+    if outcome.is_client_error() || outcome.is_server_error() {
+        OperationState::Failed
+    } else {
+        OperationState::Succeeded
+    }
 }

@@ -52,11 +52,11 @@ use http_body::Frame;
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
-        resolver::{Address, Trust, carry_query, without_query, without_user_info},
+        resolver::{Address, Trust, propagate_query, without_query, without_user_info},
     },
     event::{Outcome, PollFailure, tracing::Spans},
     layer::LroLayer,
-    operation::{Operation, Resume, State, details},
+    operation::{Operation, OperationState, Resume, details},
     poller::{
         action::{Answer, GiveUp, Next},
         application_http as message,
@@ -64,8 +64,8 @@ use crate::{
     },
     protocol::{
         Protocol,
-        start_rule::Announcement,
-        status_rule::{Monitor, WithoutStatus},
+        start_rule::StartRule,
+        status_rule::{MissingStatus, StatusRule},
     },
     request::template::{Outgoing, Snapshot},
     timing::{
@@ -132,12 +132,12 @@ impl Poller {
         let is_resumed = resume.is_some();
         let mut operation = resume.and_then(|resume| resume.operation).unwrap_or_else(|| {
             let monitor = match is_resumed {
-                true => without_user_info(without_query(&settings.carry_query, start.query(), &start.uri())),
+                true => without_user_info(without_query(&settings.propagate_query, start.query(), &start.uri())),
                 // Until it is known where it is.
                 false => Uri::default(),
             };
             let protocol = settings.protocols().first().map_or_else(Protocol::operation_location, Protocol::clone);
-            let announcement = protocol.assumed();
+            let announcement = protocol.default_for_resume();
             Operation { announcement, ..Operation::new(monitor, protocol) }
         });
         operation.settle();
@@ -168,12 +168,12 @@ impl Poller {
     }
 
     /// How the operation was announced.
-    fn announcement(&self) -> &Announcement {
+    fn announcement(&self) -> &StartRule {
         self.operation.protocol.announcement(self.operation.announcement)
     }
 
     /// How its monitor answers.
-    fn monitor(&self) -> &Monitor {
+    fn monitor(&self) -> &StatusRule {
         &self.announcement().monitor
     }
 
@@ -220,10 +220,10 @@ impl Poller {
 
     /// With what is carried over from the start request's address, and from what is remembered of it.
     fn carried(&self, uri: &Uri) -> Uri {
-        let names = &self.layer.settings().carry_query;
-        let uri = carry_query(names, self.start.query(), uri).unwrap_or_else(|| uri.clone());
+        let names = &self.layer.settings().propagate_query;
+        let uri = propagate_query(names, self.start.query(), uri).unwrap_or_else(|| uri.clone());
         let remembered = self.operation.start();
-        remembered.and_then(|(_, start)| carry_query(names, start.query(), &uri)).unwrap_or(uri)
+        remembered.and_then(|(_, start)| propagate_query(names, start.query(), &uri)).unwrap_or(uri)
     }
 
     /// The timer is due.
@@ -275,20 +275,20 @@ impl Poller {
         let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
         let is_outcome = is_among(&monitor.outcomes);
         // Of a plain monitor a 404 is an outcome like any other.
-        let is_plain = is_outcome && monitor.without_status != WithoutStatus::Error;
+        let is_plain = is_outcome && monitor.when_status_missing != MissingStatus::Error;
         let is_early = status == StatusCode::NOT_FOUND && !self.has_status && !is_result && !is_plain;
         let asks_to_come_again = is_outcome && status.is_server_error() && hint.is_some();
         match status.as_u16() {
             _ if monitor.result_redirects.contains(&status) => self.redirect(answer, now, true),
             301 | 302 | 307 | 308 => self.redirect(answer, now, false),
             _ if is_among(&monitor.successes) && (!is_early || self.is_last_failure()) => {
-                self.finish(State::Succeeded, answer, now)
+                self.finish(OperationState::Succeeded, answer, now)
             }
-            _ if monitor.failed_polls.contains(&status) || is_early || asks_to_come_again => {
+            _ if monitor.retryable_statuses.contains(&status) || is_early || asks_to_come_again => {
                 self.poll_failed(PollFailure::Http(status), hint, now)
             }
             200..=299 if is_result => self.hand_over(),
-            204 => self.finish(State::Succeeded, answer, now),
+            204 => self.finish(OperationState::Succeeded, answer, now),
             200..=299 => self.read_status(answer, now),
             _ if is_outcome => self.read_status(answer, now),
             _ => self.collect(GiveUp::Monitor, None, now),

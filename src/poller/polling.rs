@@ -15,12 +15,12 @@ use crate::{
     error::status::StatusErrorKind,
     event::{Event, Outcome, PollFailure},
     json::scanner::Scanner,
-    operation::{Operation, State},
+    operation::{Operation, OperationState},
     poller::{
         Collecting, Phase, Poller,
         action::{Answer, GiveUp, Next},
     },
-    protocol::status_rule::{Moves, WithoutStatus},
+    protocol::status_rule::{MissingStatus, Moves},
     timing::{backoff::DelayReason, moment::Moment},
 };
 
@@ -57,9 +57,9 @@ impl Poller {
         }
     }
 
-    /// What the start request's address has of `carry_query` is added to every poll, and is not the monitor's own.
+    /// What the start request's address has of `propagate_query` is added to every poll, and is not the monitor's own.
     pub(crate) fn without_credentials(&self, uri: &Uri) -> Uri {
-        without_query(&self.layer.settings().carry_query, self.start.query(), uri)
+        without_query(&self.layer.settings().propagate_query, self.start.query(), uri)
     }
 
     /// The address that a header names, without credentials of the start request's.
@@ -119,7 +119,7 @@ impl Poller {
         self.phase = Phase::Draining { left: DRAIN_BYTES, is_status };
         // A hint is never made longer.
         let at_least = match self.untold_delay() {
-            Some((_, DelayReason::Hint)) => now,
+            Some((_, DelayReason::RetryAfter)) => now,
             _ => now.after(DRAIN_TIME_AT_LEAST),
         };
         self.timer = now.after(DRAIN_TIME).min(self.due.max(at_least)).min(self.deadline);
@@ -143,13 +143,13 @@ impl Poller {
 
     /// Whether another failed poll is the last.
     pub(crate) fn is_last_failure(&self) -> bool {
-        self.failures >= self.layer.settings().max_failures
+        self.failures >= self.layer.settings().max_consecutive_failures
     }
 
     pub(crate) fn poll_failed(&mut self, failure: PollFailure, hint: Option<Duration>, now: Moment) -> Next {
         self.failures = self.failures.saturating_add(1);
         let failures = self.failures;
-        let is_last = failures > self.layer.settings().max_failures;
+        let is_last = failures > self.layer.settings().max_consecutive_failures;
         if !is_last {
             self.schedule(hint, now);
         }
@@ -177,12 +177,12 @@ impl Poller {
         let address = match address {
             Ok(address) => address,
             Err(_) if is_result && self.monitor().result_may_be_missing => {
-                self.operation.state = State::Succeeded;
+                self.operation.state = OperationState::Succeeded;
                 return self.hand_over();
             }
             Err(error) => {
                 if is_result {
-                    self.operation.state = State::Succeeded;
+                    self.operation.state = OperationState::Succeeded;
                     self.operation.more_mut().resource = error.uri().map(|uri| self.without_credentials(uri));
                 }
                 return self.give_up_address(error);
@@ -205,7 +205,7 @@ impl Poller {
     /// The operation has succeeded, and its result is there.
     pub(crate) fn fetch(&mut self, address: Address, now: Moment) {
         if self.result.is_none() {
-            self.operation.state = State::Succeeded;
+            self.operation.state = OperationState::Succeeded;
             let noted = match address.uri == self.start.uri() {
                 // The rest of its query may be secret, as the service's own is not.
                 true => with_api_version_alone(&address.uri),
@@ -232,7 +232,7 @@ impl Poller {
     pub(crate) fn read_status(&mut self, answer: &mut Answer, now: Moment) -> Next {
         let monitor = self.monitor();
         if self.is_redirected_result(answer) {
-            return self.finish(State::Succeeded, answer, now);
+            return self.finish(OperationState::Succeeded, answer, now);
         }
         let word = monitor.status_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
         if let Some(word) = word.map(shortened) {
@@ -274,12 +274,12 @@ impl Poller {
         let is_refusal = !answer.head.status.is_success();
         if is_refusal && !state.is_terminal() {
             // Error bodies call many things a status.
-            return self.finish(State::Failed, answer, now);
+            return self.finish(OperationState::Failed, answer, now);
         }
         if self.operation.status.as_ref() != Some(&word) {
             self.operation.status = Some(word);
         }
-        let is_failure = matches!(state, State::Failed | State::Canceled);
+        let is_failure = matches!(state, OperationState::Failed | OperationState::Canceled);
         if self.monitor().is_by_http && !is_failure {
             self.no_status(answer, now)
         } else if state.is_terminal() {
@@ -300,17 +300,17 @@ impl Poller {
 
     pub(crate) fn no_status(&mut self, answer: &mut Answer, now: Moment) -> Next {
         if !answer.head.status.is_success() {
-            return self.finish(State::Failed, answer, now);
+            return self.finish(OperationState::Failed, answer, now);
         }
         if answer.head.status == StatusCode::ACCEPTED {
-            return self.running(State::Running, answer, now);
+            return self.running(OperationState::Running, answer, now);
         }
-        match self.monitor().without_status {
-            WithoutStatus::Succeeded => self.finish(State::Succeeded, answer, now),
-            WithoutStatus::Running => self.running(State::Running, answer, now),
+        match self.monitor().when_status_missing {
+            MissingStatus::Succeeded => self.finish(OperationState::Succeeded, answer, now),
+            MissingStatus::Running => self.running(OperationState::Running, answer, now),
             // What is there is no monitor any more, but what it redirects to.
-            WithoutStatus::Error if self.was_redirected(answer) => self.finish(State::Succeeded, answer, now),
-            WithoutStatus::Error => self.collect(GiveUp::Status(StatusErrorKind::Missing), Some(answer), now),
+            MissingStatus::Error if self.was_redirected(answer) => self.finish(OperationState::Succeeded, answer, now),
+            MissingStatus::Error => self.collect(GiveUp::Status(StatusErrorKind::Missing), Some(answer), now),
         }
     }
 
@@ -344,7 +344,7 @@ impl Poller {
         let monitor = self.monitor();
         // Where there is a fallback, what comes after it might have been another.
         let is_plain =
-            monitor.without_status != WithoutStatus::Error && answer.scanner.fallback(&monitor.status).is_none();
+            monitor.when_status_missing != MissingStatus::Error && answer.scanner.fallback(&monitor.status).is_none();
         if is_plain || answer.head.status == StatusCode::ACCEPTED {
             self.no_status(answer, now)
         } else {
@@ -352,7 +352,7 @@ impl Poller {
         }
     }
 
-    fn running(&mut self, state: State, answer: &mut Answer, now: Moment) -> Next {
+    fn running(&mut self, state: OperationState, answer: &mut Answer, now: Moment) -> Next {
         self.operation.state = state;
         self.has_status = true;
         self.failures = 0;

@@ -10,7 +10,7 @@ use http::{HeaderName, Method, Uri, header::LOCATION, uri::Authority};
 use crate::{
     address::{
         error::AddressError,
-        resolver::{Address, Resolver, Trust, carry_query, text, with_api_version_alone},
+        resolver::{Address, Resolver, Trust, propagate_query, text, with_api_version_alone},
     },
     event::Event,
     json::{
@@ -24,7 +24,7 @@ use crate::{
     },
     protocol::{
         Candidate, FinalResponse,
-        start_rule::{Announcement, By},
+        start_rule::{By, StartRule},
     },
     request::template::RequestLine,
     timing::moment::Moment,
@@ -103,13 +103,13 @@ impl Considered {
 }
 
 /// The name of the operation in a response's body.
-fn name(announcement: &Announcement, answer: &Answer) -> Option<String> {
+fn name(announcement: &StartRule, answer: &Answer) -> Option<String> {
     let By::Body { member: path, .. } = &announcement.by else { return None };
     details::at_path(&members(&answer.read.to_bytes()), path)
 }
 
 /// Whether the name in what has been read of a response's body is that of an operation, if there is one.
-fn is_named(announcement: &Announcement, answer: &Answer) -> Option<bool> {
+fn is_named(announcement: &StartRule, answer: &Answer) -> Option<bool> {
     let By::Body { contains, .. } = &announcement.by else { return None };
     name(announcement, answer).map(|name| name.contains(contains.as_str()))
 }
@@ -220,7 +220,7 @@ impl Poller {
 
     fn announced_address(
         &self,
-        announcement: &Announcement,
+        announcement: &StartRule,
         answer: &Answer,
         name: Option<&str>,
         start: &Uri,
@@ -285,7 +285,7 @@ impl Poller {
             return;
         }
         let start = with_api_version_alone(&line.uri);
-        let is_carried = carry_query(&self.layer.settings().carry_query, start.query(), monitor).is_some();
+        let is_carried = propagate_query(&self.layer.settings().propagate_query, start.query(), monitor).is_some();
         let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
         if is_carried || is_elsewhere || has_result_elsewhere {
             self.operation.more_mut().start = Some((line.method.clone(), start));

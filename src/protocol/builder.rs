@@ -7,7 +7,7 @@ use http::{HeaderName, StatusCode};
 use crate::{
     address::origin::Origin,
     json::scanner::{MAX_DEPTH, MAX_WATCHES},
-    protocol::{FinalResponse, Protocol, Spec, TrustRule, start_rule::Announcement, state::Words},
+    protocol::{FinalResponse, Protocol, Spec, TrustRule, start_rule::StartRule, state::Words},
 };
 
 /// Builds a [`Protocol`]; see [`Protocol::builder`].
@@ -17,10 +17,10 @@ use crate::{
 /// # Example
 ///
 /// ```
-/// use tower_lro::{Announcement, FinalResponse, Monitor, Protocol, ProtocolError};
+/// use tower_lro::{StartRule, FinalResponse, StatusRule, Protocol, ProtocolError};
 ///
 /// let jobs = Protocol::builder("jobs")
-///     .announced(Announcement::by_header("x-job").monitor(Monitor::new().status_at("/phase")))
+///     .announced(StartRule::by_header("x-job").monitor(StatusRule::new().status_at("/phase")))
 ///     .succeeded(["Shipped"])
 ///     .failed(["Lost"])
 ///     .canceled(["Recalled"])
@@ -33,7 +33,7 @@ use crate::{
 /// assert_eq!(jobs.name(), "jobs");
 ///
 /// let mistaken = Protocol::builder("parcels")
-///     .announced(Announcement::by_header("x job").monitor(Monitor::new().status_at("/phase")))
+///     .announced(StartRule::by_header("x job").monitor(StatusRule::new().status_at("/phase")))
 ///     .build();
 /// assert_eq!(mistaken.unwrap_err(), ProtocolError::Header("x job".to_owned()));
 /// # Ok::<_, ProtocolError>(())
@@ -147,7 +147,7 @@ impl ProtocolBuilder {
     }
 
     /// One more way to announce an operation. The first that matches wins.
-    pub fn announced(mut self, announcement: Announcement) -> Self {
+    pub fn announced(mut self, announcement: StartRule) -> Self {
         self.keep(announcement.mistake.clone().or(announcement.monitor.mistake.clone()));
         self.spec.announcements.push(announcement);
         self
@@ -226,7 +226,7 @@ impl ProtocolBuilder {
     ///
     /// The first mistake that was made.
     pub fn build(mut self) -> Result<Protocol, ProtocolError> {
-        let too_many = |announcement: &Announcement| {
+        let too_many = |announcement: &StartRule| {
             let condition = announcement.condition.as_ref().map_or(0, |condition| condition.status.len());
             announcement.monitor.status.len().max(condition) > usize::from(MAX_WATCHES)
         };

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use crate::protocol::{
     FinalResponse, Protocol,
     builder::ProtocolBuilder,
-    start_rule::Announcement,
-    status_rule::{Monitor, WithoutStatus},
+    start_rule::StartRule,
+    status_rule::{MissingStatus, StatusRule},
 };
 
 /// Azure Maps answers from its geographies (`us.`, `eu.`).
@@ -14,7 +14,7 @@ const AZURE_MAPS: [&str; 2] = ["https://atlas.microsoft.com", "https://*.atlas.m
 
 fn operation_location() -> ProtocolBuilder {
     Protocol::builder("operation-location")
-        .announced(Announcement::by_header("operation-location").monitor(Monitor::new().status_at("/status")))
+        .announced(StartRule::by_header("operation-location").monitor(StatusRule::new().status_at("/status")))
         .resource_at("/resourceLocation")
         .trusts(AZURE_MAPS, AZURE_MAPS)
 }
@@ -22,31 +22,33 @@ fn operation_location() -> ProtocolBuilder {
 fn location() -> ProtocolBuilder {
     Protocol::builder("location")
         .announced(operation_location_beside_location())
-        .announced(Announcement::by_header("location").monitor(plain()).assumed())
+        .announced(StartRule::by_header("location").monitor(plain()).default_for_resume())
         .resource_at("/resourceLocation")
         .trusts(AZURE_MAPS, AZURE_MAPS)
 }
 
 /// Where both are sent, `Location` is the result.
-fn operation_location_beside_location() -> Announcement {
-    Announcement::by_header("operation-location").and_header("location").monitor(Monitor::new().status_at("/status"))
+fn operation_location_beside_location() -> StartRule {
+    StartRule::by_header("operation-location")
+        .requires_header("location")
+        .monitor(StatusRule::new().status_at("/status"))
 }
 
 /// A top-level status decides if there is one, and else the HTTP status.
-fn plain() -> Monitor {
-    Monitor::new()
+fn plain() -> StatusRule {
+    StatusRule::new()
         .status_at("/status")
-        .without_status(WithoutStatus::Succeeded)
-        .outcomes(400..=499)
-        .moved_by("location", [202])
+        .when_status_missing(MissingStatus::Succeeded)
+        .final_error_statuses(400..=499)
+        .relocated_by("location", [202])
 }
 
 fn azure_core() -> ProtocolBuilder {
     Protocol::builder("azure-core")
         .announced(
-            Announcement::by_header("operation-location")
-                .on([200, 201, 202])
-                .monitor(Monitor::new().status_at("/status")),
+            StartRule::by_header("operation-location")
+                .statuses([200, 201, 202])
+                .monitor(StatusRule::new().status_at("/status")),
         )
         .resource_at("/resourceLocation")
         .final_response(FinalResponse::Auto)
@@ -55,34 +57,36 @@ fn azure_core() -> ProtocolBuilder {
 
 fn azure_resource_manager() -> ProtocolBuilder {
     const STATE: &str = "/properties/provisioningState";
-    let operation = || Monitor::new().status_at("/status");
-    let location = || Monitor::new().status_at("/status").status_at(STATE).by_http();
+    let operation = || StatusRule::new().status_at("/status");
+    let location = || StatusRule::new().status_at("/status").status_at(STATE).http_status_only();
     // What is deleted may take its monitor with it.
-    let deletion = || location().succeeded_on([404]);
-    let resource = || Monitor::new().status_at(STATE).without_status(WithoutStatus::Succeeded).stays();
-    let asynchronous = || Announcement::by_header("azure-asyncoperation").monitor(operation());
+    let deletion = || location().success_statuses([404]);
+    let resource = || StatusRule::new().status_at(STATE).when_status_missing(MissingStatus::Succeeded).fixed_uri();
+    let asynchronous = || StartRule::by_header("azure-asyncoperation").monitor(operation());
     Protocol::builder("azure-resource-manager")
         // A 202's own body is never the outcome.
         .announced(asynchronous())
         .announced(operation_location_beside_location())
-        .announced(Announcement::by_header("location").to(["DELETE"]).monitor(deletion()))
-        .announced(Announcement::by_header("location").monitor(location()))
+        .announced(StartRule::by_header("location").methods(["DELETE"]).monitor(deletion()))
+        .announced(StartRule::by_header("location").monitor(location()))
         // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for. Where it says nothing, the
         // header counts, as in the SDKs.
-        .announced(asynchronous().on([200, 201]).to(["PUT", "PATCH", "POST", "DELETE"]).unless_ended(STATE, true))
         .announced(
-            Announcement::by_header("location")
-                .on([200, 201])
-                .to(["PUT", "PATCH"])
-                .monitor(location())
-                .unless_ended(STATE, false),
+            asynchronous().statuses([200, 201]).methods(["PUT", "PATCH", "POST", "DELETE"]).unless_terminal(STATE),
         )
         .announced(
-            Announcement::by_status()
-                .on([200, 201])
-                .to(["PUT", "PATCH"])
+            StartRule::by_header("location")
+                .statuses([200, 201])
+                .methods(["PUT", "PATCH"])
+                .monitor(location())
+                .unless_terminal_or_missing(STATE),
+        )
+        .announced(
+            StartRule::at_request_uri()
+                .statuses([200, 201])
+                .methods(["PUT", "PATCH"])
                 .monitor(resource())
-                .unless_ended(STATE, false),
+                .unless_terminal_or_missing(STATE),
         )
         .final_response(FinalResponse::Auto)
 }
@@ -93,59 +97,65 @@ const FABRIC: [&str; 3] =
 
 fn fabric() -> ProtocolBuilder {
     Protocol::builder("fabric")
-        .announced(Announcement::by_header("location").monitor(Monitor::new().status_at("/status")))
+        .announced(StartRule::by_header("location").monitor(StatusRule::new().status_at("/status")))
         .canceled(["Deduped", "Disabled"])
         .final_response(FinalResponse::Location)
         .trusts(FABRIC, FABRIC)
 }
 
 fn graph() -> ProtocolBuilder {
-    let monitor = Monitor::new().status_at("/status").result_may_be_missing().moved_by("location", [202]);
+    let monitor = StatusRule::new().status_at("/status").result_may_be_missing().relocated_by("location", [202]);
     Protocol::builder("graph")
-        .announced(Announcement::by_header("location").monitor(monitor))
+        .announced(StartRule::by_header("location").monitor(monitor))
         .failed(["deleteFailed"])
         .allows(["https://*"])
 }
 
 fn odata() -> ProtocolBuilder {
-    let monitor =
-        Monitor::new().by_http().moved_by("location", [202]).final_status_header("asyncresult").unwraps_messages();
-    Protocol::builder("odata").announced(Announcement::by_header("location").monitor(monitor))
+    let monitor = StatusRule::new()
+        .http_status_only()
+        .relocated_by("location", [202])
+        .outcome_header("asyncresult")
+        .unwrap_application_http();
+    Protocol::builder("odata").announced(StartRule::by_header("location").monitor(monitor))
 }
 
 fn fhir() -> ProtocolBuilder {
     // A 500 is the outcome of the job, unless it asks to come again; what passes are throttling and the gateways' own errors.
     // That a token has expired says nothing of the job.
     let outcomes = (400..=599).filter(|code| ![401, 403, 407].contains(code));
-    let monitor = Monitor::new().by_http().outcomes(outcomes).failed_polls([408, 429, 502, 503, 504]);
-    Protocol::builder("fhir").announced(Announcement::by_header("content-location").monitor(monitor))
+    let monitor = StatusRule::new()
+        .http_status_only()
+        .final_error_statuses(outcomes)
+        .retryable_statuses([408, 429, 502, 503, 504]);
+    Protocol::builder("fhir").announced(StartRule::by_header("content-location").monitor(monitor))
 }
 
 fn async_request_reply() -> ProtocolBuilder {
     Protocol::builder("async-request-reply")
-        .announced(Announcement::by_header("location").monitor(plain().result_redirects([302, 303])))
+        .announced(StartRule::by_header("location").monitor(plain().result_redirects([302, 303])))
 }
 
 fn key_vault() -> ProtocolBuilder {
-    let monitor = Monitor::new().status_at("/status").outcomes([404]).moved_by("location", [202]);
+    let monitor = StatusRule::new().status_at("/status").final_error_statuses([404]).relocated_by("location", [202]);
     Protocol::builder("key-vault")
         .announced(operation_location_beside_location())
-        .announced(Announcement::by_header("location").monitor(monitor))
+        .announced(StartRule::by_header("location").monitor(monitor))
         .resource_at("/target")
         .final_response(FinalResponse::Resource)
 }
 
 fn aip_151() -> ProtocolBuilder {
-    let monitor = Monitor::new()
+    let monitor = StatusRule::new()
         .status_present("/error")
         .status_present("/response")
         // An operation may end without a response.
         .status_true("/done")
-        .without_status(WithoutStatus::Running)
-        .stays();
-    let announcement = Announcement::by_body("/name", "/{first}/{name}")
+        .when_status_missing(MissingStatus::Running)
+        .fixed_uri();
+    let announcement = StartRule::by_body("/name", "/{first}/{name}")
         .name_contains("operations/")
-        .to(["POST", "PUT", "PATCH", "DELETE"])
+        .methods(["POST", "PUT", "PATCH", "DELETE"])
         .unless_present("/error")
         .unless_present("/response")
         .unless_true("/done")

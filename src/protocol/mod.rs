@@ -10,7 +10,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use self::{builder::ProtocolBuilder, start_rule::Announcement, state::Words};
+use self::{builder::ProtocolBuilder, start_rule::StartRule, state::Words};
 use crate::address::origin::Origin;
 
 /// How a family of services announces, reports and concludes long-running operations.
@@ -41,7 +41,7 @@ pub(crate) const OPERATION_LOCATION: HeaderName = HeaderName::from_static("opera
 pub(crate) struct Spec {
     name: Cow<'static, str>,
     is_unknown: bool,
-    announcements: Vec<Announcement>,
+    announcements: Vec<StartRule>,
     pub(crate) words: Words,
     pub(crate) trust: Vec<TrustRule>,
     pub(crate) allowed: Vec<Origin>,
@@ -109,7 +109,7 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
-    pub(crate) fn announcement(&self) -> &Announcement {
+    pub(crate) fn announcement(&self) -> &StartRule {
         self.protocol.announcement(self.announcement)
     }
 }
@@ -133,11 +133,11 @@ impl Protocol {
     /// # Example
     ///
     /// ```
-    /// use tower_lro::{Announcement, FinalResponse, LroLayer, Monitor, Protocol};
+    /// use tower_lro::{StartRule, FinalResponse, LroLayer, StatusRule, Protocol};
     ///
     /// // 201 with `X-Job`, whose JSON has `{"job": {"phase": "…"}}` and, when done, `{"job": {"href": "…"}}`.
     /// let jobs = Protocol::builder("jobs")
-    ///     .announced(Announcement::by_header("x-job").on([201]).monitor(Monitor::new().status_at("/job/phase")))
+    ///     .announced(StartRule::by_header("x-job").statuses([201]).monitor(StatusRule::new().status_at("/job/phase")))
     ///     .succeeded(["Shipped"])
     ///     .failed(["Lost"])
     ///     .resource_at("/job/href")
@@ -154,7 +154,7 @@ impl Protocol {
     /// Stands for one of which only the name is known, as of a stored operation, until a layer is asked for it.
     #[cfg(feature = "serde")]
     pub(crate) fn unknown(name: String) -> Self {
-        let stand_in = Self::builder(name).announced(Announcement::by_status()).finish();
+        let stand_in = Self::builder(name).announced(StartRule::at_request_uri()).finish();
         let mut spec = Arc::unwrap_or_clone(stand_in.0);
         spec.is_unknown = true;
         Self(Arc::new(spec))
@@ -170,17 +170,17 @@ impl Protocol {
     }
 
     /// The announcement of this place; the first, if there is none, as of an operation that another version has stored.
-    pub(crate) fn announcement(&self, place: u8) -> &Announcement {
+    pub(crate) fn announcement(&self, place: u8) -> &StartRule {
         let announcements = &self.0.announcements;
         announcements.get(usize::from(place)).unwrap_or(&announcements[0])
     }
 
     /// The place of the announcement that is assumed where none is known.
-    pub(crate) fn assumed(&self) -> u8 {
+    pub(crate) fn default_for_resume(&self) -> u8 {
         (0..).zip(&self.0.announcements).find(|(_, announcement)| announcement.is_assumed).map_or(0, |(place, _)| place)
     }
 
-    pub(crate) fn announcements(&self) -> &[Announcement] {
+    pub(crate) fn announcements(&self) -> &[StartRule] {
         &self.0.announcements
     }
 
@@ -204,7 +204,7 @@ impl fmt::Debug for Protocol {
     }
 }
 
-impl Announcement {
+impl StartRule {
     fn matches(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
         self.statuses.contains(&status)
             && self.by.header().is_none_or(|header| headers.contains_key(header))

@@ -1,4 +1,4 @@
-//! `Announcement`: what makes a response announce an operation.
+//! `StartRule`: what makes a response announce an operation.
 
 use std::fmt;
 
@@ -8,37 +8,37 @@ use crate::{
     json::scanner::{Kind, Watch},
     protocol::{
         builder::{ProtocolError, header, keys, statuses},
-        status_rule::Monitor,
+        status_rule::StatusRule,
     },
 };
 
 /// What makes a response to a start request announce an operation, and where its monitor is.
 ///
-/// On `202` unless [`on`](Self::on) says otherwise, and for any method. Every status other than 202 may also be that of a
-/// response that announces nothing: see [`unless_ended`](Self::unless_ended).
+/// On `202` unless [`on`](Self::statuses) says otherwise, and for any method. Every status other than 202 may also be that of a
+/// response that announces nothing: see [`unless_terminal`](Self::unless_terminal).
 ///
 /// # Example
 ///
 /// ```
-/// use tower_lro::{Announcement, Monitor, Protocol, ProtocolBuilder};
+/// use tower_lro::{StartRule, StatusRule, Protocol, ProtocolBuilder};
 ///
 /// let announcements = [
 ///     // A `PUT` is answered 201 with `Operation-Location`, and a body that says that it is not ready.
-///     Announcement::by_header("operation-location")
-///         .on([201])
-///         .to(["PUT"])
-///         .unless_ended("/state", false)
-///         .monitor(Monitor::new().status_at("/status")),
+///     StartRule::by_header("operation-location")
+///         .statuses([201])
+///         .methods(["PUT"])
+///         .unless_terminal_or_missing("/state")
+///         .monitor(StatusRule::new().status_at("/status")),
 ///     // 202 with both headers; or with `Location` alone, which is assumed where only the monitor's address is known.
-///     Announcement::by_header("operation-location").and_header("location"),
-///     Announcement::by_header("location").assumed(),
+///     StartRule::by_header("operation-location").requires_header("location"),
+///     StartRule::by_header("location").default_for_resume(),
 ///     // 200 and `{"job": "jobs/1", "done": false}`: the monitor is at `/v2/jobs/1`.
-///     Announcement::by_body("/job", "/v2/{name}")
+///     StartRule::by_body("/job", "/v2/{name}")
 ///         .name_contains("jobs/")
 ///         .unless_true("/done")
 ///         .unless_present("/error"),
 ///     // 202, and nothing else: the monitor is at the address of the request.
-///     Announcement::by_status(),
+///     StartRule::at_request_uri(),
 /// ];
 /// let protocol = announcements.into_iter().fold(Protocol::builder("jobs"), ProtocolBuilder::announced).build()?;
 /// # let _ = protocol;
@@ -46,7 +46,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 #[must_use]
-pub struct Announcement {
+pub struct StartRule {
     pub(crate) statuses: Vec<StatusCode>,
     pub(crate) methods: Vec<Method>,
     pub(crate) by: By,
@@ -54,7 +54,7 @@ pub struct Announcement {
     pub(crate) also: Option<HeaderName>,
     pub(crate) condition: Option<Condition>,
     pub(crate) is_assumed: bool,
-    pub(crate) monitor: Monitor,
+    pub(crate) monitor: StatusRule,
     pub(crate) mistake: Option<ProtocolError>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Condition {
     pub(crate) or_absent: bool,
 }
 
-impl Announcement {
+impl StartRule {
     /// Whether the head of a response decides it.
     pub(crate) fn is_by_head(&self) -> bool {
         self.condition.is_none() && !matches!(self.by, By::Body { .. })
@@ -111,7 +111,7 @@ impl Announcement {
     }
 
     /// The monitor is at the address of the start request itself.
-    pub fn by_status() -> Self {
+    pub fn at_request_uri() -> Self {
         Self::by(By::Own, None)
     }
 
@@ -123,19 +123,19 @@ impl Announcement {
             also: None,
             condition: None,
             is_assumed: false,
-            monitor: Monitor::new(),
+            monitor: StatusRule::new(),
             mistake,
         }
     }
 
     /// The HTTP statuses that it may be on, from 200 to 263.
-    pub fn on(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
+    pub fn statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.statuses = statuses(codes, 200..=263, &mut self.mistake);
         self
     }
 
     /// The methods that it may answer. All, unless it is said.
-    pub fn to(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+    pub fn methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         for name in methods {
             match Method::from_bytes(name.as_ref().as_bytes()) {
                 Ok(method) => self.methods.push(method),
@@ -146,17 +146,24 @@ impl Announcement {
     }
 
     /// It announces an operation only if this header is there, too.
-    pub fn and_header(mut self, name: &str) -> Self {
+    pub fn requires_header(mut self, name: &str) -> Self {
         self.also = header(name, &mut self.mistake);
         self
     }
 
-    /// It announces no operation if the response's own JSON has a terminal status at this JSON pointer. If it has no status there
-    /// at all, it does if `or_absent`.
+    /// It announces no operation if the response's own JSON has a terminal status at this JSON pointer. It does if there is no
+    /// status at all.
     ///
     /// The response is read for it, for 10 seconds at the most, and passes through untouched if it announces nothing.
-    pub fn unless_ended(self, pointer: &str, or_absent: bool) -> Self {
-        self.with_condition(pointer, Kind::Text, or_absent)
+    pub fn unless_terminal(self, pointer: &str) -> Self {
+        self.with_condition(pointer, Kind::Text, true)
+    }
+
+    /// It announces an operation only if the response's own JSON has a status at this JSON pointer that is not terminal.
+    ///
+    /// The response is read for it, for 10 seconds at the most, and passes through untouched if it announces nothing.
+    pub fn unless_terminal_or_missing(self, pointer: &str) -> Self {
+        self.with_condition(pointer, Kind::Text, false)
     }
 
     /// It announces no operation if the response's own JSON has a member at this JSON pointer that is not null.
@@ -184,7 +191,7 @@ impl Announcement {
 
     /// What is assumed where nothing but a monitor's address is known ([`Resume::new`](crate::Resume::new)). The first
     /// announcement, unless it is said.
-    pub fn assumed(mut self) -> Self {
+    pub fn default_for_resume(mut self) -> Self {
         self.is_assumed = true;
         self
     }
@@ -198,14 +205,14 @@ impl Announcement {
     }
 
     /// How its monitor answers.
-    pub fn monitor(mut self, monitor: Monitor) -> Self {
+    pub fn monitor(mut self, monitor: StatusRule) -> Self {
         self.monitor = monitor;
         self
     }
 }
 
-impl fmt::Debug for Announcement {
+impl fmt::Debug for StartRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Announcement").field("on", &self.statuses).field("to", &self.methods).finish_non_exhaustive()
+        f.debug_struct("StartRule").field("on", &self.statuses).field("to", &self.methods).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! `Words`: what the status words of a protocol mean.
 
-use crate::operation::State;
+use crate::operation::OperationState;
 
 /// Status words. They compare trimmed and ASCII-case-insensitively; all that are not known mean that the operation is
 /// still running.
@@ -16,21 +16,21 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    pub(crate) fn state(&self, word: &str) -> State {
+    pub(crate) fn state(&self, word: &str) -> OperationState {
         let word = word.trim();
         let is_among = |words: &[String]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
         if is_among(&self.running) {
-            State::Running
+            OperationState::Running
         } else if is_among(&self.succeeded) {
-            State::Succeeded
+            OperationState::Succeeded
         } else if is_among(&self.failed) {
-            State::Failed
+            OperationState::Failed
         } else if is_among(&self.canceled) {
-            State::Canceled
+            OperationState::Canceled
         } else if is_among(&self.not_started) {
-            State::NotStarted
+            OperationState::NotStarted
         } else {
-            State::Running
+            OperationState::Running
         }
     }
 }
@@ -57,19 +57,19 @@ mod tests {
     fn words_compare_trimmed_and_case_insensitively() {
         let words = Words { running: vec!["Rejected".to_owned()], ..Words::default() };
         for (word, state) in [
-            ("Succeeded", State::Succeeded),
-            (" succeeded\n", State::Succeeded),
-            ("COMPLETED", State::Succeeded),
-            ("partiallySucceeded", State::Succeeded),
-            ("ValidationFailed", State::Failed),
-            ("rejected", State::Running),
-            ("Canceled", State::Canceled),
-            ("cancelled", State::Canceled),
-            ("Cancelling", State::Running),
-            ("TransientFailure", State::Running),
-            ("notStarted", State::NotStarted),
-            ("Not Started", State::NotStarted),
-            ("", State::Running),
+            ("Succeeded", OperationState::Succeeded),
+            (" succeeded\n", OperationState::Succeeded),
+            ("COMPLETED", OperationState::Succeeded),
+            ("partiallySucceeded", OperationState::Succeeded),
+            ("ValidationFailed", OperationState::Failed),
+            ("rejected", OperationState::Running),
+            ("Canceled", OperationState::Canceled),
+            ("cancelled", OperationState::Canceled),
+            ("Cancelling", OperationState::Running),
+            ("TransientFailure", OperationState::Running),
+            ("notStarted", OperationState::NotStarted),
+            ("Not Started", OperationState::NotStarted),
+            ("", OperationState::Running),
         ] {
             assert_eq!(words.state(word), state, "{word:?}");
         }

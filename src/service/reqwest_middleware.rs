@@ -16,6 +16,7 @@ use tower_service::Service;
 
 use crate::{
     address::resolver::Trust,
+    error::find::ErrorChain,
     error::{Error, OperationError},
     layer::LroLayer,
     operation::Resume,
@@ -195,37 +196,13 @@ fn redact(error: &mut MiddlewareError, uri: &Uri) {
     }
 }
 
-impl OperationError<MiddlewareError> {
-    /// Finds the error of an operation in what a `reqwest_middleware` client gives, whatever retry or other middleware
-    /// wrapped it again.
-    ///
-    /// This is the check for everything that would send the request again: if there is one, the request **has happened**.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use reqwest_middleware::{ClientWithMiddleware, Error, Result};
-    /// use tower_lro::OperationError;
-    ///
-    /// async fn send(client: &ClientWithMiddleware) -> Result<()> {
-    ///     match client.post("https://atlas.microsoft.com/mapData").send().await {
-    ///         Ok(response) => println!("{}", response.status()),
-    ///         Err(error) => match OperationError::find(&error) {
-    ///             Some(error) => println!("it has happened, and goes on at {:?}", error.operation()),
-    ///             None => println!("nothing was accepted: {error}"),
-    ///         },
-    ///     }
-    ///     Ok(())
-    /// }
-    /// # let _ = send;
-    /// ```
-    #[must_use]
-    pub fn find(error: &MiddlewareError) -> Option<&Self> {
-        let MiddlewareError::Middleware(error) = error else { return None };
+impl ErrorChain<MiddlewareError> for MiddlewareError {
+    fn operation_error(&self) -> Option<&OperationError<MiddlewareError>> {
+        let Self::Middleware(error) = self else { return None };
         error.downcast_ref().or_else(|| {
-            error.chain().find_map(|error| {
-                error.downcast_ref::<Self>().or_else(|| Self::find(error.downcast_ref::<MiddlewareError>()?))
-            })
+            error
+                .chain()
+                .find_map(|error| error.downcast_ref().or_else(|| error.downcast_ref::<Self>()?.operation_error()))
         })
     }
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::{
     error::failed::OperationFailed,
-    operation::{Operation, State},
+    operation::{Operation, OperationState},
 };
 
 /// What [`LroLayer`](crate::LroLayer) adds to responses.
@@ -14,7 +14,7 @@ use crate::{
 /// ```
 /// use http::Request;
 /// use tower::{Layer, ServiceExt};
-/// use tower_lro::{LroLayer, ResponseExt, State, simulator::{Script, Simulator, SimulatorBody}};
+/// use tower_lro::{LroLayer, ResponseExt, OperationState, simulator::{Script, Simulator, SimulatorBody}};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@ use crate::{
 /// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
 /// let response = client.oneshot(request).await?;
 /// assert_eq!(response.status(), 200); // as the service has it
-/// assert!(response.operation().is_some_and(|operation| operation.state() == State::Failed));
+/// assert!(response.operation().is_some_and(|operation| operation.state() == OperationState::Failed));
 /// let failed = response.error_for_operation().unwrap_err();
 /// assert!(failed.to_string().starts_with("Failed [InvalidFeature] The provided feature is invalid."));
 /// # Ok(())
@@ -37,12 +37,12 @@ pub trait ResponseExt: Sized {
     ///
     /// # Errors
     ///
-    /// If the operation ended in [`State::Failed`] or [`State::Canceled`].
+    /// If the operation ended in [`OperationState::Failed`] or [`OperationState::Canceled`].
     fn error_for_operation(self) -> Result<Self, OperationFailed>;
 }
 
 fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
-    match operation.filter(|operation| matches!(operation.state(), State::Failed | State::Canceled)) {
+    match operation.filter(|operation| matches!(operation.state(), OperationState::Failed | OperationState::Canceled)) {
         Some(operation) => Err(OperationFailed::new(operation, http, None)),
         None => Ok(response),
     }

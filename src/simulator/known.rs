@@ -13,7 +13,7 @@ const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 /// ```
 /// use http::Request;
 /// use tower::{Layer, ServiceExt};
-/// use tower_lro::{LroLayer, Protocol, ResponseExt, State, simulator::{Script, Simulator}};
+/// use tower_lro::{LroLayer, Protocol, ResponseExt, OperationState, simulator::{Script, Simulator}};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,7 +31,7 @@ const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 ///     let client = LroLayer::new().protocols([protocol]).layer(Simulator::new().script(script));
 ///     let request = Request::builder().method(method).uri(start).body(String::new())?;
 ///     let response = client.oneshot(request).await?;
-///     assert!(response.operation().is_some_and(|operation| operation.state() == State::Succeeded));
+///     assert!(response.operation().is_some_and(|operation| operation.state() == OperationState::Succeeded));
 /// }
 /// # Ok(())
 /// # }

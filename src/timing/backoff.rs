@@ -64,7 +64,7 @@ impl Default for Backoff {
 #[non_exhaustive]
 pub enum DelayReason {
     /// The server asked for it, by `Retry-After` or its millisecond forms.
-    Hint,
+    RetryAfter,
     /// The server gave no hint: [`Backoff`].
     Backoff,
 }
@@ -87,7 +87,7 @@ impl Pace {
     /// The delay before the next poll, given the hint of the response before it.
     pub(crate) fn delay(&mut self, hint: Option<Duration>, settings: &Settings) -> (Duration, DelayReason) {
         let (delay, reason) = match hint {
-            Some(hint) => (hint.min(settings.max_delay), DelayReason::Hint),
+            Some(hint) => (hint.min(settings.max_delay), DelayReason::RetryAfter),
             None => {
                 let delay = match self.backoff {
                     NONE_YET => settings.backoff.first(),
@@ -98,10 +98,10 @@ impl Pace {
             }
         };
         let delay = delay.max(settings.min_delay);
-        (delay.saturating_add(self.spread(delay, settings.spread)), reason)
+        (delay.saturating_add(self.jitter(delay, settings.jitter)), reason)
     }
 
-    fn spread(&mut self, delay: Duration, fraction: f64) -> Duration {
+    fn jitter(&mut self, delay: Duration, fraction: f64) -> Duration {
         // Anything but a positive number, NaN included, means none.
         if fraction > 0.0 && fraction.is_finite() {
             let seconds = delay.as_secs_f64() * fraction * self.random();

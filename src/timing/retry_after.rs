@@ -151,7 +151,7 @@ mod tests {
 
     fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
         let mut settings = Settings::default();
-        settings.spread = 0.0;
+        settings.jitter = 0.0;
         change(&mut settings);
         settings
     }
@@ -226,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_spread_that_is_no_positive_number_is_none() {
-        for spread in [0.0, -0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            let settings = settings(|s| s.spread = spread);
+    fn a_jitter_that_is_no_positive_number_is_none() {
+        for jitter in [0.0, -0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let settings = settings(|s| s.jitter = jitter);
             let delay = Pace::new(1).delay(Some(Duration::from_secs(7)), &settings).0;
-            assert_eq!(delay, Duration::from_secs(7), "{spread}");
+            assert_eq!(delay, Duration::from_secs(7), "{jitter}");
         }
     }
 
@@ -245,19 +245,19 @@ mod tests {
     proptest! {
         #[test]
         fn delays_never_overflow_nor_come_before_the_hint(
-            hint: Option<Duration>, first: Duration, factor: f64, max: Duration, min: Duration, spread: f64, seed: u64,
+            hint: Option<Duration>, first: Duration, factor: f64, max: Duration, min: Duration, jitter: f64, seed: u64,
         ) {
             let settings = settings(|s| {
                 s.backoff = Backoff::exponential(first, factor, max);
                 s.min_delay = min;
                 s.max_delay = Duration::MAX;
-                s.spread = spread;
+                s.jitter = jitter;
             });
             let mut pace = Pace::new(seed);
             for _ in 0..4 {
                 let (delay, reason) = pace.delay(hint, &settings);
                 prop_assert!(delay >= min);
-                prop_assert_eq!(reason == DelayReason::Hint, hint.is_some());
+                prop_assert_eq!(reason == DelayReason::RetryAfter, hint.is_some());
                 if let Some(hint) = hint {
                     prop_assert!(delay >= hint);
                 }
@@ -265,11 +265,11 @@ mod tests {
         }
 
         #[test]
-        fn the_spread_stays_within_its_fraction(seconds in 1_u64..100_000, spread in 0.0..1.0_f64, seed: u64) {
-            let settings = settings(|s| { s.spread = spread; s.max_delay = Duration::MAX; });
+        fn the_jitter_stays_within_its_fraction(seconds in 1_u64..100_000, jitter in 0.0..1.0_f64, seed: u64) {
+            let settings = settings(|s| { s.jitter = jitter; s.max_delay = Duration::MAX; });
             let hint = Duration::from_secs(seconds);
             let (delay, _) = Pace::new(seed).delay(Some(hint), &settings);
-            prop_assert!(delay >= hint && delay <= hint.mul_f64(1.0 + spread));
+            prop_assert!(delay >= hint && delay <= hint.mul_f64(1.0 + jitter));
         }
 
         #[test]

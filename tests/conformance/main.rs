@@ -18,7 +18,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use reqwest_middleware::ClientBuilder;
 use serde_json::Value;
 use tower::{Layer, ServiceExt};
-use tower_lro::{Backoff, LroLayer, Operation, ResponseExt, State};
+use tower_lro::{Backoff, LroLayer, Operation, OperationState, ResponseExt};
 
 use self::{
     scenarios::{Scenario, scenarios},
@@ -84,7 +84,7 @@ impl Door {
             .backoff(Backoff::constant(Duration::from_millis(20)));
         let ended = self.send(layer.clone(), scenario.method, url, scenario.body_text()).await?;
         let state = ended.operation.as_ref().map(Operation::state);
-        if state != scenario.has_operation.then_some(State::Succeeded) {
+        if state != scenario.has_operation.then_some(OperationState::Succeeded) {
             return Err(format!("came to {state:?}"));
         }
         if ended.status != scenario.status || !(scenario.is_expected)(&ended.body) {

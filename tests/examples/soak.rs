@@ -41,8 +41,8 @@ fn every_operation_comes_to_its_own_end_and_nothing_is_left_of_it() {
         assert!(counts(&table, "polls")[column] > 500, "{table}");
     }
     // The end of that name is the first.
-    let failed_polls = row(table.split_once("\npolls").unwrap().1, "failed");
-    assert!(failed_polls.iter().all(|polls| polls.is_some_and(|polls| polls > 100)), "{table}");
+    let retryable_statuses = row(table.split_once("\npolls").unwrap().1, "failed");
+    assert!(retryable_statuses.iter().all(|polls| polls.is_some_and(|polls| polls > 100)), "{table}");
     let connections = row(&table, "connections at once");
     assert!(connections[0].is_none() && (2..=16).contains(&connections[1].unwrap()), "{table}");
     let waiting = row(&table, "per waiting operation");

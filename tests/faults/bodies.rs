@@ -1,7 +1,7 @@
 //! Bodies of status responses that are whole, but not as they should be.
 
 use http::{StatusCode, header::CONTENT_ENCODING};
-use tower_lro::{PollFailure, State, StatusErrorKind};
+use tower_lro::{OperationState, PollFailure, StatusErrorKind};
 
 use crate::{
     act::{
@@ -60,7 +60,7 @@ async fn trailers_come_out_behind_the_final_body() {
     let last = chunks(200, &["trailer: x-checksum"], [&SUCCEEDED[..5], &SUCCEEDED[5..]]).then(CHECKSUM);
     // The layer is waiting for the error object when they come.
     let last_of_open = chunks(200, &[], [OPEN]).then(CHECKSUM);
-    let open = Ended::Response { status: 200, state: Some(State::Failed), body: Body::Whole(OPEN.to_owned()) };
+    let open = Ended::Response { status: 200, state: Some(OperationState::Failed), body: Body::Whole(OPEN.to_owned()) };
     // Those of other responses are read over, and the connection is used on.
     let before = chunks(200, &[], [RUNNING]).then("0\r\nX-Checksum: 0000\r\n\r\n");
     let start = chunks(202, &[MONITOR], ["{}"]).then("0\r\nX-Checksum: 0000\r\n\r\n");
@@ -81,7 +81,7 @@ async fn a_body_without_an_end_is_read_for_as_long_as_it_matters() {
     let limited = |name, act| Case::new(name, [running(), act]).layer(|layer| layer.max_status_bytes(LIMIT));
     let flood = |status, begin| chunks(status, &[], [begin]).flood_of_chunks();
     let too_long = || Ended::Operation(Why::Status(StatusErrorKind::TooLong, None));
-    let endless = Ended::Response { status: 200, state: Some(State::Succeeded), body: Body::Endless };
+    let endless = Ended::Response { status: 200, state: Some(OperationState::Succeeded), body: Body::Endless };
     let late = format!("{{\"x\":\"{}\",\"status\":\"Succeeded\"}}", "a".repeat(LIMIT));
     check([
         limited("with a final status", flood(200, r#"{"status":"Succeeded","x":""#)).ends(endless),

@@ -1,6 +1,6 @@
 //! Polls whose responses do not arrive, or not whole.
 
-use tower_lro::{PollFailure, State};
+use tower_lro::{OperationState, PollFailure};
 
 use crate::{
     act::{Act, RUNNING, SUCCEEDED, chunks, head, nothing, of_length, raw, reply, running, succeeded},
@@ -83,9 +83,9 @@ async fn a_final_body_that_breaks_off_is_the_callers_to_see() {
         let body = Body::Broken(body.to_owned());
         Case::new(name, [running(), act]).ends(Ended::Response { status: 200, state: Some(state), body })
     };
-    let seen = |name, body, act| ending(State::Succeeded, name, body, act);
+    let seen = |name, body, act| ending(OperationState::Succeeded, name, body, act);
     // Here the layer waits for more, and is the first to see it.
-    let failed = |name, act| ending(State::Failed, name, FAILURE, act);
+    let failed = |name, act| ending(OperationState::Failed, name, FAILURE, act);
     check([
         seen("closed in the object", RESULT, of_length(200, &[], 100, RESULT).close()),
         seen("closed behind the object", SUCCEEDED, of_length(200, &[], 100, SUCCEEDED).close()),
@@ -103,7 +103,7 @@ async fn polls_that_fail_too_often_in_a_row_end_it() {
     let ending = |name, failure, act: Act, ended| {
         // Two in a row are survived, and a status in between starts the count anew.
         let polls = [act.clone(), act.clone(), running(), act.clone(), act.clone(), act];
-        let case = Case::new(name, polls).layer(|layer| layer.max_failures(2));
+        let case = Case::new(name, polls).layer(|layer| layer.max_consecutive_failures(2));
         case.fails([failure; 5]).ends(ended)
     };
     let busy = PollFailure::Http(http::StatusCode::SERVICE_UNAVAILABLE);

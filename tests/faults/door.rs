@@ -13,7 +13,8 @@ use hyper_util::{
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tower::{Layer, Service, ServiceExt};
 use tower_lro::{
-    AddressErrorKind, Backoff, Cause, Error, LroLayer, Operation, OperationError, ResponseExt, State, StatusErrorKind,
+    AddressErrorKind, Backoff, Cause, Error, LroLayer, Operation, OperationError, OperationState, ResponseExt,
+    StatusErrorKind,
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ pub struct Report {
 pub enum Ended {
     Response {
         status: u16,
-        state: Option<State>,
+        state: Option<OperationState>,
         body: Body,
     },
     /// Nothing was accepted.
@@ -76,7 +77,7 @@ pub enum Body {
 
 impl Ended {
     pub fn succeeded(body: &str) -> Self {
-        Self::Response { status: 200, state: Some(State::Succeeded), body: Body::Whole(body.to_owned()) }
+        Self::Response { status: 200, state: Some(OperationState::Succeeded), body: Body::Whole(body.to_owned()) }
     }
 
     pub fn monitor(status: u16, body: &str) -> Self {
@@ -91,7 +92,7 @@ impl Ended {
 /// As quick as the clock allows, and without chance.
 pub fn quick() -> LroLayer {
     const SOON: Duration = Duration::from_millis(1);
-    LroLayer::new().spread(0.0).backoff(Backoff::constant(SOON)).max_delay(SOON)
+    LroLayer::new().jitter(0.0).backoff(Backoff::constant(SOON)).max_delay(SOON)
 }
 
 pub fn hyper() -> Client<HttpConnector, Package> {

@@ -10,7 +10,7 @@ use hyper_util::{
 };
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_lro::{Event, LroLayer, PollFailure, State};
+use tower_lro::{Event, LroLayer, OperationState, PollFailure};
 
 use crate::{
     act::{RUNNING, SUCCEEDED},
@@ -99,7 +99,7 @@ impl Row {
         let server = Server::of(self.start.clone(), self.polls.clone()).await;
         let failures = Arc::<Mutex<Vec<PollFailure>>>::default();
         let log = failures.clone();
-        let layer = quick().max_failures(2).on_event(move |event| {
+        let layer = quick().max_consecutive_failures(2).on_event(move |event| {
             if let Event::PollFailed { failure, .. } = event {
                 log.lock().unwrap().push(*failure);
             }
@@ -162,7 +162,11 @@ async fn a_stream_that_is_reset_is_a_failed_poll() {
         in_body("INTERNAL_ERROR in the body", Reason::INTERNAL_ERROR),
         in_body("CANCEL in the body", Reason::CANCEL),
         Row {
-            ended: Ended::Response { status: 200, state: Some(State::Failed), body: Body::Broken(FAILURE.to_owned()) },
+            ended: Ended::Response {
+                status: 200,
+                state: Some(OperationState::Failed),
+                body: Body::Broken(FAILURE.to_owned()),
+            },
             ..Row::new("in a final body", [IS_RUNNING, Act::ResetInBody(FAILURE, Reason::INTERNAL_ERROR)])
         },
         // The clients take that for the end of the body.

@@ -30,7 +30,7 @@ async fn a_server_that_is_down_is_asked_until_it_is_back() {
 #[tokio::test]
 async fn a_server_that_does_not_come_back_ends_it() {
     let case = Case::new("down for good", [running().down()])
-        .layer(|layer| layer.max_failures(4))
+        .layer(|layer| layer.max_consecutive_failures(4))
         .down_for(u32::MAX, 5)
         .fails([Service; 5])
         .ends(Ended::Operation(Why::Service));

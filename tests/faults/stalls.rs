@@ -9,7 +9,7 @@ use http::{Extensions, Method, Request, StatusCode};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, service_fn, timeout::TimeoutLayer};
 use tower_http::timeout::ResponseBodyTimeoutLayer;
-use tower_lro::{Error, Event, LroLayer, PollFailure, State};
+use tower_lro::{Error, Event, LroLayer, OperationState, PollFailure};
 
 use crate::{
     act::{Act, MONITOR, RUNNING, SUCCEEDED, accepted, head, nothing, of_length, raw, reply, running, succeeded},
@@ -121,7 +121,7 @@ async fn a_timeout_below_ends_it_where_nothing_ever_answers() {
         let mut script = Script::new([]);
         script.last = Some(nothing().stall());
         let server = Server::of(script);
-        let report = impatient(door, quick().max_failures(1), &server.url("/start")).await;
+        let report = impatient(door, quick().max_consecutive_failures(1), &server.url("/start")).await;
         assert_eq!(report.ended, Ended::Operation(Why::Service), "{door:?}: {report:?}");
         assert_eq!(report.operation.unwrap().polls(), 2, "{door:?}");
         assert_eq!(server.starts(), 1, "{door:?}");
@@ -137,7 +137,7 @@ async fn a_final_body_that_stalls_is_handed_over_and_stalls_for_the_caller() {
         let server = Server::of(script);
         let report = impatient(door, quick(), &server.url("/start")).await;
         let body = Body::Broken(RESULT.to_owned());
-        let ended = Ended::Response { status: 200, state: Some(State::Succeeded), body };
+        let ended = Ended::Response { status: 200, state: Some(OperationState::Succeeded), body };
         assert_eq!(report.ended, ended, "{door:?}: {report:?}");
     }
 }

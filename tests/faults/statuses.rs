@@ -1,7 +1,7 @@
 //! HTTP statuses of polls.
 
 use http::{StatusCode, header::WWW_AUTHENTICATE};
-use tower_lro::{DelayReason, PollFailure, State};
+use tower_lro::{DelayReason, OperationState, PollFailure};
 
 use crate::{
     act::{head, raw, reply, running, succeeded},
@@ -18,7 +18,7 @@ fn failure(status: u16) -> PollFailure {
 #[tokio::test]
 async fn a_failed_poll_is_repeated_after_the_servers_hint_or_the_backoff() {
     for status in FAILED_POLLS {
-        for (headers, reason) in [(&[][..], DelayReason::Backoff), (&["retry-after: 1"], DelayReason::Hint)] {
+        for (headers, reason) in [(&[][..], DelayReason::Backoff), (&["retry-after: 1"], DelayReason::RetryAfter)] {
             let failed = || reply(status, headers, "later");
             let polls = [failed(), running(), failed(), failed(), succeeded()];
             let case = Case::new(format!("{status} {headers:?}"), polls).fails([failure(status); 3]);
@@ -43,7 +43,7 @@ async fn a_404_may_pass_until_there_is_a_status() {
             .ends(Ended::monitor(404, "gone")),
         Case::new("for ever", [])
             .forever(reply(404, &[], "?"))
-            .layer(|layer| layer.max_failures(3))
+            .layer(|layer| layer.max_consecutive_failures(3))
             .fails([failure(404); 4])
             .polls(4)
             .ends(Ended::monitor(404, "?")),
@@ -73,7 +73,8 @@ async fn a_401_is_handed_over_whole() {
 
 #[tokio::test]
 async fn a_204_is_success() {
-    let ended = Ended::Response { status: 204, state: Some(State::Succeeded), body: Body::Whole(String::new()) };
+    let ended =
+        Ended::Response { status: 204, state: Some(OperationState::Succeeded), body: Body::Whole(String::new()) };
     check([Case::new("204", [running(), raw(head(204, &[]))]).ends(ended)]).await;
 }
 

@@ -164,7 +164,7 @@ async fn a_refused_address_is_named_in_the_error_and_kept_in_the_operation() {
         error.to_string(),
         "the operation https://evil.test/operations/1?sig=***&api-version=2 was accepted, but its `operation-location` \
          names https://evil.test/operations/1?sig=***&api-version=2, which is of another origin than the start request to \
-         https://example.com/start, and neither allowed nor trusted (LroLayer::allow_origin, LroLayer::trust_origin)"
+         https://example.com/start, and neither allowed nor trusted (LroLayer::allow_anonymous_origin, LroLayer::trust_origin)"
     );
     assert_eq!(error.operation().unwrap().monitor(), "https://evil.test/operations/1?sig=secret&api-version=2");
 }
@@ -237,14 +237,14 @@ async fn trusted_origins_get_the_credentials_and_allowed_ones_do_not() {
         assert_eq!(poll.headers()["authorization"], "Bearer secret");
         assert_eq!(poll.extensions().get(), Some(&"an extension"));
 
-        let log = with_key(exact().allow_origin(pattern.parse().unwrap()), monitor).await;
+        let log = with_key(exact().allow_anonymous_origin(pattern.parse().unwrap()), monitor).await;
         assert_eq!(log.uris()[1], monitor);
         let poll = &log.requests()[1];
         assert_eq!(poll.headers().keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["user-agent"]);
         assert!(poll.extensions().is_empty());
     }
     // Trust beats allowance, in whichever order they were given.
-    let both = exact().allow_origin("https://*.windows.net".parse().unwrap());
+    let both = exact().allow_anonymous_origin("https://*.windows.net".parse().unwrap());
     let log = with_key(both.trust_origin(monitor[..23].parse().unwrap()), monitor).await;
     assert!(log.requests()[1].headers().contains_key("authorization"));
 }
@@ -264,7 +264,7 @@ async fn query_parameters_are_carried_over_where_they_are_missing() {
         (Some(&[][..]), "/1?a", "/1?a"),
     ] {
         let layer = match names {
-            Some(names) => exact().carry_query(names.iter().copied()),
+            Some(names) => exact().propagate_query(names.iter().copied()),
             None => exact(),
         };
         let expected = format!("https://example.com{expected}");
@@ -414,7 +414,7 @@ async fn see_other_names_the_result_which_is_fetched_and_handed_over() {
     assert_eq!(response.headers()["x"], "y");
     let operation = response.operation().unwrap();
     assert_eq!((operation.monitor().path(), operation.resource().unwrap().path()), ("/operations/1", "/things/1"));
-    assert_eq!((operation.state(), operation.polls()), (tower_lro::State::Succeeded, 1));
+    assert_eq!((operation.state(), operation.polls()), (tower_lro::OperationState::Succeeded, 1));
     assert_eq!(crate::support::text(response).await, "no JSON, and no status");
     let paths: Vec<_> = log.requests().iter().map(|request| request.uri().path().to_owned()).collect();
     assert_eq!(paths, ["/start", "/operations/1", "/things/1", "/things/1", "/things/one"]);

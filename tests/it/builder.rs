@@ -1,13 +1,17 @@
 //! Protocols of one's own.
 
 use tower_lro::{
-    Announcement, Error, FinalResponse, Monitor, Protocol, ProtocolError, ResponseExt, State, WithoutStatus,
+    Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolError, ResponseExt, StartRule, StatusRule,
     simulator::{Reply, Script},
 };
 
 use crate::support::{exact, send, start_at, text};
 
-async fn ends(protocol: Protocol, start: Reply, polls: impl IntoIterator<Item = Reply>) -> (u16, Option<State>, usize) {
+async fn ends(
+    protocol: Protocol,
+    start: Reply,
+    polls: impl IntoIterator<Item = Reply>,
+) -> (u16, Option<OperationState>, usize) {
     let script = Script::new(start).polls(polls);
     let (outcome, requests) =
         send(exact().protocols([protocol]), script, start_at("https://example.com/v1/jobs")).await;
@@ -17,46 +21,47 @@ async fn ends(protocol: Protocol, start: Reply, polls: impl IntoIterator<Item = 
 
 #[tokio::test(start_paused = true)]
 async fn statuses_are_where_the_protocol_says() {
-    let by = |monitor: Monitor| {
-        let announcement = Announcement::by_header("x-job").on([201]).to(["POST"]).monitor(monitor);
+    let by = |monitor: StatusRule| {
+        let announcement = StartRule::by_header("x-job").statuses([201]).methods(["POST"]).monitor(monitor);
         Protocol::builder("jobs").announced(announcement).succeeded(["Shipped"]).failed(["Lost"]).running(["Completed"])
     };
     let start = || Reply::http(201).header("x-job", "/operations/{id}");
-    let pointer = by(Monitor::new().status_at("/job/phase~1name")).build().unwrap();
+    let pointer = by(StatusRule::new().status_at("/job/phase~1name")).build().unwrap();
     let phase = |word: &str| Reply::json(format!(r#"{{"status": "Failed", "job": {{"phase/name": "{word}"}}}}"#));
     assert_eq!(
         ends(pointer.clone(), start(), [phase("Completed"), phase("shipped")]).await,
-        (200, Some(State::Succeeded), 3)
+        (200, Some(OperationState::Succeeded), 3)
     );
-    assert_eq!(ends(pointer.clone(), start(), [phase("Packed"), phase("LOST")]).await.1, Some(State::Failed));
+    assert_eq!(ends(pointer.clone(), start(), [phase("Packed"), phase("LOST")]).await.1, Some(OperationState::Failed));
     // Another status or method starts nothing.
     assert_eq!(ends(pointer, start().code(202), []).await, (202, None, 1));
 
-    let header = by(Monitor::new().status_header("x-phase")).build().unwrap();
+    let header = by(StatusRule::new().status_header("x-phase")).build().unwrap();
     let polls =
         [Reply::http(200).header("x-phase", "Packed"), Reply::http(200).header("x-phase", "Shipped").body("the thing")];
-    assert_eq!(ends(header, start(), polls).await, (200, Some(State::Succeeded), 3));
+    assert_eq!(ends(header, start(), polls).await, (200, Some(OperationState::Succeeded), 3));
 
-    let http = by(Monitor::new().by_http().outcomes(400..=499)).build().unwrap();
+    let http = by(StatusRule::new().http_status_only().final_error_statuses(400..=499)).build().unwrap();
     assert_eq!(
         ends(http.clone(), start(), [Reply::http(202), Reply::http(203)]).await,
-        (203, Some(State::Succeeded), 3)
+        (203, Some(OperationState::Succeeded), 3)
     );
-    assert_eq!(ends(http, start(), [Reply::http(202), Reply::http(409)]).await, (409, Some(State::Failed), 3));
+    assert_eq!(ends(http, start(), [Reply::http(202), Reply::http(409)]).await, (409, Some(OperationState::Failed), 3));
 
-    let running = by(Monitor::new().status_at("/status").without_status(WithoutStatus::Running)).build().unwrap();
+    let running =
+        by(StatusRule::new().status_at("/status").when_status_missing(MissingStatus::Running)).build().unwrap();
     assert_eq!(ends(running, start(), [Reply::json("{}"), Reply::http(200), Reply::http(204)]).await.2, 4);
 
-    let patient = by(Monitor::new().status_at("/status").failed_polls([418])).build().unwrap();
+    let patient = by(StatusRule::new().status_at("/status").retryable_statuses([418])).build().unwrap();
     assert_eq!(ends(patient, start(), [Reply::http(418), Reply::status("Shipped")]).await.2, 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn names_in_bodies_make_addresses() {
-    let announcement = Announcement::by_body("/task/id", "/{first}/tasks/operations/{name}?full")
-        .on([200, 201])
-        .unless_ended("/task/state", false)
-        .monitor(Monitor::new().status_at("/task/state").stays());
+    let announcement = StartRule::by_body("/task/id", "/{first}/tasks/operations/{name}?full")
+        .statuses([200, 201])
+        .unless_terminal_or_missing("/task/state")
+        .monitor(StatusRule::new().status_at("/task/state").fixed_uri());
     let protocol = Protocol::builder("tasks").announced(announcement).build().unwrap();
     let task = |state: &str| Reply::json(format!(r#"{{"task": {{"id": "{{id}}", "state": "{state}"}}}}"#));
     let script = Script::new(task("Queued").code(201)).polls([task("Running"), task("Succeeded")]);
@@ -71,7 +76,7 @@ async fn names_in_bodies_make_addresses() {
         assert_eq!(ends(protocol.clone(), other, []).await, (200, None, 1));
     }
     // A name may try to lead elsewhere.
-    let hostile = Announcement::by_body("/name", "{name}").monitor(Monitor::new().status_at("/status"));
+    let hostile = StartRule::by_body("/name", "{name}").monitor(StatusRule::new().status_at("/status"));
     let hostile = Protocol::builder("hostile").announced(hostile).build().unwrap();
     let script = Script::new(Reply::json(r#"{"name": "https://evil.test/x"}"#));
     let (outcome, requests) = send(exact().protocols([hostile]), script, start_at("https://example.com/v1/jobs")).await;
@@ -82,10 +87,10 @@ async fn names_in_bodies_make_addresses() {
 
 #[tokio::test(start_paused = true)]
 async fn origins_and_results_are_the_protocols() {
-    let monitor = Monitor::new().status_at("/status").result_redirects([302]).moved_by("x-next", [200]);
+    let monitor = StatusRule::new().status_at("/status").result_redirects([302]).relocated_by("x-next", [200]);
     let builder = || {
         Protocol::builder("regional")
-            .announced(Announcement::by_header("x-job").and_header("x-really").monitor(monitor.clone()))
+            .announced(StartRule::by_header("x-job").requires_header("x-really").monitor(monitor.clone()))
             .trusts(["https://example.com"], ["https://*.example.net"])
             .allows(["https://public.test"])
             .resource_at("/links/self")
@@ -112,21 +117,21 @@ async fn origins_and_results_are_the_protocols() {
 
 #[test]
 fn mistakes_are_told_of() {
-    let by = |announcement: Announcement| Protocol::builder("x").announced(announcement).build().map(|_| ());
-    let fine = || Announcement::by_header("x");
+    let by = |announcement: StartRule| Protocol::builder("x").announced(announcement).build().map(|_| ());
+    let fine = || StartRule::by_header("x");
     assert_eq!(Protocol::builder("x").build().map(|_| ()), Err(ProtocolError::NoAnnouncement));
-    assert_eq!(by(Announcement::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
-    assert_eq!(by(fine().on([404])), Err(ProtocolError::Status(404)));
-    assert_eq!(by(fine().on([264])), Err(ProtocolError::Status(264)));
-    assert_eq!(by(fine().to(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
+    assert_eq!(by(StartRule::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
+    assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
+    assert_eq!(by(fine().statuses([264])), Err(ProtocolError::Status(264)));
+    assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
     assert_eq!(
-        by(fine().monitor(Monitor::new().status_at("status"))),
+        by(fine().monitor(StatusRule::new().status_at("status"))),
         Err(ProtocolError::Pointer("status".to_owned()))
     );
     let deep = "/a".repeat(9);
-    assert_eq!(by(fine().monitor(Monitor::new().status_at(&deep))), Err(ProtocolError::Pointer(deep)));
-    assert_eq!(by(fine().monitor(Monitor::new().failed_polls([200]))), Err(ProtocolError::Status(200)));
-    let many = (0..33).fold(Monitor::new(), |monitor, n| monitor.status_at(&format!("/{n}")));
+    assert_eq!(by(fine().monitor(StatusRule::new().status_at(&deep))), Err(ProtocolError::Pointer(deep)));
+    assert_eq!(by(fine().monitor(StatusRule::new().retryable_statuses([200]))), Err(ProtocolError::Status(200)));
+    let many = (0..33).fold(StatusRule::new(), |monitor, n| monitor.status_at(&format!("/{n}")));
     assert_eq!(by(fine().monitor(many)), Err(ProtocolError::TooMany));
     let origins = Protocol::builder("x").announced(fine()).allows(["nowhere"]).build().map(|_| ());
     assert_eq!(origins, Err(ProtocolError::Origin("nowhere".to_owned())));
@@ -137,9 +142,9 @@ fn mistakes_are_told_of() {
 #[tokio::test(start_paused = true)]
 async fn numbers_and_literals_can_be_statuses() {
     // As of Dataverse's background operations.
-    let monitor = Monitor::new().status_scalar_at("/backgroundOperationStatusCode").status_true("/isDone");
+    let monitor = StatusRule::new().status_scalar_at("/backgroundOperationStatusCode").status_true("/isDone");
     let protocol = Protocol::builder("background")
-        .announced(Announcement::by_header("location").monitor(monitor))
+        .announced(StartRule::by_header("location").monitor(monitor))
         .succeeded(["30", "isDone"])
         .failed(["31", "true"])
         .build()
@@ -147,12 +152,12 @@ async fn numbers_and_literals_can_be_statuses() {
     let code = |code: &str| Reply::json(format!(r#"{{"backgroundOperationStatusCode": {code}, "x": 1}}"#));
     let start = || Reply::http(202).header("location", "/operations/{id}");
     for (last, state) in [
-        (code("30"), State::Succeeded),
-        (code("\"30\""), State::Succeeded),
-        (code("31").chunks(1), State::Failed),
-        (code("true"), State::Failed),
-        (Reply::json(r#"{"isDone": true}"#), State::Succeeded),
-        (Reply::json(r#"{"isDone": true, "backgroundOperationStatusCode": 31}"#).chunks(1), State::Failed),
+        (code("30"), OperationState::Succeeded),
+        (code("\"30\""), OperationState::Succeeded),
+        (code("31").chunks(1), OperationState::Failed),
+        (code("true"), OperationState::Failed),
+        (Reply::json(r#"{"isDone": true}"#), OperationState::Succeeded),
+        (Reply::json(r#"{"isDone": true, "backgroundOperationStatusCode": 31}"#).chunks(1), OperationState::Failed),
     ] {
         let polls = [code("20"), code("3000000000000000000000000000000000000000000000000000000000000000000000"), last];
         assert_eq!(ends(protocol.clone(), start(), polls).await.1, Some(state));
@@ -175,14 +180,14 @@ async fn numbers_and_literals_can_be_statuses() {
 
 #[tokio::test(start_paused = true)]
 async fn conditions_hold_together() {
-    let by = |announcement: Announcement| {
-        let announcement = announcement.on([200]).monitor(Monitor::new().status_at("/status"));
+    let by = |announcement: StartRule| {
+        let announcement = announcement.statuses([200]).monitor(StatusRule::new().status_at("/status"));
         Protocol::builder("jobs").announced(announcement).build().unwrap()
     };
-    let header = || Announcement::by_header("location");
+    let header = || StartRule::by_header("location");
     let present = by(header().unless_present("/result"));
-    let both = by(header().unless_ended("/state", false).unless_present("/result"));
-    let reversed = by(header().unless_present("/result").unless_ended("/state", false));
+    let both = by(header().unless_terminal_or_missing("/state").unless_present("/result"));
+    let reversed = by(header().unless_present("/result").unless_terminal_or_missing("/state"));
     let untrue = by(header().unless_true("/done"));
     for (protocol, body, is_operation) in [
         (&present, r#"{"result": {"a": 1}}"#, false),
@@ -203,7 +208,7 @@ async fn conditions_hold_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_word_in_a_header_is_cut_off_like_one_in_a_body() {
-    let announcement = Announcement::by_header("x-job").monitor(Monitor::new().status_header("x-state"));
+    let announcement = StartRule::by_header("x-job").monitor(StatusRule::new().status_header("x-state"));
     let protocol = Protocol::builder("jobs").announced(announcement).build().unwrap();
     let start = Reply::http(202).header("x-job", "/operations/{id}").header("operation-id", &"i".repeat(2000));
     let script = Script::new(start).polls([Reply::http(200).header("x-state", &"s".repeat(600)), Reply::http(204)]);
@@ -216,7 +221,7 @@ async fn a_word_in_a_header_is_cut_off_like_one_in_a_body() {
 
 #[test]
 fn names_are_those_of_no_other_protocol() {
-    let announcement = || Announcement::by_header("x-job").monitor(Monitor::new().status_at("/state"));
+    let announcement = || StartRule::by_header("x-job").monitor(StatusRule::new().status_at("/state"));
     let build = |name: &'static str| Protocol::builder(name).announced(announcement()).build();
     assert_eq!(build("fabric").unwrap_err(), ProtocolError::Name("fabric".to_owned()));
     assert!(build("fabrics").is_ok());

@@ -41,9 +41,14 @@ async fn after_it_the_error_says_what_happened_and_where() {
             "its monitor answered 200 OK and gave no status within max_status_bytes (9)",
             None,
         ),
-        (exact().max_failures(0), Reply::http(1).fault(Fault::Refused), "polling it failed", Some(ConnectionLost)),
         (
-            exact().max_failures(0),
+            exact().max_consecutive_failures(0),
+            Reply::http(1).fault(Fault::Refused),
+            "polling it failed",
+            Some(ConnectionLost),
+        ),
+        (
+            exact().max_consecutive_failures(0),
             Reply::status("").fault(Fault::BrokenAfter(1)),
             "its status response broke off",
             Some(ConnectionLost),

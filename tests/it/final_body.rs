@@ -78,7 +78,7 @@ fn start() -> Request<String> {
 type Said<'a> = (Option<f64>, Option<&'a str>, Option<&'a str>);
 
 fn says(operation: &Operation) -> Said<'_> {
-    let code = operation.failure().and_then(|failure| failure.code());
+    let code = operation.error().and_then(|failure| failure.code());
     (operation.percent_complete(), operation.resource().map(Uri::path), code)
 }
 
@@ -180,8 +180,8 @@ async fn what_an_earlier_final_body_said_is_kept_where_the_next_says_nothing() {
     let first = play(exact(), take_up(Resume::new()), first).await.unwrap().operation().unwrap().clone();
     let second = body(r#"{"status":"Succeeded"}"#);
     let second = play(exact(), take_up(first.resume()), second).await.unwrap().operation().unwrap().clone();
-    assert_eq!((second.id(), second.created(), second.failure()), (Some("a"), Some("c"), None));
+    assert_eq!((second.id(), second.created(), second.error()), (Some("a"), Some("c"), None));
     let third = body(r#"{"status":"Succeeded","id":"b"}"#);
     let third = play(exact(), take_up(second.resume()), third).await.unwrap().operation().unwrap().clone();
-    assert_eq!((third.id(), third.created(), third.failure()), (Some("b"), Some("c"), None));
+    assert_eq!((third.id(), third.created(), third.error()), (Some("b"), Some("c"), None));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    Cause, Error, LroLayer, ResponseExt, State,
+    Cause, Error, LroLayer, OperationState, ResponseExt,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
@@ -23,7 +23,7 @@ impl Random {
 
 #[derive(Debug, PartialEq)]
 enum End {
-    State(State),
+    InState(OperationState),
     Monitor(u16),
     NoStatus,
     Address,
@@ -45,13 +45,16 @@ fn script(random: &mut Random) -> (Script, End) {
         replies.push(Reply::status("Running"));
     }
     let (last, end) = match random.below(7) {
-        0 => (Reply::status("Failed"), End::State(State::Failed)),
-        1 => (Reply::status("Canceled"), End::State(State::Canceled)),
-        2 => (Reply::http(204), End::State(State::Succeeded)),
+        0 => (Reply::status("Failed"), End::InState(OperationState::Failed)),
+        1 => (Reply::status("Canceled"), End::InState(OperationState::Canceled)),
+        2 => (Reply::http(204), End::InState(OperationState::Succeeded)),
         3 => (Reply::http(403), End::Monitor(403)),
         4 => (Reply::json("[]"), End::NoStatus),
         5 => (Reply::status("Running").header("operation-location", "ftp://x"), End::Address),
-        _ => (Reply::status_with_result("Succeeded", random.below(5000) as usize), End::State(State::Succeeded)),
+        _ => (
+            Reply::status_with_result("Succeeded", random.below(5000) as usize),
+            End::InState(OperationState::Succeeded),
+        ),
     };
     replies.push(last);
     (Script::azure_maps().polls(replies), end)
@@ -62,7 +65,7 @@ async fn ten_thousand_operations_at_once_each_come_to_their_own_end() {
     const OPERATIONS: usize = 10_000;
     let token = Arc::new(());
     let simulator = Simulator::new();
-    let client = LroLayer::new().max_failures(1).layer(simulator.clone());
+    let client = LroLayer::new().max_consecutive_failures(1).layer(simulator.clone());
     let mut random = Random(1);
     let mut operations = FuturesUnordered::new();
     for _ in 0..OPERATIONS {
@@ -75,7 +78,7 @@ async fn ten_thousand_operations_at_once_each_come_to_their_own_end() {
         operations.push(async move {
             let outcome = operation.await;
             let seen = match &outcome {
-                Ok(response) => End::State(response.operation().unwrap().state()),
+                Ok(response) => End::InState(response.operation().unwrap().state()),
                 Err(Error::Operation(error)) => match error.cause() {
                     Cause::Monitor(response) => End::Monitor(response.status().as_u16()),
                     Cause::Status(_) => End::NoStatus,

@@ -14,7 +14,7 @@ use http_body_util::{
     channel::{Channel, Sender},
 };
 use tower::{Layer, ServiceExt, service_fn};
-use tower_lro::{LroLayer, Protocol, ResponseExt, State};
+use tower_lro::{LroLayer, OperationState, Protocol, ResponseExt};
 
 use crate::support::{exact, seconds};
 
@@ -27,7 +27,7 @@ async fn sent_by_hand(
     first: Option<Response<Body>>,
     header: Option<&'static str>,
     pieces: &[(u64, &'static str)],
-) -> (String, Option<State>) {
+) -> (String, Option<OperationState>) {
     let (mut sender, body): (Sender<Bytes, Infallible>, _) = Channel::new(64);
     let mut second = Response::new(Either::Right(body));
     if let Some(header) = header {
@@ -97,6 +97,6 @@ async fn a_final_response_whose_details_take_too_long_is_handed_over_whole() {
         let layer = exact().timeout(seconds(2));
         let whole = "{\"status\": \"Failed\", \"error\": {\"code\": \"X\"}, \"c\": 1} ";
         let ended = sent_by_hand(layer, accepted(), None, &pieces).await;
-        assert_eq!(ended, (whole.to_owned(), Some(State::Failed)), "{shift}");
+        assert_eq!(ended, (whole.to_owned(), Some(OperationState::Failed)), "{shift}");
     }
 }

@@ -6,7 +6,7 @@ use reqwest::{Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::Value;
 use tower_lro::{
-    Cause, Event, LroLayer, OperationError, ResponseExt, Resume, State,
+    Cause, Event, LroLayer, OperationError, OperationState, ResponseExt, Resume,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
@@ -26,7 +26,7 @@ async fn the_call_sites_do_not_change() {
     assert_eq!(response.url().as_str(), monitor);
     assert_eq!(response.remote_addr(), Some(server.address));
     assert_eq!(response.content_length(), Some(simulated_length()));
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
     assert!(response.error_for_status_ref().is_ok());
     let json: Value = response.error_for_operation().unwrap().json().await.unwrap();
     assert_eq!(json["status"], "Succeeded");
@@ -87,7 +87,7 @@ async fn what_passes_through_is_untouched() {
 async fn settings_for_one_request_are_given_as_an_extension() {
     let server = Server::of(&Simulator::new()).await;
     let client = client(quick());
-    let response = client.post(server.url("/")).with_extension(LroLayer::off()).send().await.unwrap();
+    let response = client.post(server.url("/")).with_extension(LroLayer::disabled()).send().await.unwrap();
     assert_eq!(response.status(), 202);
     let polls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = polls.clone();
@@ -132,7 +132,7 @@ async fn an_operation_is_resumed_by_its_address() {
     let error = client(layer).post(server.url("/")).send().await.unwrap_err();
     let monitor = OperationError::find(&error).unwrap().operation().monitor().to_string();
     let response = client(quick()).get(&monitor).with_extension(Resume::new()).send().await.unwrap();
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
     // Without it a GET is a GET.
     let response = client(quick()).get(&monitor).send().await.unwrap();
     assert!(response.operation().is_none());
@@ -217,7 +217,7 @@ async fn polls_elsewhere_have_none_of_the_extensions_but_the_timeout() {
 
     #[derive(Clone)]
     struct Token(&'static str);
-    let layer = quick().allow_origin(other.url("").parse().unwrap());
+    let layer = quick().allow_anonymous_origin(other.url("").parse().unwrap());
     let client = below(layer, |mut request, extensions, next| {
         if let Some(Token(token)) = extensions.get() {
             request.headers_mut().insert("authorization", token.parse().unwrap());
@@ -258,7 +258,7 @@ async fn a_middleware_below_that_wraps_errors_does_not_make_them_show_the_key() 
         let policy = reqwest_retry::policies::ExponentialBackoff::builder().build_with_max_retries(0);
         reqwest_retry::RetryTransientMiddleware::new_with_policy(policy)
     };
-    let layer = || quick().max_failures(0);
+    let layer = || quick().max_consecutive_failures(0);
     let wrapping = below(layer(), |request, extensions, next| {
         Box::pin(async move {
             next.run(request, extensions).await.map_err(|error| anyhow::Error::new(error).context("wrapped").into())
@@ -277,7 +277,7 @@ async fn a_middleware_below_that_wraps_errors_does_not_make_them_show_the_key() 
 #[tokio::test]
 async fn a_middleware_above_that_sends_a_resumption_again_resumes_again() {
     let server = Server::of(&Simulator::new()).await;
-    let started = client(LroLayer::off()).post(server.url("/")).send().await.unwrap();
+    let started = client(LroLayer::disabled()).post(server.url("/")).send().await.unwrap();
     let monitor = started.headers()["operation-location"].to_str().unwrap().to_owned();
     let client = client(quick());
     let mut extensions = Extensions::new();
@@ -285,7 +285,7 @@ async fn a_middleware_above_that_sends_a_resumption_again_resumes_again() {
     for _ in 0..2 {
         let request = reqwest::Client::new().get(&monitor).build().unwrap();
         let response = client.execute_with_extensions(request, &mut extensions).await.unwrap();
-        assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+        assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
     }
 }
 
@@ -297,7 +297,7 @@ async fn a_redirect_that_the_client_follows_by_itself_leads_to_the_result() {
         let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
         let client = ClientBuilder::new(http).with(quick()).build();
         let response = client.post(server.url("/")).send().await.unwrap();
-        assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+        assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
         assert!(response.url().path().starts_with("/resources/"));
         assert!(response.text().await.unwrap().contains("00000001"));
     }
@@ -315,7 +315,7 @@ async fn where_a_302_names_the_result_it_is_that_whoever_follows_it() {
             let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
             let layer = quick().protocols([tower_lro::Protocol::async_request_reply()]);
             let response = ClientBuilder::new(http).with(layer).build().post(server.url("/")).send().await.unwrap();
-            assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+            assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
             assert!(response.url().path().starts_with("/resources/"));
         }
     }

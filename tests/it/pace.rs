@@ -82,7 +82,7 @@ async fn the_longest_delays_there_are_do_not_overflow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_spread_makes_delays_longer_by_up_to_its_fraction_and_each_by_another() {
+async fn jitter_makes_delays_longer_by_up_to_its_fraction_and_each_by_another() {
     let mut firsts = Vec::new();
     for _ in 0..50 {
         let running = Reply::status("Running").retry_after(seconds(100));

@@ -38,10 +38,10 @@ pub fn outcomes() -> Vec<(LroLayer, Script)> {
         (exact(), polls([Reply::status("Failed").header("set-cookie", SECRET)])),
         (exact().error_on_failure(true), polls([Reply::json(r#"{"status": "Failed", "token": "SECRET"}"#)])),
         (exact().timeout(seconds(9)), polls([Reply::status("Running")])),
-        (exact().max_failures(1), polls([Reply::http(200).fault(Fault::Refused)])),
-        (exact().max_failures(1), polls([Reply::status("").fault(Fault::BrokenAfter(2))])),
+        (exact().max_consecutive_failures(1), polls([Reply::http(200).fault(Fault::Refused)])),
+        (exact().max_consecutive_failures(1), polls([Reply::status("").fault(Fault::BrokenAfter(2))])),
         (exact(), polls([body(403)])),
-        (exact().max_failures(1), polls([body(503)])),
+        (exact().max_consecutive_failures(1), polls([body(503)])),
         (exact(), polls([body(200)])),
         (exact(), polls([Reply::http(307).header("location", "https://evil.test/?sig=SIGNED")])),
         (exact(), polls([Reply::http(303).header("location", "/resources/{id}?sig=SIGNED")])),
@@ -51,6 +51,9 @@ pub fn outcomes() -> Vec<(LroLayer, Script)> {
         (exact(), monitor("https://u:SECRET@atlas.microsoft.com/")),
         (exact(), monitor("https://atlas.microsoft.com:SECRET/")),
         (exact(), monitor("ftp://atlas.microsoft.com/?SECRET")),
-        (exact().allow_origin("https://evil.test".parse().unwrap()), monitor("https://evil.test/operations/1")),
+        (
+            exact().allow_anonymous_origin("https://evil.test".parse().unwrap()),
+            monitor("https://evil.test/operations/1"),
+        ),
     ]
 }

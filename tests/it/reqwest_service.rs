@@ -3,7 +3,7 @@
 use reqwest::{Body, Method, Request};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_lro::{
-    Cause, Error, LroLayer, ResponseExt, Resume, State,
+    Cause, Error, LroLayer, OperationState, ResponseExt, Resume,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
@@ -22,7 +22,7 @@ async fn works_over_a_client() {
     let server = Server::of(&simulator).await;
     let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
     let response = client.oneshot(post(&server)).await.unwrap();
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
     let monitor = server.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e?api-version=2.0");
     assert_eq!((response.url().as_str(), response.remote_addr()), (monitor.as_str(), Some(server.address)));
     let requests = simulator.recorded();
@@ -38,7 +38,7 @@ async fn passes_through_and_is_switched_off_and_resumed_by_extensions() {
     let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
     let with = |builder: http::request::Builder| Request::try_from(builder.body(Body::default()).unwrap()).unwrap();
 
-    let off = http::Request::post(server.url("/")).extension(LroLayer::off());
+    let off = http::Request::post(server.url("/")).extension(LroLayer::disabled());
     let response = client.clone().oneshot(with(off)).await.unwrap();
     assert_eq!(response.status(), 202);
     let monitor = response.headers()["operation-location"].to_str().unwrap().to_owned();
@@ -47,7 +47,7 @@ async fn passes_through_and_is_switched_off_and_resumed_by_extensions() {
     assert!(response.operation().is_none());
     let resume = http::Request::get(&monitor).extension(Resume::new());
     let response = client.clone().oneshot(with(resume)).await.unwrap();
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
 
     let nowhere = http::Request::get("http://127.0.0.1:1/");
     let error = client.oneshot(with(nowhere)).await.unwrap_err();
@@ -68,7 +68,7 @@ async fn the_requests_own_timeout_bounds_every_poll() {
 #[tokio::test]
 async fn errors_of_polls_do_not_print_the_key() {
     let server = Server::of(&Simulator::new().script(polls([Reply::http(200).fault(Fault::Refused)]))).await;
-    let client = ServiceBuilder::new().layer(quick().max_failures(0)).service(reqwest::Client::new());
+    let client = ServiceBuilder::new().layer(quick().max_consecutive_failures(0)).service(reqwest::Client::new());
     let mut request = post(&server);
     request.url_mut().query_pairs_mut().append_pair("subscription-key", "SECRET");
     let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!() };

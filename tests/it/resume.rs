@@ -3,7 +3,7 @@
 use http::Request;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    AddressErrorKind, Cause, Error, Operation, ResponseExt, Resume, State,
+    AddressErrorKind, Cause, Error, Operation, OperationState, ResponseExt, Resume,
     simulator::{Fault, Reply, Simulator, SimulatorBody},
 };
 
@@ -35,7 +35,10 @@ async fn an_operation_is_carried_on_where_it_was_left() {
     let request = get(&operation, operation.resume());
     let response = exact().layer(simulator.clone()).oneshot(request).await.unwrap();
     let resumed = response.operation().unwrap();
-    assert_eq!((resumed.state(), resumed.polls(), resumed.monitor()), (State::Succeeded, 7, operation.monitor()));
+    assert_eq!(
+        (resumed.state(), resumed.polls(), resumed.monitor()),
+        (OperationState::Succeeded, 7, operation.monitor())
+    );
     // The delays begin anew: 1 + 1.5 + 2.25 s.
     assert_eq!(resumed.elapsed().as_millis(), 5000 + 4750);
     assert_eq!(simulator.started(), 1);
@@ -48,7 +51,10 @@ async fn the_address_alone_will_do() {
     let request = get(&operation, Resume::new());
     let response = exact().layer(simulator).oneshot(request).await.unwrap();
     let resumed = response.operation().unwrap();
-    assert_eq!((resumed.state(), resumed.polls(), resumed.monitor()), (State::Succeeded, 4, operation.monitor()));
+    assert_eq!(
+        (resumed.state(), resumed.polls(), resumed.monitor()),
+        (OperationState::Succeeded, 4, operation.monitor())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +82,7 @@ async fn its_errors_are_those_of_an_operation() {
         simulator.clone().oneshot(start()).await.unwrap();
         let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
         let request = Request::get(uri).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
-        let error = exact().max_failures(0).layer(simulator).oneshot(request).await.unwrap_err();
+        let error = exact().max_consecutive_failures(0).layer(simulator).oneshot(request).await.unwrap_err();
         assert_eq!(error.operation().unwrap().monitor(), uri);
     }
 }
@@ -189,7 +195,7 @@ async fn a_plain_monitor_is_taken_up_by_its_address_alone() {
     let request = Request::get(uri).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
     let layer = exact().protocols([tower_lro::Protocol::location()]);
     let response = layer.layer(simulator).oneshot(request).await.unwrap();
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +212,7 @@ async fn a_layer_below_does_not_take_the_resumption_for_its_own() {
     let request = get(&operation, operation.resume());
     // Two layers have two bodies.
     let response = client.oneshot(request).await.unwrap();
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
 }
 
 /// Starts an operation whose monitor is at `evil.test`, which is allowed, and gives it up.
@@ -214,7 +220,7 @@ async fn anonymous(polls: Vec<Reply>) -> (Simulator, tower_lro::LroLayer, Operat
     let location = Reply::http(202).header("operation-location", "https://evil.test/operations/{id}");
     let script = tower_lro::simulator::Script::new(location.retry_after(seconds(30))).polls(polls);
     let simulator = Simulator::new().script(script).recording();
-    let layer = exact().allow_origin("https://evil.test".parse().unwrap());
+    let layer = exact().allow_anonymous_origin("https://evil.test".parse().unwrap());
     let mut request = start();
     request.headers_mut().insert("authorization", "Bearer SECRET".parse().unwrap());
     let outcome = layer.clone().timeout(seconds(5)).layer(simulator.clone()).oneshot(request).await;
@@ -238,7 +244,7 @@ async fn an_origin_that_must_not_see_credentials_never_does_whatever_it_answers(
         request.headers_mut().insert("authorization", "Bearer SECRET".parse().unwrap());
         request.extensions_mut().insert("SECRET".to_owned());
         let response = layer.layer(simulator.clone()).oneshot(request).await.unwrap();
-        assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+        assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
         let requests = simulator.recorded();
         assert!(requests.len() > 2);
         for request in &requests[1..] {
@@ -257,7 +263,7 @@ async fn an_original_address_that_is_not_known_is_none_to_ask() {
     let script = tower_lro::simulator::Script::new(Reply::accepted());
     let script = script.polls([moved, running, further, Reply::status("Succeeded")]);
     let simulator = Simulator::new().script(script).recording();
-    let layer = exact().allow_origin("https://evil.test".parse().unwrap());
+    let layer = exact().allow_anonymous_origin("https://evil.test".parse().unwrap());
     let outcome =
         layer.clone().timeout(seconds(5)).layer(simulator.clone()).oneshot(start_at("https://example.com/a")).await;
     let Err(Error::Operation(error)) = outcome else { panic!() };
@@ -268,7 +274,7 @@ async fn an_original_address_that_is_not_known_is_none_to_ask() {
     request.headers_mut().insert("authorization", "Bearer SECRET".parse().unwrap());
     let layer = layer.final_response(tower_lro::FinalResponse::OriginalUri);
     let response = layer.layer(simulator.clone()).oneshot(request).await.unwrap();
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
     let requests = simulator.recorded();
     assert!(requests.len() > sent);
     assert!(requests[sent..].iter().all(|request| !request.headers.contains_key("authorization")), "{requests:?}");

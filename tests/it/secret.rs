@@ -38,7 +38,7 @@ impl Printed {
     }
 
     fn operation(&self, operation: &Operation) {
-        self.add(format_args!("{operation:?} {operation:#?} {:?} {:?}", operation.resume(), operation.failure()));
+        self.add(format_args!("{operation:?} {operation:#?} {:?} {:?}", operation.resume(), operation.error()));
         // The service's own addresses are stored whole.
         let stored = serde_json::to_string(operation).unwrap();
         assert!(!stored.contains(SECRET), "{stored}");

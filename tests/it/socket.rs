@@ -8,7 +8,7 @@ use hyper_util::{
 };
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    ResponseExt, State,
+    OperationState, ResponseExt,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
@@ -72,7 +72,7 @@ async fn connections_that_break_are_failed_polls() {
     let server = Server::of(&simulator).await;
     let response = quick().layer(client()).oneshot(post(&server)).await.unwrap();
     assert_eq!((response.status(), simulator.started()), (StatusCode::OK, 1));
-    assert_eq!(response.operation().unwrap().state(), State::Succeeded);
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
 }
 
 #[tokio::test]

@@ -143,7 +143,9 @@ fn settings_print_without_secrets_or_surprises() {
         .trust_origin("https://*.example.com".parse().unwrap())
         .on_event(|_| {});
     let printed = format!("{layer:?}");
-    for part in ["operation-location", "timeout: Some(600s)", "example.com", "observers: 1", "max_failures: 10"] {
+    for part in
+        ["operation-location", "timeout: Some(600s)", "example.com", "observers: 1", "max_consecutive_failures: 10"]
+    {
         assert!(printed.contains(part), "{part}: {printed}");
     }
     let _ = Script::default();

@@ -7,7 +7,7 @@ use reqwest_middleware::ClientBuilder;
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, hedge::Hedge, retry::Policy, timeout::error::Elapsed};
 use tower_lro::{
-    Cause, Error, OperationError, State,
+    Cause, Error, OperationError, OperationState,
     simulator::{ConnectionLost, Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
@@ -51,7 +51,8 @@ async fn tower_retry_outside_can_tell_what_has_happened() {
         (Script::new(Reply::http(202).header("operation-location", "https://evil.test/")), 1),
     ] {
         let simulator = Simulator::new().script(script);
-        let client = ServiceBuilder::new().retry(Retry(3)).layer(exact().max_failures(2)).service(simulator.clone());
+        let client =
+            ServiceBuilder::new().retry(Retry(3)).layer(exact().max_consecutive_failures(2)).service(simulator.clone());
         let error = client.oneshot(start()).await.unwrap_err();
         assert_eq!(simulator.started(), starts, "{error}");
     }
@@ -115,26 +116,26 @@ async fn in_a_box_it_can_be_told_too() {
         client.oneshot(start()).await.map(drop).unwrap_err()
     };
     let error: BoxError = outcome(polls([Reply::http(403)])).await;
-    let found = Inner::find_in(&*error).expect("it has happened");
+    let found = Inner::find(&*error).expect("it has happened");
     assert!(matches!(found.cause(), Cause::Monitor(_)));
     // Whatever is around it, if it shows its sources.
     // Whatever is around it.
     let io = std::io::Error::other(error);
-    assert!(Inner::find_in(&io).is_some());
+    assert!(Inner::find(&io).is_some());
     let error = io.downcast::<Error<ConnectionLost>>().unwrap();
     let shared = std::sync::Arc::new(error);
-    assert!(Inner::find_in(&shared).is_some());
+    assert!(Inner::find(&shared).is_some());
     let transparent = Transparent(std::sync::Arc::into_inner(shared).unwrap());
-    assert!(Inner::find_in(&transparent).is_some());
+    assert!(Inner::find(&transparent as &dyn std::error::Error).is_some());
     let boxed = Error::<BoxError>::Service(transparent.0.into()).boxed();
-    assert!(Inner::find_in(&boxed).is_some());
+    assert!(Inner::find(&boxed).is_some());
     let Error::Service(boxed) = boxed else { panic!() };
-    assert!(Inner::find_in(&boxed).is_some());
+    assert!(Inner::find(&boxed).is_some());
     let chained = anyhow::Error::from(boxed).context("an upload");
-    assert!(Inner::find_in(chained.as_ref()).is_some());
+    assert!(Inner::find(&chained).is_some());
 
     let error = outcome(Script::new(Reply::accepted().fault(Fault::Refused))).await;
-    assert!(Inner::find_in(&*error).is_none(), "nothing was accepted");
+    assert!(Inner::find(&*error).is_none(), "nothing was accepted");
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +157,7 @@ async fn a_timeout_outside_takes_the_operation_with_it_and_a_retry_around_it_sta
     let layer = exact().timeout(seconds(10));
     let client = ServiceBuilder::new().retry(Retry(1)).layer(layer).service(simulator.clone());
     let error = client.oneshot(start()).await.unwrap_err();
-    assert_eq!(error.operation().unwrap().state(), State::Running);
+    assert_eq!(error.operation().unwrap().state(), OperationState::Running);
     assert_eq!(simulator.started(), 1);
 }
 
@@ -232,7 +233,7 @@ async fn reqwest_retry_inside_repeats_single_requests() {
     let server = Server::of(&simulator).await;
     let retries = ExponentialBackoff::builder().retry_bounds(quick_delay(), quick_delay()).build_with_max_retries(3);
     let client = ClientBuilder::new(reqwest::Client::new())
-        .with(quick().max_failures(0))
+        .with(quick().max_consecutive_failures(0))
         .with(RetryTransientMiddleware::new_with_policy(retries))
         .build();
     let response = client.post(server.url("/mapData")).body("package").send().await.unwrap();
@@ -254,7 +255,7 @@ async fn reqwest_retry_outside_sends_the_start_request_once() {
             ExponentialBackoff::builder().retry_bounds(quick_delay(), quick_delay()).build_with_max_retries(3);
         let client = ClientBuilder::new(reqwest::Client::new())
             .with(RetryTransientMiddleware::new_with_policy(retries))
-            .with(quick().max_failures(2))
+            .with(quick().max_consecutive_failures(2))
             .build();
         let error = client.post(server.url("/mapData")).body("package").send().await.unwrap_err();
         let operation = OperationError::find(&error).expect("found through the retry's own error").operation();

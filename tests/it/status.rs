@@ -1,13 +1,13 @@
 //! What status responses mean.
 
 use tower_lro::{
-    Cause, Error, Operation, Protocol, ResponseExt, State, StatusErrorKind,
+    Cause, Error, Operation, OperationState, Protocol, ResponseExt, StatusErrorKind,
     simulator::{Fault, Reply, Script},
 };
 
 use crate::support::{exact, play, polls, text};
 
-async fn ends(word: &str) -> (State, String) {
+async fn ends(word: &str) -> (OperationState, String) {
     let (outcome, _) = play(exact(), polls([Reply::status(word)])).await;
     let response = outcome.unwrap();
     let operation = response.operation().unwrap();
@@ -17,21 +17,21 @@ async fn ends(word: &str) -> (State, String) {
 #[tokio::test(start_paused = true)]
 async fn terminal_words_end_the_operation_in_the_services_own_spelling() {
     for (word, state) in [
-        ("Succeeded", State::Succeeded),
-        ("succeeded", State::Succeeded),
-        ("COMPLETED", State::Succeeded),
-        ("Success", State::Succeeded),
-        ("partiallySucceeded", State::Succeeded),
-        ("partiallyCompleted", State::Succeeded),
-        ("Failed", State::Failed),
-        ("ValidationFailed", State::Failed),
-        ("rejected", State::Failed),
-        ("Canceled", State::Canceled),
-        ("cancelled", State::Canceled),
+        ("Succeeded", OperationState::Succeeded),
+        ("succeeded", OperationState::Succeeded),
+        ("COMPLETED", OperationState::Succeeded),
+        ("Success", OperationState::Succeeded),
+        ("partiallySucceeded", OperationState::Succeeded),
+        ("partiallyCompleted", OperationState::Succeeded),
+        ("Failed", OperationState::Failed),
+        ("ValidationFailed", OperationState::Failed),
+        ("rejected", OperationState::Failed),
+        ("Canceled", OperationState::Canceled),
+        ("cancelled", OperationState::Canceled),
     ] {
         assert_eq!(ends(word).await, (state, word.to_owned()));
     }
-    assert_eq!(ends(" Succeeded ").await.0, State::Succeeded);
+    assert_eq!(ends(" Succeeded ").await.0, OperationState::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,7 +41,7 @@ async fn details_can_be_asked_for_when_the_response_is_gone_and_from_everywhere(
     let response = outcome.unwrap();
     let operation = response.operation().unwrap().clone();
     drop(response);
-    let failure = |operation: &Operation| operation.failure().and_then(|failure| failure.code().map(str::to_owned));
+    let failure = |operation: &Operation| operation.error().and_then(|failure| failure.code().map(str::to_owned));
     std::thread::scope(|scope| {
         let read = [(); 4].map(|()| scope.spawn(|| (operation.id().map(str::to_owned), failure(&operation.clone()))));
         for read in read {
@@ -93,7 +93,7 @@ async fn what_looks_like_a_status_but_is_none_does_not_count() {
     )
     .await;
     let response = outcome.unwrap();
-    assert_eq!((response.operation().unwrap().state(), requests.len()), (State::Succeeded, 7));
+    assert_eq!((response.operation().unwrap().state(), requests.len()), (OperationState::Succeeded, 7));
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,13 +110,13 @@ async fn a_content_type_is_not_asked_for() {
 async fn a_202_with_a_terminal_status_is_final_and_a_204_has_succeeded() {
     let (outcome, _) = play(exact(), polls([Reply::http(202).body(r#"{"status": "completed"}"#)])).await;
     let response = outcome.unwrap();
-    assert_eq!((response.status().as_u16(), response.operation().unwrap().state()), (202, State::Succeeded));
+    assert_eq!((response.status().as_u16(), response.operation().unwrap().state()), (202, OperationState::Succeeded));
     let (outcome, _) = play(exact(), polls([Reply::status("Running"), Reply::http(204)])).await;
     let response = outcome.unwrap();
     let operation = response.operation().unwrap();
     assert_eq!(
         (response.status().as_u16(), operation.state(), operation.status()),
-        (204, State::Succeeded, Some("Running"))
+        (204, OperationState::Succeeded, Some("Running"))
     );
 }
 
@@ -180,7 +180,7 @@ async fn failed_polls_are_repeated_and_a_status_forgives_them() {
     ] {
         let two = || [failure.clone(), failure.clone()].into_iter();
         let replies = two().chain([Reply::status("Running")]).chain(two()).chain([Reply::status("Succeeded")]);
-        let (outcome, requests) = play(exact().max_failures(2), Script::azure_maps().polls(replies)).await;
+        let (outcome, requests) = play(exact().max_consecutive_failures(2), Script::azure_maps().polls(replies)).await;
         assert_eq!((outcome.unwrap().status().as_u16(), requests.len()), (200, 7));
     }
 }
@@ -189,7 +189,7 @@ async fn failed_polls_are_repeated_and_a_status_forgives_them() {
 async fn failures_are_survived_only_so_often_and_the_last_is_in_the_error() {
     for (max, polls) in [(0, 1), (2, 3), (10, 11)] {
         let script = Script::azure_maps().polls([Reply::http(503).header("x", "y").body("later")]);
-        let (outcome, requests) = play(exact().max_failures(max), script).await;
+        let (outcome, requests) = play(exact().max_consecutive_failures(max), script).await;
         let Err(Error::Operation(error)) = outcome else { panic!() };
         let Cause::Monitor(response) = error.cause() else { panic!("{error:?}") };
         assert_eq!((response.status().as_u16(), response.body().as_ref()), (503, &b"later"[..]));
@@ -197,12 +197,12 @@ async fn failures_are_survived_only_so_often_and_the_last_is_in_the_error() {
         assert_eq!(error.operation().polls() as usize, polls);
     }
     let refused = Script::azure_maps().polls([Reply::http(200).fault(Fault::Refused)]);
-    let (outcome, requests) = play(exact().max_failures(2), refused).await;
+    let (outcome, requests) = play(exact().max_consecutive_failures(2), refused).await;
     let Err(Error::Operation(error)) = outcome else { panic!() };
     assert!(matches!(error.cause(), Cause::Service(_)), "{error:?}");
     assert_eq!(requests.len(), 4);
     let broken = Script::azure_maps().polls([Reply::status("Succeeded").fault(Fault::BrokenAfter(3))]);
-    let (outcome, requests) = play(exact().max_failures(2), broken).await;
+    let (outcome, requests) = play(exact().max_consecutive_failures(2), broken).await;
     let Err(Error::Operation(error)) = outcome else { panic!() };
     assert!(matches!(error.cause(), Cause::Body(_)), "{error:?}");
     assert_eq!(requests.len(), 4);
@@ -254,17 +254,17 @@ fn plain(polls: impl IntoIterator<Item = Reply>) -> Script {
 async fn under_the_location_protocol_the_http_status_decides_where_there_is_no_other() {
     let layer = || exact().protocols([Protocol::location()]);
     for (last, state) in [
-        (Reply::json(r#"{"matrix": [[{"statusCode": 200}]]}"#), State::Succeeded),
-        (Reply::http(200), State::Succeeded),
-        (Reply::http(200).body("not JSON"), State::Succeeded),
-        (Reply::http(201).body("[]"), State::Succeeded),
-        (Reply::http(204), State::Succeeded),
-        (Reply::json(r#"{"status": "Failed"}"#), State::Failed),
-        (Reply::http(404).body("gone"), State::Failed),
-        (Reply::http(410), State::Failed),
-        (Reply::http(409).body(r#"{"status": "Canceled"}"#), State::Canceled),
-        (Reply::http(409).body(r#"{"status": "Running"}"#), State::Failed),
-        (Reply::http(400).body(r#"{"status": 400, "title": "no"}"#), State::Failed),
+        (Reply::json(r#"{"matrix": [[{"statusCode": 200}]]}"#), OperationState::Succeeded),
+        (Reply::http(200), OperationState::Succeeded),
+        (Reply::http(200).body("not JSON"), OperationState::Succeeded),
+        (Reply::http(201).body("[]"), OperationState::Succeeded),
+        (Reply::http(204), OperationState::Succeeded),
+        (Reply::json(r#"{"status": "Failed"}"#), OperationState::Failed),
+        (Reply::http(404).body("gone"), OperationState::Failed),
+        (Reply::http(410), OperationState::Failed),
+        (Reply::http(409).body(r#"{"status": "Canceled"}"#), OperationState::Canceled),
+        (Reply::http(409).body(r#"{"status": "Running"}"#), OperationState::Failed),
+        (Reply::http(400).body(r#"{"status": 400, "title": "no"}"#), OperationState::Failed),
     ] {
         let script = plain([
             Reply::http(202),
@@ -283,7 +283,7 @@ async fn under_the_location_protocol_the_http_status_decides_where_there_is_no_o
     let (outcome, requests) = play(layer(), plain([Reply::http(501)])).await;
     assert!(matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Monitor(_))));
     assert_eq!(requests.len(), 2);
-    let (outcome, requests) = play(layer().max_failures(3), plain([Reply::http(429)])).await;
+    let (outcome, requests) = play(layer().max_consecutive_failures(3), plain([Reply::http(429)])).await;
     assert!(matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Monitor(_))));
     assert_eq!(requests.len(), 5);
 }

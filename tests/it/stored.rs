@@ -6,7 +6,8 @@ use http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    Announcement, Cause, Error, FinalResponse, LroLayer, Monitor, Operation, Outcome, Protocol, ResponseExt, State,
+    Cause, Error, FinalResponse, LroLayer, Operation, OperationState, Outcome, Protocol, ResponseExt, StartRule,
+    StatusRule,
     simulator::{Reply, Script, Simulator, SimulatorBody},
 };
 
@@ -69,7 +70,7 @@ async fn everything_that_is_known_of_it_comes_back() {
         let restored: Operation = serde_json::from_str(&stored).unwrap();
         assert_eq!(format!("{restored:?}"), format!("{operation:?}"));
         assert_eq!(restored.monitor(), operation.monitor());
-        assert_eq!(restored.failure(), operation.failure());
+        assert_eq!(restored.error(), operation.error());
         assert_eq!(serde_json::to_string(&restored).unwrap(), stored);
         // In a format that does not describe itself as well.
         let bytes = postcard::to_allocvec(operation).unwrap();
@@ -85,7 +86,7 @@ async fn it_is_resumed_by_another_process() {
     let operation = restored(&stored(exact(), &simulator, start()).await);
     let response = exact().layer(simulator.clone()).oneshot(get(&operation)).await.unwrap();
     let resumed = response.operation().unwrap();
-    assert_eq!((resumed.state(), resumed.polls(), resumed.elapsed()), (State::Succeeded, 2, seconds(5)));
+    assert_eq!((resumed.state(), resumed.polls(), resumed.elapsed()), (OperationState::Succeeded, 2, seconds(5)));
     assert_eq!(simulator.started(), 1);
 }
 
@@ -126,10 +127,10 @@ async fn the_start_request_is_remembered_where_it_is_needed() {
 }
 
 fn jobs() -> Protocol {
-    let monitor = Monitor::new().status_at("/job/phase");
+    let monitor = StatusRule::new().status_at("/job/phase");
     Protocol::builder("jobs")
-        .announced(Announcement::by_header("x-other").monitor(Monitor::new()))
-        .announced(Announcement::by_header("x-job").monitor(monitor))
+        .announced(StartRule::by_header("x-other").monitor(StatusRule::new()))
+        .announced(StartRule::by_header("x-job").monitor(monitor))
         .succeeded(["Shipped"])
         .final_response(FinalResponse::Status)
         .build()

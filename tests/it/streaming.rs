@@ -208,7 +208,7 @@ async fn of_a_result_that_breaks_off_there_are_no_details() {
             let response = outcome.unwrap();
             let operation = response.operation().unwrap();
             assert_eq!((operation.percent_complete(), operation.id()), (percent, id), "{after}");
-            assert_eq!(operation.failure().unwrap().code(), Some("C"));
+            assert_eq!(operation.error().unwrap().code(), Some("C"));
         }
     }
 }
@@ -251,7 +251,7 @@ async fn the_error_object_of_a_failure_is_waited_for() {
         sender.send_data("\"error\": {\"code\": \"Late\"}}".into()).await.unwrap();
     });
     let response = final_body(move || receiver.lock().unwrap().take().unwrap()).await;
-    assert_eq!(response.operation().unwrap().failure().unwrap().code(), Some("Late"));
+    assert_eq!(response.operation().unwrap().error().unwrap().code(), Some("Late"));
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "{\"status\": \"Failed\", \"error\": {\"code\": \"Late\"}}");
 }
@@ -279,7 +279,7 @@ async fn error_on_failure_keeps_the_response() {
     let (outcome, _) = play(exact().error_on_failure(true), script()).await;
     let Err(Error::Operation(error)) = outcome else { panic!() };
     let Cause::Failed(failed) = error.cause() else { panic!("{error:?}") };
-    assert_eq!(failed.failure().unwrap().code(), Some("InvalidFeature"));
+    assert_eq!(failed.error().unwrap().code(), Some("InvalidFeature"));
     let response = failed.response().unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.body().ends_with(b"}\n}"));

@@ -26,7 +26,7 @@ pub type Outcome = Result<Response<LroBody<SimulatorBody>>, Error<ConnectionLost
 
 /// A layer without randomness.
 pub fn exact() -> LroLayer {
-    LroLayer::new().spread(0.0)
+    LroLayer::new().jitter(0.0)
 }
 
 pub fn start() -> Request<SimulatorBody> {

@@ -15,7 +15,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_lro::{
-    LroLayer, Protocol, ResponseExt, State,
+    LroLayer, OperationState, Protocol, ResponseExt,
     simulator::{Reply, Script, Simulator},
 };
 
@@ -85,7 +85,7 @@ async fn the_location_protocol_is_opt_in_and_wants_a_202() {
     let layer = || LroLayer::new().protocol(Protocol::location());
     passes_through_untouched(layer(), || Response::builder().status(201).header("location", "/things/1")).await;
     passes_through_untouched(layer(), || Response::builder().status(202)).await;
-    passes_through_untouched(LroLayer::off(), || {
+    passes_through_untouched(LroLayer::disabled(), || {
         Response::builder().status(202).header("operation-location", "/operations/1")
     })
     .await;
@@ -97,7 +97,7 @@ async fn any_method_starts_an_operation() {
         let mut request = start();
         *request.method_mut() = method.parse().unwrap();
         let (outcome, requests) = send(exact(), Script::azure_maps(), request).await;
-        assert_eq!(outcome.unwrap().operation().unwrap().state(), State::Succeeded, "{method}");
+        assert_eq!(outcome.unwrap().operation().unwrap().state(), OperationState::Succeeded, "{method}");
         let methods: Vec<_> = requests.iter().map(|request| request.method.as_str()).collect();
         assert_eq!(methods, [method, "GET", "GET", "GET"]);
     }
@@ -124,7 +124,7 @@ async fn azure_maps_v2_comes_back_as_its_final_status_response() {
     assert_eq!(operation.created(), Some("2021-05-06T07:55:19.5256829+00:00"));
     assert_eq!(operation.monitor(), format!("https://atlas.microsoft.com/operations/{id}").as_str());
     assert_eq!(operation.resource().unwrap(), format!("https://atlas.microsoft.com/resources/{id}").as_str());
-    assert_eq!((operation.polls(), operation.state(), operation.failure()), (3, State::Succeeded, None));
+    assert_eq!((operation.polls(), operation.state(), operation.error()), (3, OperationState::Succeeded, None));
     let body = format!(
         " {{\n    \"operationId\": \"{id}\",\n    \"created\": \"2021-05-06T07:55:19.5256829+00:00\",\n    \"status\": \"Succeeded\"\n}}"
     );
@@ -139,9 +139,9 @@ async fn azure_maps_v2_failures_are_handed_over_with_their_error() {
     let (outcome, _) = play(exact(), Script::azure_maps_failed()).await;
     let response = outcome.unwrap();
     let operation = response.operation().unwrap().clone();
-    assert_eq!((operation.state(), response.status().as_u16()), (State::Failed, 200));
+    assert_eq!((operation.state(), response.status().as_u16()), (OperationState::Failed, 200));
     assert_eq!(operation.created(), Some("3/11/2020 8:45:13 PM +00:00"));
-    let failure = operation.failure().unwrap();
+    let failure = operation.error().unwrap();
     assert_eq!((failure.code(), failure.details()[0].code()), (Some("InvalidFeature"), Some("NoGeometry")));
     let error = response.error_for_operation().unwrap_err();
     assert_eq!(
@@ -157,7 +157,7 @@ async fn azure_maps_v1_ends_with_201_and_the_resources_location() {
     let response = outcome.unwrap();
     assert_eq!(response.status(), 201);
     let operation = response.operation().unwrap();
-    assert_eq!(operation.state(), State::Succeeded);
+    assert_eq!(operation.state(), OperationState::Succeeded);
     assert_eq!(operation.created(), Some("3/11/2020 8:45:13 PM +00:00"));
     let resource = "https://atlas.microsoft.com/resources/00000001-add9-4ef7-9788-1635bed9a87e";
     assert_eq!(operation.resource().unwrap(), resource);
@@ -197,13 +197,13 @@ async fn operation_location_beats_location_whichever_protocols_are_on() {
 #[tokio::test(start_paused = true)]
 async fn settings_in_the_requests_extensions_replace_the_layers() {
     let mut request = start();
-    request.extensions_mut().insert(LroLayer::off());
+    request.extensions_mut().insert(LroLayer::disabled());
     let (outcome, requests) = send(exact(), Script::azure_maps(), request).await;
     assert_eq!((outcome.unwrap().status().as_u16(), requests.len()), (202, 1));
 
     let mut request = start();
     request.extensions_mut().insert(exact());
-    let (outcome, requests) = send(LroLayer::off(), Script::azure_maps(), request).await;
+    let (outcome, requests) = send(LroLayer::disabled(), Script::azure_maps(), request).await;
     assert_eq!((outcome.unwrap().status().as_u16(), requests.len()), (200, 4));
 
     let mut request = start();

@@ -104,13 +104,13 @@ impl HttpClient for Running {
 
 /// `WAY COUNT SPREAD heap|asleep|waking`
 pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
-    let &[way, count, spread, what] = arguments else { return Err(format!("not understood: {arguments:?}").into()) };
-    let (count, spread): (usize, f64) = (count.parse()?, spread.parse()?);
+    let &[way, count, jitter, what] = arguments else { return Err(format!("not understood: {arguments:?}").into()) };
+    let (count, jitter): (usize, f64) = (count.parse()?, jitter.parse()?);
     let is_paused = what != "asleep";
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(is_paused).build()?;
     let service = Running::default();
     let polls = service.polls.clone();
-    let spawn = spawner(way, spread, service)?;
+    let spawn = spawner(way, jitter, service)?;
     let start = async {
         for index in 0..count {
             spawn();
@@ -125,7 +125,7 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
         }
     };
     // All have asked once, and wait again.
-    let until_they_wait = Duration::from_secs_f64(PAUSE.as_secs_f64() * (1.0 + spread) + 1.0);
+    let until_they_wait = Duration::from_secs_f64(PAUSE.as_secs_f64() * (1.0 + jitter) + 1.0);
     match what {
         "heap" => {
             let counted = measure(|| {
@@ -167,11 +167,11 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
 }
 
 /// What spawns an operation of one way.
-fn spawner(way: &str, spread: f64, service: Running) -> Result<Box<dyn Fn()>, BoxError> {
+fn spawner(way: &str, jitter: f64, service: Running) -> Result<Box<dyn Fn()>, BoxError> {
     let start = || clients::http_start(&format!("{URL}/azure/300")).expect("a request");
     Ok(match way {
         LRO | LRO_BARE => {
-            let layered = LroLayer::new().backoff(Backoff::constant(PAUSE)).spread(spread).layer(service);
+            let layered = LroLayer::new().backoff(Backoff::constant(PAUSE)).jitter(jitter).layer(service);
             let has_headers = way == LRO;
             Box::new(move || {
                 let mut request = start();
@@ -212,7 +212,7 @@ fn cpu_nanoseconds() -> Result<f64, BoxError> {
 
 pub fn report() -> Result<(), BoxError> {
     heap()?;
-    let run = |way: &str, spread: &str, what: &str| numbers(&["wait", way, "100000", spread, what].map(str::to_owned));
+    let run = |way: &str, jitter: &str, what: &str| numbers(&["wait", way, "100000", jitter, what].map(str::to_owned));
     let mut rows = Vec::new();
     for way in WAYS.into_iter().filter(|&way| way != LRO_BARE) {
         let used = run(way, "0", "asleep")?;
@@ -221,10 +221,10 @@ pub fn report() -> Result<(), BoxError> {
     table::print("100 000 operations asleep: CPU", &["", "milliseconds in a second"], &rows);
 
     let mut rows = Vec::new();
-    for (way, spread) in [(LRO, "0"), (LRO, "0.1"), (BY_HAND, "0"), (AZURE_CORE, "0"), (GOOGLE_CLOUD_LRO, "0")] {
-        let measured = run(way, spread, "waking")?;
+    for (way, jitter) in [(LRO, "0"), (LRO, "0.1"), (BY_HAND, "0"), (AZURE_CORE, "0"), (GOOGLE_CLOUD_LRO, "0")] {
+        let measured = run(way, jitter, "waking")?;
         let &[cpu, busiest] = &measured[..] else { return Err("no numbers".into()) };
-        let name = if way == LRO { format!("{way}, spread {spread}") } else { way.to_owned() };
+        let name = if way == LRO { format!("{way}, jitter {jitter}") } else { way.to_owned() };
         rows.push(vec![name, grouped(busiest), grouped(cpu)]);
     }
     table::print(

@@ -28,7 +28,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let small = Seed { max_status_bytes: 64, ..seed() };
     let with_timeout = Seed { timeout: Some(secs(30)), ..seed() };
     let thrown = Seed { flags: ERROR_ON_FAILURE, ..seed() };
-    let no_failures = Seed { max_failures: 0, ..seed() };
+    let no_failures = Seed { max_consecutive_failures: 0, ..seed() };
     let resuming = Seed { flags: RESUMES, method: "GET", ..seed() };
     let result = r#"{"status":"Succeeded","resourceLocation":"/resource/1"}"#;
 
@@ -130,7 +130,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         ),
         ("see_other_elsewhere", begun().poll(&moved(303, "https://evil.test/"))),
         (
-            "failed_polls",
+            "retryable_statuses",
             begun()
                 .poll(&reply(404, &[], ""))
                 .poll(&lost())
@@ -260,7 +260,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         ),
         (
             "taken_up",
-            Seed { flags: TAKES_UP, max_failures: 0, ..seed() }
+            Seed { flags: TAKES_UP, max_consecutive_failures: 0, ..seed() }
                 .start(&accepted)
                 .poll(&reply(500, &[], ""))
                 .reply(&succeeded),

@@ -24,7 +24,7 @@ fn index_of<T: PartialEq + std::fmt::Debug>(table: &[T], item: T) -> u8 {
 pub struct Seed {
     pub protocols: Vec<&'static str>,
     pub timeout: Option<Duration>,
-    pub max_failures: u32,
+    pub max_consecutive_failures: u32,
     pub max_status_bytes: usize,
     pub final_response: Option<FinalResponse>,
     pub min_delay: Duration,
@@ -44,7 +44,7 @@ pub fn seed() -> Seed {
     Seed {
         protocols: Vec::new(),
         timeout: TIMEOUTS[0],
-        max_failures: MAX_FAILURES[0],
+        max_consecutive_failures: MAX_FAILURES[0],
         max_status_bytes: MAX_STATUS_BYTES[0],
         final_response: FINAL_RESPONSES[0],
         min_delay: MIN_DELAYS[0],
@@ -74,7 +74,7 @@ impl Seed {
         }
         bytes.extend([
             index_of(&TIMEOUTS, self.timeout),
-            index_of(&MAX_FAILURES, self.max_failures),
+            index_of(&MAX_FAILURES, self.max_consecutive_failures),
             index_of(&MAX_STATUS_BYTES, self.max_status_bytes),
             index_of(&FINAL_RESPONSES, self.final_response),
             index_of(&MIN_DELAYS, self.min_delay),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tower_lro::{DelayReason, Event, Operation, Outcome, State};
+use tower_lro::{DelayReason, Event, Operation, OperationState, Outcome};
 
 use super::{
     settings::SECRET,
@@ -19,7 +19,7 @@ pub struct Told {
     pub finished: Option<Finished>,
     /// When it was said that the next poll comes, and after what delay.
     pub waiting: Option<(Duration, Duration)>,
-    pub state: State,
+    pub state: OperationState,
     /// How many requests there had been when it was told that it has ended.
     pub ended_by: Option<usize>,
     elapsed: Duration,
@@ -31,7 +31,7 @@ impl Default for Told {
             accepted_at: None,
             finished: None,
             waiting: None,
-            state: State::NotStarted,
+            state: OperationState::NotStarted,
             ended_by: None,
             elapsed: Duration::ZERO,
         }
@@ -72,7 +72,7 @@ impl Scene {
                 }
             }
             Event::PollFailed { failures, retry_in, .. } => {
-                let most = self.settings.max_failures;
+                let most = self.settings.max_consecutive_failures;
                 self.rule(*failures <= most.saturating_add(1), || format!("more than {most} failures: {text}"));
                 self.rule(retry_in.is_none() == (*failures > most), || format!("repeated or not: {text}"));
             }
@@ -89,7 +89,7 @@ impl Scene {
         // The time of day, which a date is read against, goes on meanwhile.
         let goes_by_the_clock = self.last_hint_at(SystemTime::now() + MINUTE) != hint;
         match (reason, hint) {
-            (DelayReason::Hint, Some(hint)) => {
+            (DelayReason::RetryAfter, Some(hint)) => {
                 let expected = self.bounded(hint);
                 let leeway = if goes_by_the_clock { MINUTE } else { Duration::ZERO };
                 // What is longer need not be told as it is.

@@ -96,7 +96,7 @@ pub const RESUMES: u8 = 8;
 pub struct Settings {
     pub protocols: Vec<&'static str>,
     pub timeout: Option<Duration>,
-    pub max_failures: u32,
+    pub max_consecutive_failures: u32,
     pub max_status_bytes: usize,
     pub final_response: Option<FinalResponse>,
     pub min_delay: Duration,
@@ -118,7 +118,7 @@ impl Settings {
                 _ => (0..count).map(|_| tape.pick(&PROTOCOLS)).collect(),
             },
             timeout: tape.pick(&TIMEOUTS),
-            max_failures: tape.pick(&MAX_FAILURES),
+            max_consecutive_failures: tape.pick(&MAX_FAILURES),
             max_status_bytes: tape.pick(&MAX_STATUS_BYTES),
             final_response: tape.pick(&FINAL_RESPONSES),
             min_delay: tape.pick(&MIN_DELAYS),
@@ -143,13 +143,13 @@ impl Settings {
     pub fn layer(&self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> LroLayer {
         let (first, factor, max) = self.backoff;
         let mut layer = LroLayer::new()
-            .max_failures(self.max_failures)
+            .max_consecutive_failures(self.max_consecutive_failures)
             .max_status_bytes(self.max_status_bytes)
             .min_delay(self.min_delay)
             .max_delay(self.max_delay)
             .backoff(Backoff::exponential(first, factor, max))
             // The same bytes have to do the same, again and again.
-            .spread(0.0)
+            .jitter(0.0)
             .error_on_failure(self.has(ERROR_ON_FAILURE))
             .on_event(observer);
         if !self.protocols.is_empty() {
@@ -163,10 +163,10 @@ impl Settings {
             layer = layer.final_response(final_response);
         }
         if let Some(names) = self.carried {
-            layer = layer.carry_query(names.iter().copied());
+            layer = layer.propagate_query(names.iter().copied());
         }
         let parsed = |origin: &&str| origin.parse().expect("it is an origin");
-        layer = self.origins.allowed.iter().map(parsed).fold(layer, LroLayer::allow_origin);
+        layer = self.origins.allowed.iter().map(parsed).fold(layer, LroLayer::allow_anonymous_origin);
         self.origins.trusted.iter().map(parsed).fold(layer, LroLayer::trust_origin)
     }
 

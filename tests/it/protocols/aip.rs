@@ -11,15 +11,21 @@ async fn aip_151_is_polled_by_the_operations_name() {
     assert!(body.contains("totalCharacters"));
     let operation = operation.unwrap();
     let name = format!("projects/p/locations/us-central1/operations/{ID}");
-    assert_eq!((operation.id(), operation.state(), operation.polls()), (Some(name.as_str()), State::Succeeded, 3));
+    assert_eq!(
+        (operation.id(), operation.state(), operation.polls()),
+        (Some(name.as_str()), OperationState::Succeeded, 3)
+    );
     assert_eq!(ended.paths()[1], format!("GET /v3/{name}"));
 
     let failed = Reply::json(
         r#"{"name": "operations/{id}", "done": true, "error": {"code": 3, "message": "bad input", "details": []}}"#,
     );
     let ended = run(Protocol::aip_151(), &Script::aip_151().polls([failed]), start).await;
-    let failure = ended.handed_over().2.unwrap().failure().unwrap();
-    assert_eq!((ended.state(), failure.code(), failure.message()), (State::Failed, Some("3"), Some("bad input")));
+    let failure = ended.handed_over().2.unwrap().error().unwrap();
+    assert_eq!(
+        (ended.state(), failure.code(), failure.message()),
+        (OperationState::Failed, Some("3"), Some("bad input"))
+    );
 
     // What is no operation, or has ended, passes through; so do reads.
     for (method, body) in [
@@ -47,17 +53,17 @@ async fn what_is_done_without_a_response_has_ended() {
     let running = Reply::json(r#"{"name": "operations/{id}", "done": false}"#);
     let script = |polls: Vec<Reply>| Script::new(running.clone()).polls(polls);
     let ended = run(Protocol::aip_151(), &script(vec![running.clone(), Reply::json(done)]), START).await;
-    assert_eq!((ended.state(), ended.handed_over().1, ended.requests.len()), (State::Succeeded, done, 3));
+    assert_eq!((ended.state(), ended.handed_over().1, ended.requests.len()), (OperationState::Succeeded, done, 3));
     // Where it is done in failure, that is said after it.
     let failed = r#"{"name": "operations/1", "done": true, "error": {"code": 3}}"#;
     for chunk in [1, 1000] {
         let ended = run(Protocol::aip_151(), &script(vec![Reply::json(failed).chunks(chunk)]), START).await;
-        assert_eq!(ended.state(), State::Failed);
+        assert_eq!(ended.state(), OperationState::Failed);
     }
     // What ends before its object does may have had more to say.
     for truncated in [r#"{"name": "operations/1", "done": true, "erro"#, r#"{"name": "operations/1", "done": true"#] {
         let polls = vec![Reply::json(truncated), Reply::json(failed)];
-        assert_eq!(run(Protocol::aip_151(), &script(polls), START).await.state(), State::Failed);
+        assert_eq!(run(Protocol::aip_151(), &script(polls), START).await.state(), OperationState::Failed);
     }
     // A start that is done is no operation any more.
     let ended = run(Protocol::aip_151(), &Script::new(Reply::json(done)), START).await;
@@ -136,7 +142,7 @@ async fn the_version_is_that_of_the_path_whatever_its_verb() {
         let script = Script::new(Reply::json(r#"{"name": "operations/1"}"#));
         let simulator = Simulator::new().script(script).recording();
         let request = http::Request::post(start).body(SimulatorBody::default()).unwrap();
-        let layer = exact().protocols([Protocol::aip_151()]).max_failures(0);
+        let layer = exact().protocols([Protocol::aip_151()]).max_consecutive_failures(0);
         let error = layer.layer(simulator.clone()).oneshot(request).await.unwrap_err();
         assert_eq!((error.operation().unwrap().monitor().path(), simulator.recorded()[1].uri.path()), (polled, polled));
     }

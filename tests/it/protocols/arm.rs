@@ -25,7 +25,10 @@ async fn arm_put_201_ends_with_the_resource_at_its_own_address() {
     assert_eq!(status, 200);
     assert!(body.contains(r#""provisioningState": "Succeeded""#), "{body}");
     let operation = operation.unwrap();
-    assert_eq!((operation.state(), operation.polls(), operation.status()), (State::Succeeded, 3, Some("Succeeded")));
+    assert_eq!(
+        (operation.state(), operation.polls(), operation.status()),
+        (OperationState::Succeeded, 3, Some("Succeeded"))
+    );
     let topic = "/subscriptions/0/providers/Microsoft.EventGrid/topics/topic1";
     let monitor = format!("GET /subscriptions/0/providers/Microsoft.EventGrid/locations/westus2/operations/{ID}");
     assert_eq!(
@@ -146,7 +149,7 @@ async fn arm_starts_of_every_kind_are_seen_through() {
         let ended =
             run(Protocol::azure_resource_manager(), &script, Start::new(method, "https://management.azure.com/r"))
                 .await;
-        assert_eq!(ended.state(), State::Succeeded, "{what}");
+        assert_eq!(ended.state(), OperationState::Succeeded, "{what}");
         assert_eq!(ended.paths().last().unwrap(), &last.replace("ID", ID), "{what}");
         assert_eq!(ended.handed_over().2.unwrap().polls(), 2, "{what}");
     }
@@ -213,11 +216,11 @@ async fn arm_a_resource_alone_is_polled_at_its_own_address() {
     // A state that is absent has succeeded.
     let script = Script::new(resource("Creating")).polls([Reply::json(r#"{"name": "x"}"#)]).own_monitor();
     let ended = run(Protocol::azure_resource_manager(), &script, Start::new("PATCH", TOPIC)).await;
-    assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 2));
+    assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 2));
     // It is not fetched once more where its address was written in another way.
     let layer = exact().protocols([Protocol::azure_resource_manager()]);
     let ended = through_tower(layer, script, Start::new("PUT", "https://management.azure.com:443/r")).await;
-    assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 2));
+    assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,11 +228,16 @@ async fn arm_failures_are_handed_over_wherever_they_are_told() {
     let location = || Reply::http(202).header("location", "{origin}/operations/{id}");
     let error = r#"{"status": "Failed", "error": {"code": "InvalidTemplate", "message": "Deployment template validation failed"}}"#;
     for (what, start, polls, state) in [
-        ("a status", asynchronous(Reply::http(202)), vec![arm_status("InProgress"), Reply::json(error)], State::Failed),
-        ("canceled", asynchronous(Reply::http(202)), vec![arm_status("Canceled")], State::Canceled),
-        ("Location with a status", location(), vec![Reply::http(202), Reply::json(error)], State::Failed),
-        ("Location with a state", location(), vec![resource("Failed")], State::Failed),
-        ("a 202 with a status", location(), vec![Reply::json(error).code(202)], State::Failed),
+        (
+            "a status",
+            asynchronous(Reply::http(202)),
+            vec![arm_status("InProgress"), Reply::json(error)],
+            OperationState::Failed,
+        ),
+        ("canceled", asynchronous(Reply::http(202)), vec![arm_status("Canceled")], OperationState::Canceled),
+        ("Location with a status", location(), vec![Reply::http(202), Reply::json(error)], OperationState::Failed),
+        ("Location with a state", location(), vec![resource("Failed")], OperationState::Failed),
+        ("a 202 with a status", location(), vec![Reply::json(error).code(202)], OperationState::Failed),
     ] {
         let script = Script::new(start).polls(polls);
         let ended = run(Protocol::azure_resource_manager(), &script, Start::new("PUT", TOPIC)).await;
@@ -245,13 +253,13 @@ async fn arm_a_monitor_that_is_gone_means_that_the_deletion_has_succeeded() {
     let gone_after = |polls: Vec<Reply>| Script::new(location()).polls(polls.into_iter().chain([Reply::http(404)]));
     let after_a_status = gone_after(vec![Reply::http(202)]);
     let ended = run(Protocol::azure_resource_manager(), &after_a_status, Start::new("DELETE", TOPIC)).await;
-    assert_eq!((ended.state(), ended.handed_over().0, ended.requests.len()), (State::Succeeded, 404, 3));
+    assert_eq!((ended.state(), ended.handed_over().0, ended.requests.len()), (OperationState::Succeeded, 404, 3));
     // A monitor may be late, but not for ever.
     let late = gone_after(vec![Reply::http(404), Reply::http(202)]);
     let ended = run(Protocol::azure_resource_manager(), &late, Start::new("DELETE", TOPIC)).await;
-    assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 4));
+    assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 4));
     let ended = run(Protocol::azure_resource_manager(), &gone_after(vec![]), Start::new("DELETE", TOPIC)).await;
-    assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 12));
+    assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 12));
     let ended = run(Protocol::azure_resource_manager(), &after_a_status, Start::new("POST", TOPIC)).await;
     assert_eq!(ended.outcome.unwrap_err(), "Monitor 404");
 }

@@ -14,7 +14,7 @@ async fn what_is_at_the_monitor_itself_is_fetched_but_once() {
         let script = Script::new(start).polls([Reply::status("Running"), last]).own_monitor();
         let start = Start { headers: &[], ..Start::new(method, "https://example.com/jobs/1?subscription-key=key") };
         let ended = run(Protocol::azure_core(), &script, start).await;
-        assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 3), "{method}");
+        assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 3), "{method}");
     }
 }
 
@@ -82,7 +82,10 @@ async fn the_result_is_fetched_by_the_rules_for_polls() {
     let request = http::Request::post(start.uri).body(SimulatorBody::default()).unwrap();
     let error = layer.layer(simulator).oneshot(request).await.unwrap_err();
     let operation = error.operation().unwrap();
-    assert_eq!((operation.state(), operation.resource().unwrap().host()), (State::Succeeded, Some("evil.test")));
+    assert_eq!(
+        (operation.state(), operation.resource().unwrap().host()),
+        (OperationState::Succeeded, Some("evil.test"))
+    );
     // The deadline holds for it.
     let layer = exact().protocols([Protocol::azure_core()]).timeout(std::time::Duration::from_secs(5));
     let ended = run_with(layer, &here.resource(Reply::http(200).fault(Fault::Stalled)), start).await;
@@ -143,7 +146,11 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
     let ended = run(Protocol::fabric(), &Script::fabric(), Start::new("POST", "https://example.com/v1/items")).await;
     assert_eq!(ended.outcome.unwrap_err(), "Address Untrusted");
     // Without a result, and after a failure, it is the status.
-    for (last, state) in [("Succeeded", State::Succeeded), ("Failed", State::Failed), ("Deduped", State::Canceled)] {
+    for (last, state) in [
+        ("Succeeded", OperationState::Succeeded),
+        ("Failed", OperationState::Failed),
+        ("Deduped", OperationState::Canceled),
+    ] {
         let last = Reply::json(format!(r#"{{"status": "{last}", "error": null}}"#));
         let ended = run(Protocol::fabric(), &Script::fabric().polls([last]), start).await;
         assert_eq!((ended.state(), ended.requests.len()), (state, 2));
@@ -154,7 +161,7 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
 async fn the_request_reply_pattern_redirects_to_the_resource() {
     let start = Start::new("POST", "https://example.com/api/work");
     let ended = run(Protocol::async_request_reply(), &Script::async_request_reply(), start).await;
-    assert_eq!((ended.handed_over().1, ended.state()), (r#"{"it": "is done"}"#, State::Succeeded));
+    assert_eq!((ended.handed_over().1, ended.state()), (r#"{"it": "is done"}"#, OperationState::Succeeded));
     assert_eq!(
         ended.paths()[1..],
         [
@@ -183,8 +190,8 @@ async fn key_vault_ends_at_its_target() {
     assert!(ended.requests.iter().all(|request| request.uri.query() == Some("api-version=7.4")));
     assert_eq!(millis(&ended.requests), [0, 10_000, 20_000, 20_000]);
     for (last, state) in [
-        (Reply::json(r#"{"status": "cancelled"}"#), State::Canceled),
-        (Reply::json(r#"{"error": {"code": "PendingCertificateNotFound"}}"#).code(404), State::Failed),
+        (Reply::json(r#"{"status": "cancelled"}"#), OperationState::Canceled),
+        (Reply::json(r#"{"error": {"code": "PendingCertificateNotFound"}}"#).code(404), OperationState::Failed),
     ] {
         let polls = [Reply::json(r#"{"status": "inProgress"}"#), last];
         let ended = run(Protocol::key_vault(), &Script::key_vault().polls(polls), start).await;
@@ -203,7 +210,7 @@ async fn key_vault_that_refuses_says_nothing_of_the_certificate() {
     // A monitor may be late.
     let late = [Reply::http(404), running(), Reply::json(r#"{"status": "completed"}"#)];
     let ended = run(Protocol::key_vault(), &Script::key_vault().polls(late), start).await;
-    assert_eq!((ended.state(), ended.requests.len()), (State::Succeeded, 4));
+    assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 4));
 }
 
 #[tokio::test(start_paused = true)]

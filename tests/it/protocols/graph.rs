@@ -19,14 +19,18 @@ async fn graph_monitors_elsewhere_get_no_credentials() {
         own.clone().polls([Reply::json(r#"{"status": "inProgress"}"#), Reply::json(r#"{"status": "succeeded"}"#)]);
     let ended = run(Protocol::graph(), &script, start).await;
     assert!(ended.requests.iter().all(|request| request.headers["authorization"] == "Bearer token"));
-    assert_eq!(ended.state(), State::Succeeded);
+    assert_eq!(ended.state(), OperationState::Succeeded);
     let script = own.clone().polls([Reply::http(303).header("location", "/resources/{id}")]);
     assert!(run(Protocol::graph(), &script, start).await.handed_over().1.contains(ID));
     // A 303 without an address that may be asked is the end itself.
     for odd in ["", "https://[", "http://insecure.test/x"] {
         let reply = if odd.is_empty() { Reply::http(303) } else { Reply::http(303).header("location", odd) };
         let ended = run(Protocol::graph(), &own.clone().polls([reply]), start).await;
-        assert_eq!((ended.handed_over().0, ended.state(), ended.requests.len()), (303, State::Succeeded, 2), "{odd}");
+        assert_eq!(
+            (ended.handed_over().0, ended.state(), ended.requests.len()),
+            (303, OperationState::Succeeded, 2),
+            "{odd}"
+        );
     }
     // So is a status that names one.
     let resource = Reply::status("succeeded").header("resource-location", "http://insecure.test/x");
@@ -34,7 +38,7 @@ async fn graph_monitors_elsewhere_get_no_credentials() {
     let ended = run_with(layer, &own.clone().polls([resource]), start).await;
     assert_eq!((ended.handed_over().0, ended.requests.len()), (200, 2));
     let script = own.polls([Reply::json(r#"{"status": "deleteFailed"}"#)]);
-    assert_eq!(run(Protocol::graph(), &script, start).await.state(), State::Failed);
+    assert_eq!(run(Protocol::graph(), &script, start).await.state(), OperationState::Failed);
 }
 
 #[tokio::test(start_paused = true)]

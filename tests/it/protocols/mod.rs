@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use reqwest_middleware::ClientBuilder;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    Cause, Error, FinalResponse, LroLayer, Operation, OperationError, Protocol, ResponseExt, State,
+    Cause, Error, FinalResponse, LroLayer, Operation, OperationError, OperationState, Protocol, ResponseExt,
     simulator::{Fault, Recorded, Reply, Script, Simulator, SimulatorBody},
 };
 
@@ -48,7 +48,7 @@ impl Ended {
     }
 
     #[track_caller]
-    fn state(&self) -> State {
+    fn state(&self) -> OperationState {
         self.handed_over().2.expect("an operation").state()
     }
 
@@ -167,7 +167,7 @@ async fn of_several_protocols_the_first_that_matches_wins() {
         .polls([Reply::status("Succeeded")]);
     let layer = exact().protocols([Protocol::azure_resource_manager(), Protocol::aip_151(), Protocol::azure_core()]);
     let ended = run_with(layer, &script, start).await;
-    assert_eq!((ended.state(), ended.handed_over().2.unwrap().polls()), (State::Succeeded, 1));
+    assert_eq!((ended.state(), ended.handed_over().2.unwrap().polls()), (OperationState::Succeeded, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,6 +199,6 @@ async fn every_known_protocol_and_its_script_fit() {
     for (protocol, (_, script)) in Protocol::known().zip(scripts) {
         let method = if ["azure-core", "azure-resource-manager"].contains(&protocol.name()) { "PUT" } else { "POST" };
         let ended = run(protocol, &script, Start::new(method, "https://api.fabric.microsoft.com/v1/things")).await;
-        assert_eq!(ended.state(), State::Succeeded);
+        assert_eq!(ended.state(), OperationState::Succeeded);
     }
 }

@@ -8,22 +8,22 @@ async fn odata_gives_the_outcome_with_its_own_status() {
         Start { headers: &[("prefer", "respond-async")], ..Start::new("POST", "https://example.com/service/Orders") };
     let ended = run(Protocol::odata(), &Script::odata(), start).await;
     let (status, body, operation) = ended.handed_over();
-    assert_eq!((status, operation.unwrap().state()), (201, State::Succeeded));
+    assert_eq!((status, operation.unwrap().state()), (201, OperationState::Succeeded));
     assert!(body.contains("$metadata#Orders"));
     assert!(ended.requests[1..].iter().all(|poll| poll.headers.get("prefer").is_none()));
     assert_eq!(millis(&ended.requests), [0, 5000, 10_000]);
 
     let accepted = || Script::new(Reply::http(202).header("location", "async/operations/{id}"));
     for (last, status, state) in [
-        (Reply::json("{}"), 200, State::Succeeded),
-        (Reply::json("{}").header("asyncresult", "200"), 200, State::Succeeded),
-        (Reply::http(200).header("asyncresult", "204"), 204, State::Succeeded),
-        (Reply::json(r#"{"error": {"code": "X"}}"#).header("AsyncResult", "404"), 404, State::Failed),
-        (Reply::http(200).header("asyncresult", "404 Not Found"), 404, State::Failed),
-        (Reply::http(200).header("asyncresult", "junk"), 200, State::Succeeded),
-        (Reply::http(200).header("asyncresult", "100"), 200, State::Succeeded),
-        (Reply::http(200).header("asyncresult", "4040"), 200, State::Succeeded),
-        (Reply::http(200).header("asyncresult", "9"), 200, State::Succeeded),
+        (Reply::json("{}"), 200, OperationState::Succeeded),
+        (Reply::json("{}").header("asyncresult", "200"), 200, OperationState::Succeeded),
+        (Reply::http(200).header("asyncresult", "204"), 204, OperationState::Succeeded),
+        (Reply::json(r#"{"error": {"code": "X"}}"#).header("AsyncResult", "404"), 404, OperationState::Failed),
+        (Reply::http(200).header("asyncresult", "404 Not Found"), 404, OperationState::Failed),
+        (Reply::http(200).header("asyncresult", "junk"), 200, OperationState::Succeeded),
+        (Reply::http(200).header("asyncresult", "100"), 200, OperationState::Succeeded),
+        (Reply::http(200).header("asyncresult", "4040"), 200, OperationState::Succeeded),
+        (Reply::http(200).header("asyncresult", "9"), 200, OperationState::Succeeded),
     ] {
         let ended = run(Protocol::odata(), &accepted().polls([Reply::http(202), last]), start).await;
         assert_eq!((ended.handed_over().0, ended.state()), (status, state));
@@ -48,7 +48,7 @@ async fn odata_messages_are_handed_over_as_responses() {
         let (status, headers, body, operation) = ended.outcome.unwrap();
         assert_eq!(
             (status.as_u16(), body.as_str(), operation.unwrap().state()),
-            (201, "{\"ID\": 1}", State::Succeeded)
+            (201, "{\"ID\": 1}", OperationState::Succeeded)
         );
         assert_eq!(
             (&headers["content-type"], headers.get("x-outer"), headers.len()),
@@ -57,8 +57,8 @@ async fn odata_messages_are_handed_over_as_responses() {
     }
     let failed = message("HTTP/1.1 409 Conflict\r\nContent-Type: application/json", r#"{"error": {"code": "Taken"}}"#);
     let ended = run(Protocol::odata(), &accepted().polls([failed]), start).await;
-    assert_eq!((ended.handed_over().0, ended.state()), (409, State::Failed));
-    assert_eq!(ended.handed_over().2.unwrap().failure().unwrap().code(), Some("Taken"));
+    assert_eq!((ended.handed_over().0, ended.state()), (409, OperationState::Failed));
+    assert_eq!(ended.handed_over().2.unwrap().error().unwrap().code(), Some("Taken"));
     let lines = Reply::http(200).header("content-type", "application/http").body("HTTP/1.1 404 Not Found\nA: b\n\nno");
     let ended = run(Protocol::odata(), &accepted().polls([lines]), start).await;
     assert_eq!((ended.handed_over().0, ended.handed_over().1), (404, "no"));
@@ -97,7 +97,7 @@ async fn fhir_exports_are_started_by_a_get_and_end_with_the_manifest_or_an_outco
     let (status, body, operation) = ended.handed_over();
     assert_eq!((status, operation.unwrap().percent_complete()), (200, Some(45.0)));
     assert!(body.contains("\"output\": []"));
-    assert_eq!(operation.unwrap().failure(), None, "the manifest's own list of errors is none");
+    assert_eq!(operation.unwrap().error(), None, "the manifest's own list of errors is none");
     assert_eq!(millis(&ended.requests), [0, 1000, 121_000]);
 
     let outcome = r#"{"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}"#;
@@ -105,7 +105,7 @@ async fn fhir_exports_are_started_by_a_get_and_end_with_the_manifest_or_an_outco
         let failed = Reply::json(outcome).code(code);
         let polls = [Reply::http(202), failed, Reply::json("{}")];
         let ended = run(Protocol::fhir(), &Script::fhir().polls(polls), start).await;
-        let expected = if is_outcome { (code, State::Failed) } else { (200, State::Succeeded) };
+        let expected = if is_outcome { (code, OperationState::Failed) } else { (200, OperationState::Succeeded) };
         assert_eq!((ended.handed_over().0, ended.state()), expected);
     }
     // One that says when to come again is not the outcome, and that a token has expired says nothing of the job.

@@ -128,7 +128,7 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
 }
 
 pub fn client(name: &str, target: &Target, is_timed: bool) -> Result<Box<dyn SeesThrough>, BoxError> {
-    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).spread(0.0);
+    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).jitter(0.0);
     let is_final = match name {
         HYPER_BY_HAND_VALUE | REQWEST_BY_HAND_VALUE => by_hand::by_value,
         _ => by_hand::by_struct,

@@ -1,0 +1,97 @@
+//! `OperationError::find`: the error of an operation, whatever wrapped it.
+
+use std::{error::Error as StdError, io, sync::Arc};
+
+use super::{BoxError, Boxed, Error, OperationError};
+
+/// An error that may wrap an [`OperationError`]: where [`OperationError::find`] looks.
+///
+/// Implemented for [`Error`], [`Boxed`], trait objects of [`std::error::Error`], boxed or not, [`Arc`]s, [`std::io::Error`], and, with
+/// feature `reqwest-middleware`, `reqwest_middleware::Error` and `anyhow::Error`. Pass any other error as `&dyn Error`.
+pub trait ErrorChain<E> {
+    /// The error of the operation, if there is one among this error and its sources.
+    fn operation_error(&self) -> Option<&OperationError<E>>;
+}
+
+impl<E> OperationError<E> {
+    /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, in
+    /// the error of a `reqwest_middleware` client, or among the [sources](StdError::source) of an error of your own.
+    ///
+    /// This is the check for everything that would send the request again: if there is one, the service accepted the request;
+    /// do not send it again. Where the error is still an [`Error`], [`Error::operation`] is the same check.
+    ///
+    /// `E` is the error of the service below the layer. For a `reqwest_middleware::Error` the compiler knows it; in a trait object
+    /// it has to be named, and has to be right: over hyper-util's client it is `hyper_util::client::legacy::Error`, over reqwest's
+    /// `reqwest::Error`, over what has a [`BoxError`] that, and [`Boxed`] above [`Error::boxed`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower::BoxError;
+    /// use tower_lro::OperationError;
+    ///
+    /// fn may_be_sent_again(error: &BoxError) -> bool {
+    ///     OperationError::<std::io::Error>::find(error).is_none()
+    /// }
+    /// # assert!(may_be_sent_again(&"nothing was accepted".into()));
+    /// ```
+    #[must_use]
+    pub fn find<C: ErrorChain<E> + ?Sized>(error: &C) -> Option<&Self> {
+        error.operation_error()
+    }
+}
+
+impl<E: StdError + 'static> ErrorChain<E> for dyn StdError + 'static {
+    fn operation_error(&self) -> Option<&OperationError<E>> {
+        std::iter::successors(Some(self), |&error| error.source()).find_map(|error| {
+            if let Some(boxed) = error.downcast_ref::<Boxed>() {
+                return boxed.get_ref().operation_error();
+            }
+            if let Some(Error::Service(boxed)) = error.downcast_ref::<Error<Boxed>>() {
+                return boxed.get_ref().operation_error();
+            }
+            error.downcast_ref().or_else(|| error.downcast_ref::<Error<E>>()?.operation_error())
+        })
+    }
+}
+
+macro_rules! as_dyn_error {
+    ($([$($parameter:ident)?] $error:ty),* $(,)?) => {
+        $(
+            impl<E: StdError + 'static $(, $parameter: StdError + 'static)?> ErrorChain<E> for $error {
+                fn operation_error(&self) -> Option<&OperationError<E>> {
+                    (self as &(dyn StdError + 'static)).operation_error()
+                }
+            }
+        )*
+    };
+}
+
+// A blanket implementation for errors would leave the compiler no way to infer `E` from a `reqwest_middleware::Error`.
+as_dyn_error! {
+    [] dyn StdError + Send + 'static,
+    [] dyn StdError + Send + Sync + 'static,
+    [] Boxed,
+    [F] Error<F>,
+    [F] Arc<F>,
+    [] io::Error,
+}
+
+impl<E: StdError + 'static> ErrorChain<E> for Box<dyn StdError> {
+    fn operation_error(&self) -> Option<&OperationError<E>> {
+        (**self).operation_error()
+    }
+}
+
+impl<E: StdError + 'static> ErrorChain<E> for BoxError {
+    fn operation_error(&self) -> Option<&OperationError<E>> {
+        (**self).operation_error()
+    }
+}
+
+#[cfg(feature = "reqwest-middleware")]
+impl<E: StdError + Send + Sync + 'static> ErrorChain<E> for anyhow::Error {
+    fn operation_error(&self) -> Option<&OperationError<E>> {
+        self.downcast_ref().or_else(|| self.chain().find_map(|error| error.operation_error()))
+    }
+}
