@@ -50,7 +50,10 @@ impl<E: StdError + 'static> ErrorChain<E> for dyn StdError + 'static {
             if let Some(Error::Service(boxed)) = error.downcast_ref::<Error<Boxed>>() {
                 return boxed.get_ref().operation_error();
             }
-            error.downcast_ref().or_else(|| error.downcast_ref::<Error<E>>()?.operation_error())
+            error.downcast_ref().or_else(|| match error.downcast_ref::<Error<E>>()? {
+                Error::Operation(error) => Some(error),
+                Error::Service(_) => None,
+            })
         })
     }
 }
