@@ -26,7 +26,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// Feeds the metrics. All labels have few values: neither identifiers nor addresses are among them.
 fn measure(event: &Event<'_>) {
     match event {
-        Event::Accepted { operation, .. } => gauge!(IN_FLIGHT, "protocol" => protocol(operation)).increment(1),
+        Event::Accepted { operation, .. } | Event::Resumed { operation, .. } => {
+            gauge!(IN_FLIGHT, "protocol" => protocol(operation)).increment(1)
+        }
         Event::Waiting { delay, reason, .. } => {
             histogram!(WAITS, "reason" => word(reason)).record(*delay);
         }
@@ -39,7 +41,8 @@ fn measure(event: &Event<'_>) {
             };
             counter!(POLL_FAILURES, "kind" => kind).increment(1);
         }
-        // Also told where the request's future is dropped, so that the gauge comes down again.
+        Event::Pending { operation, .. } => gauge!(IN_FLIGHT, "protocol" => protocol(operation)).decrement(1),
+        // Also emitted where the request's future is dropped, so that the gauge comes down again.
         Event::Finished { operation, outcome, .. } => {
             gauge!(IN_FLIGHT, "protocol" => protocol(operation)).decrement(1);
             let labels = [("outcome", word(outcome)), ("state", word(operation.state()))];
@@ -123,10 +126,11 @@ async fn send(layer: &LroLayer, script: Script) -> Result<(), BoxError> {
 
 /// What another program has stored, by a protocol that this one does not speak.
 async fn resume_with_an_unknown_protocol(layer: &LroLayer) -> Result<(), BoxError> {
-    let stored = r#"{"version": 1, "protocol": "homemade", "announcement": 0, "state": "Running", "polls": 3,
+    let stored = r#"{"version": 1, "protocol": "homemade", "state": "Running", "polls": 3,
         "elapsed_ms": 4000, "monitor": "https://atlas.microsoft.com/operations/1"}"#;
     let operation: Operation = serde_json::from_str(stored)?;
-    let request = Request::get(operation.monitor()).extension(operation.resume()).body(SimulatorBody::default())?;
+    let request =
+        Request::get("https://atlas.microsoft.com/").extension(operation.resume()).body(SimulatorBody::default())?;
     _ = layer.layer(Simulator::new()).oneshot(request).await;
     Ok(())
 }

@@ -8,6 +8,7 @@ mod common;
 use std::{error::Error, time::Duration};
 
 use http::Request;
+use reqwest::redirect::Policy;
 use reqwest_middleware::ClientBuilder;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
@@ -26,7 +27,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 
     // What is set for a request replaces what is set here, so that the two are best made of the same.
     let settings = LroLayer::new().max_consecutive_failures(3).timeout(Duration::from_secs(60));
-    let client = ClientBuilder::new(reqwest::Client::new()).with(settings.clone()).build();
+    // Redirects are the layer's to follow, within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
+    let client = ClientBuilder::new(http).with(settings.clone()).build();
 
     println!("The settings of the client:");
     let response = client.post(&url).body("a drawing package").send().await?;
@@ -40,9 +43,9 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let error = OperationError::find(&error).ok_or("nothing was accepted")?;
     println!("  {error}");
 
-    println!("And carrying on after all, by the settings of the client:");
+    println!("Resumed, by the settings of the client:");
     let operation = error.operation();
-    let response = client.get(operation.monitor().to_string()).with_extension(operation.resume()).send().await?;
+    let response = client.get(&url).with_extension(operation.resume()).send().await?;
     println!("  {} {}", response.status(), response.text().await?);
 
     println!("Without the layer:");
@@ -61,7 +64,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let strict = pace.error_on_failure(true);
     match client.post(&url).body("a drawing package").with_extension(strict).send().await {
         Ok(response) => println!("  {}", response.status()),
-        Err(error) => println!("  {error}"),
+        Err(error) => match OperationError::find(&error) {
+            Some(error) => println!("  {error}"),
+            None => println!("  {error}"),
+        },
     }
 
     println!("A 202 with `Location`, which means nothing to the settings of the client:");

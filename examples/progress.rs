@@ -16,6 +16,7 @@ use futures_util::{
     future::{join, try_join_all},
 };
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tower_lro::{
     Event, LroLayer, OperationState, ResponseExt,
@@ -28,7 +29,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let client = ClientBuilder::new(reqwest::Client::new()).with(LroLayer::new()).build();
+    // Redirects of polls are the layer's to follow, within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
+    let client = ClientBuilder::new(http).with(LroLayer::new()).build();
     let bars = MultiProgress::with_draw_target(match io::stdout().is_terminal() {
         true => ProgressDrawTarget::stdout(),
         false => ProgressDrawTarget::hidden(),
@@ -66,11 +69,11 @@ struct Line {
 
 impl Line {
     fn show(&self, event: &Event<'_>) {
-        let operation = event.operation();
+        let Some(operation) = event.operation() else { return };
         let message = match event {
             Event::Accepted { .. } => "accepted".to_owned(),
             Event::Polled { .. } => operation.status().unwrap_or("under way").to_owned(),
-            Event::PollFailed { failures, .. } => format!("does not answer, for the {failures}. time"),
+            Event::PollFailed { failures, .. } => format!("poll failed, {failures} in a row"),
             Event::Finished { .. } => match operation.error() {
                 Some(failure) => failure.to_string(),
                 None => format!("done after {} polls", operation.polls()),

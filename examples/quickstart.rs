@@ -11,7 +11,10 @@ mod common;
 
 use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Instant};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    header::{HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
 use reqwest_middleware::ClientBuilder;
 use tower_lro::{
     DelayReason, Event, LroLayer,
@@ -48,11 +51,14 @@ async fn run() -> Result<(), BoxError> {
     };
     // Cargo says where the package is, wherever it was started from.
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
-    let upload = fs::read(&file).or_else(|_| fs::read(Path::new(&package).join(&file)))?;
+    let upload = fs::read(&file).or_else(|_| fs::read(Path::new(&package).join(&file)));
+    let upload = upload.map_err(|error| format!("{file}: {error}"))?;
     println!("Uploading {file}, {} bytes:\n", upload.len());
 
     // The only line that an existing client needs is the one with `LroLayer`. The rest of it is for you to see it work.
-    let client = ClientBuilder::new(reqwest::Client::new()).with(LroLayer::new().on_event(tell())).build();
+    // Redirects of polls are the layer's to follow, within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
+    let client = ClientBuilder::new(http).with(LroLayer::new().on_event(tell())).build();
     let response = client.post(endpoint).headers(headers).body(upload).send().await?;
 
     println!("\nThis is what came back for the POST:\n\n{:?} {}", response.version(), response.status());
@@ -84,14 +90,20 @@ fn tell() -> impl Fn(&Event<'_>) {
                 format!("accepted: 202, the operation is at {}", operation.monitor().path())
             }
             Event::Waiting { delay, reason, .. } => {
-                let reason =
-                    if *reason == DelayReason::RetryAfter { "as the service asks" } else { "no hint from the service" };
+                let reason = if *reason == DelayReason::RetryAfter {
+                    "as the service asks"
+                } else {
+                    "the service does not say how long"
+                };
                 format!("  waiting {:.1} s, {reason}", delay.as_secs_f64())
             }
             Event::Polled { operation, .. } => {
                 format!("poll {}: {}", operation.polls(), operation.status().unwrap_or("no status yet"))
             }
-            Event::PollFailed { failure, .. } => format!("  a poll failed: {failure:?}"),
+            Event::PollFailed { failure, retry_in, .. } => match retry_in {
+                Some(delay) => format!("  poll failed: {failure}, retrying in {:.1} s", delay.as_secs_f64()),
+                None => format!("  poll failed: {failure}"),
+            },
             Event::Moved { operation, .. } => format!("  the operation moved to {}", operation.monitor().path()),
             Event::Finished { operation, .. } => {
                 format!("finished: {:?} after {} polls", operation.state(), operation.polls())

@@ -6,6 +6,7 @@ mod common;
 
 use std::{error::Error, time::Duration};
 
+use reqwest::redirect::Policy;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_lro::{
     LroLayer, ResponseExt,
@@ -22,7 +23,8 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     simulator.queue(script);
     let address = common::serve(simulator).await?;
 
-    let http = reqwest::Client::new();
+    // Redirects of polls are the layer's to follow, within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
     let client = ServiceBuilder::new().layer(LroLayer::new()).service(http.clone());
     for _ in 0..2 {
         let request = http.post(format!("http://{address}/mapData")).body("a drawing package").build()?;

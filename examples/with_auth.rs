@@ -19,6 +19,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::Full;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use tokio::{net::TcpListener, sync::Mutex};
 use tower::{Service, ServiceBuilder, ServiceExt, layer::layer_fn, service_fn};
@@ -127,7 +128,9 @@ async fn main() -> Result<(), BoxError> {
     let issuer = Issuer::default();
     let tokens = Tokens::of(&issuer);
     let url = serve(issuer.clone(), simulator.clone()).await?;
-    let client = ClientBuilder::new(reqwest::Client::new()).with(LroLayer::new()).with(Authorised(tokens)).build();
+    // Redirects of polls are the layer's to follow, within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
+    let client = ClientBuilder::new(http).with(LroLayer::new()).with(Authorised(tokens)).build();
     let response = client.post(url).body("a drawing package").send().await?;
     tell("reqwest-middleware", response.operation(), &issuer);
 

@@ -16,6 +16,7 @@ use std::{
 };
 
 use http::{Method, Request, Response, StatusCode};
+use reqwest::redirect;
 use reqwest_middleware::ClientBuilder;
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, retry::Policy};
@@ -65,12 +66,14 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("Each retry repeats a request {RETRIES} times at most, and the layer survives 2 failed polls in a row.\n");
 
     println!("reqwest-retry outside");
-    let outside = || ClientBuilder::new(reqwest::Client::new()).with(retry()).with(lro());
+    // Redirects of polls are the layer's to follow, within the origins that it may go to.
+    let http = reqwest::Client::builder().redirect(redirect::Policy::none()).build()?;
+    let outside = || ClientBuilder::new(http.clone()).with(retry()).with(lro());
     by_reqwest("a start request is answered 503", outside(), refused_once()).await?;
     by_reqwest("all polls are answered 503", outside(), lost()).await?;
 
     println!("\nreqwest-retry inside");
-    let inside = || ClientBuilder::new(reqwest::Client::new()).with(lro()).with(retry());
+    let inside = || ClientBuilder::new(http.clone()).with(lro()).with(retry());
     by_reqwest("a start request is answered 503", inside(), refused_once()).await?;
     by_reqwest("a poll is answered 503", inside(), interrupted()).await?;
     by_reqwest("all polls are answered 503", inside(), lost()).await?;

@@ -1,6 +1,7 @@
-//! `Settings`: what a layer is set to.
+//! `Config`: what a layer is set to.
 
 use std::{
+    fmt,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -8,91 +9,73 @@ use std::{
 };
 
 use http::{HeaderMap, Method, StatusCode};
+use url::Url;
 
 use crate::{
-    address::origin::Origin,
+    address::{origin::Origin, policy::NamedOrigins},
     event::Event,
-    protocol::{Candidate, FinalResponse, Protocol},
-    timing::backoff::Backoff,
+    operation::cancel::Canceller,
+    protocol::{Candidate, Protocol, final_response::FinalResponse},
+    request::template::OmittedExtension,
+    timing::{backoff::DelayRules, timer::Timer},
 };
 
 #[derive(Clone)]
-pub(crate) struct Settings {
+pub(crate) struct Config {
     pub(crate) protocols: Vec<Protocol>,
-    pub(crate) starts: StatusSet,
-    pub(crate) backoff: Backoff,
-    pub(crate) min_delay: Duration,
-    pub(crate) max_delay: Duration,
-    pub(crate) jitter: f64,
+    pub(crate) ask_for_async: bool,
+    pub(crate) delays: DelayRules,
+    pub(crate) max_wait: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_consecutive_failures: u32,
     pub(crate) max_status_bytes: usize,
-    pub(crate) allowed: Vec<Origin>,
+    pub(crate) anonymous: Vec<Origin>,
     pub(crate) trusted: Vec<Origin>,
+    pub(crate) base_uri: Option<Url>,
     pub(crate) propagate_query: Vec<String>,
+    pub(crate) omitted_extensions: Vec<OmittedExtension>,
     pub(crate) final_response: Option<FinalResponse>,
     pub(crate) error_on_failure: bool,
-    pub(crate) observers: Vec<Observer>,
+    pub(crate) cancel_on_drop: Option<Canceller>,
+    pub(crate) cancel_on_timeout: Option<Canceller>,
+    pub(crate) timer: Option<Arc<dyn Timer>>,
+    observers: Vec<Observer>,
 }
 
 type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
-impl Default for Settings {
+impl Default for Config {
     fn default() -> Self {
-        let protocols = vec![Protocol::operation_location()];
         Self {
-            starts: StatusSet::of(&protocols),
-            protocols,
-            backoff: Backoff::default(),
-            min_delay: Duration::ZERO,
-            max_delay: Duration::from_secs(3600),
-            jitter: 0.1,
+            protocols: vec![Protocol::operation_location()],
+            ask_for_async: false,
+            delays: DelayRules::default(),
+            max_wait: None,
             timeout: None,
             max_consecutive_failures: 10,
             max_status_bytes: 16 << 20,
-            allowed: Vec::new(),
+            anonymous: Vec::new(),
             trusted: Vec::new(),
+            base_uri: None,
             propagate_query: vec!["subscription-key".to_owned(), "api-version".to_owned()],
+            omitted_extensions: Vec::new(),
             final_response: None,
             error_on_failure: false,
+            cancel_on_drop: None,
+            cancel_on_timeout: None,
+            timer: None,
             observers: Vec::new(),
         }
     }
 }
 
-/// The statuses of start responses, as bits from 200 on, because every response is asked for its own.
-#[derive(Clone, Copy)]
-pub(crate) struct StatusSet(u64);
-
-impl StatusSet {
-    fn of(protocols: &[Protocol]) -> Self {
-        let announcements = protocols.iter().flat_map(Protocol::announcements);
-        let statuses = announcements.flat_map(|announcement| &announcement.statuses);
-        Self(statuses.filter_map(|&status| Self::bit(status)).fold(0, |set, bit| set | bit))
+impl Config {
+    /// Whether it passes everything through.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.protocols.is_empty()
     }
 
-    #[inline]
-    fn bit(status: StatusCode) -> Option<u64> {
-        1_u64.checked_shl(u32::from(status.as_u16()).wrapping_sub(200))
-    }
-
-    #[inline]
-    fn has(self, status: StatusCode) -> bool {
-        Self::bit(status).is_some_and(|bit| self.0 & bit != 0)
-    }
-}
-
-impl Settings {
-    pub(crate) fn protocols(&self) -> &[Protocol] {
-        &self.protocols
-    }
-
-    pub(crate) fn set_protocols(&mut self, protocols: Vec<Protocol>) {
-        self.starts = StatusSet::of(&protocols);
-        self.protocols = protocols;
-    }
-
-    /// The ways in which a response may announce an operation.
+    /// The rules by which a response may start an operation.
     pub(crate) fn candidates<'a>(
         &'a self,
         method: &'a Method,
@@ -100,23 +83,90 @@ impl Settings {
         headers: &'a HeaderMap,
     ) -> impl Iterator<Item = Candidate> + 'a {
         self.protocols.iter().flat_map(move |protocol| {
-            let places = protocol.matches(method, status, headers);
-            places.map(|announcement| Candidate { protocol: protocol.clone(), announcement })
+            let rules = protocol.matches(method, status, headers);
+            rules.map(|start_rule| Candidate { protocol: protocol.clone(), start_rule })
         })
     }
 
     /// Whether there are any.
     #[inline]
-    pub(crate) fn may_be_announced(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.starts.has(status) && self.candidates(method, status, headers).next().is_some()
+    pub(crate) fn may_start_operation(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
+        self.protocols.iter().any(|protocol| protocol.matches(method, status, headers).next().is_some())
+    }
+
+    /// The origins that this layer, and a protocol that it speaks, name. One that it does not speak, such as that of a stored
+    /// operation, has no say in where credentials go.
+    pub(crate) fn named_origins<'a>(&'a self, protocol: &'a Protocol) -> NamedOrigins<'a> {
+        let mut named = NamedOrigins { trusted: &self.trusted, trust_rules: &[], anonymous: [&self.anonymous, &[]] };
+        if let Some(spoken) = self.protocols.iter().find(|spoken| spoken.name() == protocol.name()) {
+            named.trust_rules = &spoken.rules().trust;
+            named.anonymous[1] = &spoken.rules().anonymous;
+        }
+        named
+    }
+
+    pub(crate) fn observe(&mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) {
+        self.observers.push(Arc::new(observer));
+    }
+
+    pub(crate) fn has_observers(&self) -> bool {
+        !self.observers.is_empty()
     }
 
     /// Tells the observers. One that panics harms nothing but itself.
-    pub(crate) fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn emit(&self, event: &Event<'_>) {
         for observer in &self.observers {
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) else { continue };
             // What it panicked with may panic itself when it is dropped.
             _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(ManuallyDrop::new);
         }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            protocols,
+            ask_for_async,
+            delays,
+            max_wait,
+            timeout,
+            max_consecutive_failures,
+            max_status_bytes,
+            anonymous,
+            trusted,
+            base_uri,
+            propagate_query,
+            omitted_extensions,
+            final_response,
+            error_on_failure,
+            cancel_on_drop,
+            cancel_on_timeout,
+            timer,
+            observers,
+        } = self;
+        f.debug_struct("LroLayer")
+            .field("protocols", protocols)
+            .field("ask_for_async", ask_for_async)
+            .field("backoff", &delays.backoff)
+            .field("min_delay", &delays.min_delay)
+            .field("max_delay", &delays.max_delay)
+            .field("jitter", &delays.jitter)
+            .field("max_wait", max_wait)
+            .field("timeout", timeout)
+            .field("max_consecutive_failures", max_consecutive_failures)
+            .field("max_status_bytes", max_status_bytes)
+            .field("allow_anonymous_origin", anonymous)
+            .field("trust_origin", trusted)
+            .field("base_uri", &base_uri.as_ref().map(Url::host_str))
+            .field("propagate_query", propagate_query)
+            .field("omitted_extensions", &omitted_extensions.len())
+            .field("final_response", final_response)
+            .field("error_on_failure", error_on_failure)
+            .field("cancel_on_drop", &cancel_on_drop.is_some())
+            .field("cancel_on_timeout", &cancel_on_timeout.is_some())
+            .field("timer", &timer.is_some())
+            .field("observers", &observers.len())
+            .finish()
     }
 }

@@ -1,42 +1,42 @@
 //! The parts of the core that benches and fuzz targets look at by themselves. No public API.
 
 use std::{
-    borrow::Cow,
     sync::LazyLock,
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 
 use crate::{
     address::{
-        error::AddressError,
-        resolver::{Resolver, Trust},
+        error::{AddressError, AddressErrorKind},
+        policy::Credentials,
+        resolver::Resolver,
     },
-    json::scanner::{self, Watch},
     layer::LroLayer,
-    protocol::{self, Protocol},
-    request::template::Snapshot,
-    timing::retry_after,
+    poller::status_search::StatusSearch,
+    protocol::{Protocol, status_rule::StatusRule},
+    timing::retry_after::RetryAfter,
 };
 
-/// The status scanner, on a top-level `status`.
-#[derive(Debug)]
-pub struct Scanner(scanner::Scanner);
+static STATUS: LazyLock<StatusRule> = LazyLock::new(|| StatusRule::new().status_at("/status"));
 
-static STATUS: LazyLock<[Watch; 1]> = LazyLock::new(|| [Watch::text(["status"])]);
+/// The search for a top-level `status`.
+#[derive(Debug)]
+pub struct Scanner(StatusSearch);
 
 #[allow(missing_docs)]
 impl Scanner {
     #[must_use]
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        Self(scanner::Scanner::new())
+        Self(StatusSearch::new(&STATUS))
     }
 
-    /// The status word, and how much was read to find it.
-    pub fn scan<'a>(&'a mut self, bytes: &'a [u8]) -> Option<(&'a str, usize)> {
-        self.0.scan(bytes, &*STATUS)
+    /// Reads on, and gives the status as far as it is known.
+    pub fn scan(&mut self, bytes: &[u8]) -> Option<&str> {
+        self.0.read(bytes, &STATUS);
+        self.0.decided()
     }
 
     #[must_use]
@@ -45,7 +45,7 @@ impl Scanner {
     }
 }
 
-/// Where a monitor is, and whether its polls are anonymous.
+/// Where a monitor is, and whether its polls carry no credentials.
 ///
 /// # Errors
 ///
@@ -56,17 +56,20 @@ pub fn resolve(
     base: &Uri,
     value: &HeaderValue,
 ) -> Result<(Uri, bool), AddressError> {
-    let own = Cow::Borrowed(start.uri());
-    let start = Snapshot::of(start);
-    let protocol = Protocol::operation_location();
-    let (settings, spec) = (layer.settings(), protocol.spec());
-    let resolver = Resolver { start: &start, own, settings, spec, first: None, is_anonymous: false };
-    let address = resolver.resolve(&protocol::OPERATION_LOCATION, value, base)?;
-    Ok((address.uri, address.trust == Trust::Anonymous))
+    const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
+    let (config, protocol) = (layer.config(), Protocol::operation_location());
+    let named = config.named_origins(&protocol);
+    let host = start.headers().get("host").cloned();
+    let resolver = Resolver::new(start.uri(), host, config.base_uri.as_ref(), named);
+    let mut headers = HeaderMap::new();
+    headers.insert(OPERATION_LOCATION, value.clone());
+    let missing = || Err(AddressError::new(AddressErrorKind::Missing, None, None));
+    let address = resolver.resolve_header(&OPERATION_LOCATION, &headers, base).unwrap_or_else(missing)?;
+    Ok((address.uri, address.credentials == Credentials::Withhold))
 }
 
-/// The hint of a response.
+/// The delay that a response asks for.
 #[must_use]
-pub fn hint(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
-    retry_after::hint(headers, wall).map(|hint| hint.delay)
+pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    RetryAfter::of(headers, wall).map(|asked| asked.after(Duration::ZERO))
 }

@@ -1,40 +1,51 @@
-//! `LroLayer`: the settings, and the tower `Layer`.
+//! `LroLayer`: the settings, as a builder, and `LroOverrides`, which change them for one request.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tower_layer::Layer;
+use http::{Extensions, Uri};
+use url::Url;
 
 use crate::{
     address::origin::Origin,
-    config::Settings,
-    event::Event,
-    protocol::{FinalResponse, Protocol},
-    service::Lro,
-    timing::backoff::Backoff,
+    config::Config,
+    event::{
+        Event,
+        stream::{self, Events},
+    },
+    operation::cancel::Canceller,
+    protocol::{Protocol, final_response::FinalResponse},
+    request::template::OmittedExtension,
+    timing::{backoff::Backoff, timer::Timer},
 };
 
-/// Sees long-running operations through: settings and door at once.
+/// Polls long-running operations to completion.
 ///
-/// A tower [`Layer`], a `reqwest_middleware::Middleware` (feature `reqwest-middleware`), and, put into a request's
-/// extensions, that request's own settings, which replace all of the layer's, its observers and trusted origins included: to
-/// change one thing, change a clone. Cheap to clone.
+/// A tower [`Layer`](tower_layer::Layer), a `reqwest_middleware::Middleware` (feature `reqwest-middleware`), and, put into a
+/// request's extensions, that request's own settings, which replace all of the client's, its observers and trusted origins
+/// included. To change single settings for a request, use [`LroOverrides`]. Cheap to clone.
 ///
 /// # Settings
 ///
 /// | setting | default |
 /// | --- | --- |
 /// | [`protocols`](Self::protocols) | [`Protocol::operation_location`] |
-/// | [`backoff`](Self::backoff), where the server gives no hint | 1 s × 1.5 up to 30 s |
+/// | [`ask_for_async`](Self::ask_for_async) | `false` |
+/// | [`backoff`](Self::backoff), where the service asks for no delay | 1 s × 1.5 up to 30 s |
 /// | [`min_delay`](Self::min_delay) | 0 |
-/// | [`max_delay`](Self::max_delay) of hints | 1 h |
+/// | [`max_delay`](Self::max_delay) of what the service asks for | 1 h |
 /// | [`jitter`](Self::jitter) | 0.1 |
+/// | [`max_wait`](Self::max_wait) | none |
 /// | [`timeout`](Self::timeout) | none |
-/// | [`max_consecutive_failures`](Self::max_consecutive_failures) in a row | 10 |
+/// | [`max_consecutive_failures`](Self::max_consecutive_failures) | 10 |
 /// | [`max_status_bytes`](Self::max_status_bytes) | 16 MiB |
-/// | [`allow_anonymous_origin`](Self::allow_anonymous_origin), [`trust_origin`](Self::trust_origin) | the start request's own |
+/// | [`allow_anonymous_origin`](Self::allow_anonymous_origin), [`trust_origin`](Self::trust_origin) | the caller's request's own |
+/// | [`base_uri`](Self::base_uri) of requests without a host | none |
 /// | [`propagate_query`](Self::propagate_query) | `subscription-key`, `api-version` |
+/// | [`omit_extension`](Self::omit_extension) | polls have all extensions of the caller's request |
 /// | [`final_response`](Self::final_response) | as the protocol says: the final status response |
 /// | [`error_on_failure`](Self::error_on_failure) | `false` |
+/// | [`cancel_on_drop`](Self::cancel_on_drop), [`cancel_on_timeout`](Self::cancel_on_timeout) | the operation goes on |
+/// | [`timer`](Self::timer) | tokio's |
 /// | [`on_event`](Self::on_event) | nothing |
 ///
 /// # Example
@@ -43,7 +54,7 @@ use crate::{
 /// use std::time::Duration;
 /// use http::{Request, Response};
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
-/// use tower_lro::LroLayer;
+/// use tower_lro::{LroLayer, LroOverrides};
 ///
 /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -53,11 +64,10 @@ use crate::{
 /// #         _ => Response::builder().body(r#"{"status": "Succeeded"}"#.to_owned()),
 /// #     }.unwrap())
 /// # });
-/// let layer = LroLayer::new().timeout(Duration::from_secs(600));
-/// let client = ServiceBuilder::new().layer(layer.clone()).service(service);
+/// let client = ServiceBuilder::new().layer(LroLayer::new().timeout(Duration::from_secs(600))).service(service);
 ///
 /// // This request may take longer, and must not end in anything but success.
-/// let patient = layer.timeout(Duration::from_secs(3600)).error_on_failure(true);
+/// let patient = LroOverrides::new(|layer| layer.timeout(Duration::from_secs(3600)).error_on_failure(true));
 /// let request = Request::post("https://example.com/start").extension(patient).body(String::new())?;
 /// let response = client.oneshot(request).await?;
 /// assert_eq!(response.status(), 200);
@@ -67,11 +77,11 @@ use crate::{
 #[derive(Clone, Default)]
 #[must_use]
 pub struct LroLayer {
-    settings: Arc<Settings>,
+    config: Arc<Config>,
 }
 
 impl LroLayer {
-    /// Sees any `202 Accepted` with `Operation-Location` through, on the start request's own origin.
+    /// Polls the operations that any `202 Accepted` with `Operation-Location` announces, on the request's own origin.
     pub fn new() -> Self {
         Self::default()
     }
@@ -98,16 +108,13 @@ impl LroLayer {
         Self::new().protocols([])
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
+    #[cfg(feature = "__internals")]
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
     }
 
-    pub(crate) fn is_off(&self) -> bool {
-        self.settings.protocols.is_empty()
-    }
-
-    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.settings));
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
         self
     }
 
@@ -123,10 +130,7 @@ impl LroLayer {
     /// # let _ = layer;
     /// ```
     pub fn protocol(self, protocol: Protocol) -> Self {
-        self.with(|settings| {
-            let protocols = std::mem::take(&mut settings.protocols);
-            settings.set_protocols(protocols.into_iter().chain([protocol]).collect());
-        })
+        self.with(|config| config.protocols.push(protocol))
     }
 
     /// Speaks exactly these protocols. The first that matches wins.
@@ -141,10 +145,10 @@ impl LroLayer {
     /// # let _ = layer;
     /// ```
     pub fn protocols(self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
-        self.with(|settings| settings.set_protocols(protocols.into_iter().collect()))
+        self.with(|config| config.protocols = protocols.into_iter().collect())
     }
 
-    /// The delays where the server gives no hint, which is most of the time. Default: 1 s × 1.5 up to 30 s.
+    /// The delays where the service asks for none, which is most of the time. Default: 1 s × 1.5 up to 30 s.
     ///
     /// # Example
     ///
@@ -167,10 +171,10 @@ impl LroLayer {
     /// # }
     /// ```
     pub fn backoff(self, backoff: Backoff) -> Self {
-        self.with(|settings| settings.backoff = backoff)
+        self.with(|config| config.delays.backoff = backoff)
     }
 
-    /// The floor under every delay, hints included. Default: 0.
+    /// The shortest delay, whatever the service asks for. Default: 0. Above [`max_delay`](Self::max_delay), it wins.
     ///
     /// # Example
     ///
@@ -182,10 +186,10 @@ impl LroLayer {
     /// # let _ = layer;
     /// ```
     pub fn min_delay(self, delay: Duration) -> Self {
-        self.with(|settings| settings.min_delay = delay)
+        self.with(|config| config.delays.min_delay = delay)
     }
 
-    /// The ceiling over every hint. Default: 1 hour. The [`Backoff`] has its own.
+    /// The longest delay that the service can ask for. Default: 1 hour. The [`Backoff`] has its own.
     ///
     /// # Example
     ///
@@ -200,7 +204,7 @@ impl LroLayer {
     /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
     /// let layer = LroLayer::new().max_delay(Duration::from_secs(5)).jitter(0.0);
     ///
-    /// // It gives no hint with its 202, and asks for 30 seconds with each of two polls.
+    /// // It asks for no delay with its 202, and for 30 seconds with each of two polls.
     /// let start = Instant::now();
     /// layer.layer(Simulator::new()).oneshot(request).await?;
     /// assert_eq!(start.elapsed().as_secs(), 1 + 5 + 5);
@@ -208,12 +212,12 @@ impl LroLayer {
     /// # }
     /// ```
     pub fn max_delay(self, delay: Duration) -> Self {
-        self.with(|settings| settings.max_delay = delay)
+        self.with(|config| config.delays.max_delay = delay)
     }
 
-    /// Makes every delay longer by a random part of itself, from 0 up to `fraction`, so that operations that were started
-    /// together are not polled together. Default: 0.1. Nothing is added for what is no positive, finite
-    /// number. Comes on top of [`max_delay`](Self::max_delay) and of the backoff's own maximum.
+    /// Adds random jitter of up to `fraction` of each delay, so that operations that were started together are not polled
+    /// together. Default: 0.1. Anything but a positive, finite number adds nothing. Comes on top of
+    /// [`max_delay`](Self::max_delay) and of the backoff's own maximum.
     ///
     /// # Example
     ///
@@ -226,14 +230,15 @@ impl LroLayer {
     /// # let _ = (nightly, exact);
     /// ```
     pub fn jitter(self, fraction: f64) -> Self {
-        self.with(|settings| settings.jitter = fraction)
+        self.with(|config| config.delays.jitter = fraction)
     }
 
-    /// The time from acceptance to the head of the final response. Default: none; do set one, since a terminal word that the
-    /// layer does not know is waited on for ever.
+    /// The time from acceptance to the head of the final response. Default: none. An unrecognized terminal status is treated as
+    /// running, so set a timeout.
     ///
     /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
-    /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed.
+    /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed. The deadline is part of
+    /// the [`Operation`](crate::Operation::deadline): a request that resumes it before has the same.
     ///
     /// # Example
     ///
@@ -247,20 +252,21 @@ impl LroLayer {
     /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
     /// // It takes more than a minute.
     /// let client = LroLayer::new().timeout(Duration::from_secs(20)).layer(Simulator::new());
-    /// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it has ended in time") };
+    /// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it ended in time") };
     /// assert!(matches!(error.cause(), Cause::Timeout));
     /// assert_eq!(error.operation().status(), Some("NotStarted"));
     /// # Ok(())
     /// # }
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.with(|settings| settings.timeout = Some(timeout))
+        self.with(|config| config.timeout = Some(timeout))
     }
 
-    /// How many failed polls in a row are survived. Default: 10.
+    /// How many failed polls in a row are repeated. Default: 10.
     ///
-    /// A poll fails by a 408, 429, 500, 502, 503 or 504, by an error of the inner service or of the body, and by a 404
-    /// before the first status. It is repeated after the server's hint or the backoff. A status starts the count anew.
+    /// A poll fails by a transient HTTP status ([`StatusRule::new`](crate::StatusRule::new) has the list), by an error of the inner
+    /// service or of the body, by a 404 before the first status, and by a good response without a status after it. It is repeated
+    /// after the delay that the service asks for, or the backoff. A status resets the count.
     ///
     /// # Example
     ///
@@ -279,7 +285,7 @@ impl LroLayer {
     /// # }
     /// ```
     pub fn max_consecutive_failures(self, failures: u32) -> Self {
-        self.with(|settings| settings.max_consecutive_failures = failures)
+        self.with(|config| config.max_consecutive_failures = failures)
     }
 
     /// How many bytes of a status response are held at most while its status is being looked for. Default: 16 MiB.
@@ -293,11 +299,11 @@ impl LroLayer {
     /// # let _ = layer;
     /// ```
     pub fn max_status_bytes(self, bytes: usize) -> Self {
-        self.with(|settings| settings.max_status_bytes = bytes)
+        self.with(|config| config.max_status_bytes = bytes)
     }
 
-    /// An origin, or a pattern of origins, that may be polled without credentials: of the start request's headers, a poll
-    /// there has `Accept`, `Accept-Language` and `User-Agent`, and none of its extensions.
+    /// An origin, or a pattern of origins, that may be polled without credentials: polls there have `Accept`, `Accept-Language` and
+    /// `User-Agent` of the caller's headers, and none of its extensions.
     ///
     /// What the service below adds by itself, such as the default headers of a `reqwest::Client`, it adds there too.
     ///
@@ -310,7 +316,7 @@ impl LroLayer {
     /// # Ok::<_, tower_lro::OriginError>(())
     /// ```
     pub fn allow_anonymous_origin(self, origin: Origin) -> Self {
-        self.with(|settings| settings.allowed.push(origin))
+        self.with(|config| config.anonymous.push(origin))
     }
 
     /// An origin, or a pattern of origins, that may be polled with the start request's credentials.
@@ -327,10 +333,10 @@ impl LroLayer {
     /// # Ok::<_, tower_lro::OriginError>(())
     /// ```
     pub fn trust_origin(self, origin: Origin) -> Self {
-        self.with(|settings| settings.trusted.push(origin))
+        self.with(|config| config.trusted.push(origin))
     }
 
-    /// The query parameters that are carried over from the start request's address to those of its polls, where they are
+    /// The query parameters that are propagated from the address of the caller's request to those of its polls, where they are
     /// missing and the origin is the same or trusted. Default: `subscription-key` and `api-version`. Names compare
     /// case-insensitively.
     ///
@@ -355,11 +361,11 @@ impl LroLayer {
     /// # }
     /// ```
     pub fn propagate_query(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.with(|settings| settings.propagate_query = names.into_iter().map(Into::into).collect())
+        self.with(|config| config.propagate_query = names.into_iter().map(Into::into).collect())
     }
 
-    /// What is handed over when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
-    /// is [`FinalResponse::Status`] for that of this layer.
+    /// What the caller gets when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
+    /// is [`FinalResponse::Status`] for [`Protocol::operation_location`].
     ///
     /// # Example
     ///
@@ -371,15 +377,15 @@ impl LroLayer {
     /// # let _ = layer;
     /// ```
     pub fn final_response(self, final_response: FinalResponse) -> Self {
-        self.with(|settings| settings.final_response = Some(final_response))
+        self.with(|config| config.final_response = Some(final_response))
     }
 
     /// Whether operations that end in `Failed` or `Canceled` become errors,
-    /// [`Cause::Failed`](crate::Cause::Failed). Default: no, their final response is handed over like any other, and
+    /// [`Cause::Failed`](crate::Cause::Failed). Default: no, the caller gets their final response like any other, and
     /// [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation) makes an error of it.
     ///
-    /// Say yes where a layer above retries HTTP errors: this error says that the request has happened, which a 500 that was
-    /// handed over does not.
+    /// Say yes where a layer above retries HTTP errors: this error says that the service accepted the request, which a 500 that is
+    /// the final response does not. Say yes behind typed clients, too, which know no failed operations.
     ///
     /// # Example
     ///
@@ -398,10 +404,10 @@ impl LroLayer {
     /// # }
     /// ```
     pub fn error_on_failure(self, yes: bool) -> Self {
-        self.with(|settings| settings.error_on_failure = yes)
+        self.with(|config| config.error_on_failure = yes)
     }
 
-    /// Calls `observer` for everything that happens to an operation. May be called more than once; each is called, in order.
+    /// Calls `observer` for every [`Event`]. May be called more than once; each is called, in order.
     ///
     /// The observer runs within the request's future, and what it takes of its time is missing there: hand events on if
     /// there is much to do with them. A panic in it is caught, and harms nothing.
@@ -431,52 +437,227 @@ impl LroLayer {
     /// # }
     /// ```
     pub fn on_event(self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.observers.push(Arc::new(observer)))
+        self.with(|config| config.observe(observer))
     }
-}
 
-impl<S> Layer<S> for LroLayer {
-    type Service = Lro<S>;
+    /// Whether start requests ask the service to work asynchronously (`Prefer: respond-async`, [RFC 7240]), where a protocol of
+    /// the layer needs it: OData, FHIR, OGC API Processes, Dataverse. Default: no, the caller does. A service that answers at once
+    /// nevertheless is passed through.
+    ///
+    /// [RFC 7240]: https://www.rfc-editor.org/rfc/rfc7240#section-4.1
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{LroLayer, Protocol};
+    ///
+    /// let layer = LroLayer::new().protocols([Protocol::fhir()]).ask_for_async(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn ask_for_async(self, yes: bool) -> Self {
+        self.with(|config| config.ask_for_async = yes)
+    }
 
-    fn layer(&self, inner: S) -> Lro<S> {
-        Lro::new(inner, self.clone())
+    /// The longest delay that is waited for. A longer one is handed back: the call ends with
+    /// [`Cause::Pending`](crate::Cause::Pending), and the operation is to be [resumed](crate::Operation::resume) after the delay.
+    /// Default: none, every delay is waited for.
+    ///
+    /// With zero each call polls once, as workers do that take operations from a queue. A chain of such steps makes
+    /// the same polls at the same times as one call that waits, and comes to the same end.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let client = LroLayer::new().max_wait(Duration::ZERO).layer(Simulator::new());
+    /// let mut step = client.clone().oneshot(request).await;
+    /// let finished = loop {
+    ///     let (operation, delay) = match &step {
+    ///         Ok(_) => break step?,
+    ///         Err(error) => error.pending().ok_or("it failed")?,
+    ///     };
+    ///     // Stored in a queue, and taken from it by another process when the delay is over.
+    ///     tokio::time::sleep(delay).await;
+    ///     let request = http::Request::get("https://atlas.microsoft.com/").extension(operation.resume());
+    ///     step = client.clone().oneshot(request.body(String::new())?).await;
+    /// };
+    /// assert_eq!(finished.status(), 200);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_wait(self, delay: Duration) -> Self {
+        self.with(|config| config.max_wait = Some(delay))
+    }
+
+    /// The address that a client below puts before requests with a path alone, as those of octocrab and kube do. An operation whose
+    /// monitor is an absolute address of the same origin is then polled through the same client, by its path.
+    ///
+    /// # Panics
+    ///
+    /// If it is not an absolute `http` or `https` URI.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// let layer = LroLayer::new().base_uri(http::Uri::from_static("https://api.example.com/k8s/clusters/c1"));
+    /// # let _ = layer;
+    /// ```
+    pub fn base_uri(self, uri: Uri) -> Self {
+        let mut base = Url::parse(&uri.to_string()).ok().filter(|url| Origin::of(url).is_some());
+        if let Some(base) = &mut base {
+            // Paths are resolved against it as against a folder.
+            let folder = format!("{}/", base.path().trim_end_matches('/'));
+            base.set_path(&folder);
+        }
+        assert!(base.is_some(), "the base URI is not an absolute http or https URI");
+        self.with(|config| config.base_uri = base)
+    }
+
+    /// An extension of the caller's request that polls do not have. By default they have all of them. For what belongs to the
+    /// start request alone, such as the name of its span (`reqwest_tracing::OtelName`).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use tower_lro::LroLayer;
+    /// #[derive(Clone)]
+    /// struct SpanName(&'static str);
+    ///
+    /// let layer = LroLayer::new().omit_extension::<SpanName>();
+    /// # let _ = (layer, SpanName("upload").0);
+    /// ```
+    pub fn omit_extension<T: Clone + Send + Sync + 'static>(self) -> Self {
+        self.with(|config| config.omitted_extensions.push(OmittedExtension::of::<T>()))
+    }
+
+    /// Cancels operations at the service when their future is dropped, by the request that their protocol knows
+    /// ([`Operation::cancel`](crate::Operation::cancel)). Default: the operation goes on.
+    ///
+    /// Nobody waits for a future that is dropped, so that the request is sent by the `canceller` in a task of its own, which needs a tokio
+    /// runtime to be dropped in. [`Event::CancelSent`] says how it went. What it is sent by should add the credentials that
+    /// are added below the layer; those of the caller's request it has.
+    pub fn cancel_on_drop(self, canceller: Canceller) -> Self {
+        self.with(|config| config.cancel_on_drop = Some(canceller))
+    }
+
+    /// Cancels operations at the service when their [`timeout`](Self::timeout) passes, in the same way as
+    /// [`cancel_on_drop`](Self::cancel_on_drop). Default: the operation goes on.
+    pub fn cancel_on_timeout(self, canceller: Canceller) -> Self {
+        self.with(|config| config.cancel_on_timeout = Some(canceller))
+    }
+
+    /// Another timer than tokio's: for other runtimes, and for WebAssembly.
+    pub fn timer(self, timer: impl Timer) -> Self {
+        self.with(|config| config.timer = Some(Arc::new(timer)))
+    }
+
+    /// These settings, and a stream of what happens to the operations that they are used for: for one request, if they go
+    /// into its extensions, or for all of a client's.
+    ///
+    /// The stream holds up to 256 events. If they are read more slowly than they come, the oldest are
+    /// [lost](Events::lost), and never the last; operations do not wait for a reader. It ends when the last copy of
+    /// the settings is dropped, which a request holds until its response is there.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use futures_util::{StreamExt, future::join};
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{Event, LroLayer, simulator::{Simulator, SimulatorBody}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = LroLayer::new().layer(Simulator::new());
+    ///
+    /// let (settings, events) = LroLayer::new().events();
+    /// let request = http::Request::post("https://atlas.microsoft.com/mapData")
+    ///     .extension(settings)
+    ///     .body(SimulatorBody::default())?;
+    ///
+    /// let told = events.filter_map(|event| async move {
+    ///     match event.as_event() {
+    ///         Event::Polled { operation, .. } => Some(operation.status()?.to_owned()),
+    ///         _ => None,
+    ///     }
+    /// });
+    /// let (response, statuses) = join(client.oneshot(request), told.collect::<Vec<_>>()).await;
+    /// assert_eq!(response?.status(), 200);
+    /// assert_eq!(statuses, ["NotStarted", "Running", "Succeeded"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(self) -> (Self, Events) {
+        let (sender, events) = stream::channel();
+        (self.on_event(move |event| sender.send(event)), events)
     }
 }
 
 impl fmt::Debug for LroLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings {
-            protocols,
-            starts: _,
-            backoff,
-            min_delay,
-            max_delay,
-            jitter,
-            timeout,
-            max_consecutive_failures,
-            max_status_bytes,
-            allowed,
-            trusted,
-            propagate_query,
-            final_response,
-            error_on_failure,
-            observers,
-        } = &*self.settings;
-        f.debug_struct("LroLayer")
-            .field("protocols", protocols)
-            .field("backoff", backoff)
-            .field("min_delay", min_delay)
-            .field("max_delay", max_delay)
-            .field("jitter", jitter)
-            .field("timeout", timeout)
-            .field("max_consecutive_failures", max_consecutive_failures)
-            .field("max_status_bytes", max_status_bytes)
-            .field("allow_anonymous_origin", allowed)
-            .field("trust_origin", trusted)
-            .field("propagate_query", propagate_query)
-            .field("final_response", final_response)
-            .field("error_on_failure", error_on_failure)
-            .field("observers", &observers.len())
-            .finish()
+        self.config.fmt(f)
+    }
+}
+
+/// In a request's extensions: changes single settings of the client's [`LroLayer`] for that request, without having it.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{LroLayer, LroOverrides, Protocol, simulator::{Script, Simulator}};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = LroLayer::new().layer(Simulator::new().script(Script::azure_maps_v1()));
+/// let overrides = LroOverrides::new(|layer| layer.protocol(Protocol::location()).timeout(Duration::from_secs(600)));
+/// let request = http::Request::post("https://atlas.microsoft.com/mapData").extension(overrides).body(String::new())?;
+/// assert_eq!(client.clone().oneshot(request).await?.status(), 201);
+///
+/// let off = LroOverrides::disabled();
+/// let request = http::Request::post("https://atlas.microsoft.com/mapData").extension(off).body(String::new())?;
+/// assert_eq!(client.oneshot(request).await?.status(), 202);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LroOverrides(Arc<dyn Fn(LroLayer) -> LroLayer + Send + Sync>);
+
+impl LroOverrides {
+    /// The settings are what `change` makes of those of the client's layer.
+    pub fn new(change: impl Fn(LroLayer) -> LroLayer + Send + Sync + 'static) -> Self {
+        Self(Arc::new(change))
+    }
+
+    /// Passes everything through, a 202 included.
+    #[must_use]
+    pub fn disabled() -> Self {
+        Self::new(|layer| layer.protocols([]))
+    }
+
+    /// The settings for a request with these extensions.
+    #[inline]
+    pub(crate) fn config_for(extensions: &Extensions, layer: &LroLayer) -> Arc<Config> {
+        if extensions.is_empty() {
+            return layer.config.clone();
+        }
+        let layer = extensions.get::<LroLayer>().unwrap_or(layer);
+        match extensions.get::<Self>() {
+            Some(Self(change)) => change(layer.clone()).config,
+            None => layer.config.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for LroOverrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LroOverrides")
     }
 }

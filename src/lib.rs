@@ -102,6 +102,7 @@ mod event;
 pub mod internals;
 mod json;
 mod layer;
+mod limits;
 mod operation;
 mod poller;
 mod protocol;
@@ -124,20 +125,28 @@ pub use self::{
         find::ErrorChain,
         status::{StatusError, StatusErrorKind},
     },
-    event::{
-        Event, Outcome, PollFailure,
-        stream::{Events, OwnedEvent},
+    event::{Event, Outcome, PollFailure, owned::OwnedEvent, stream::Events},
+    layer::{LroLayer, LroOverrides},
+    operation::{
+        Operation, Resume,
+        cancel::{Cancel, Canceller},
+        error_object::ErrorObject,
     },
-    layer::LroLayer,
-    operation::{Operation, OperationState, Resume, error_object::ErrorObject},
     protocol::{
-        FinalResponse, Protocol,
-        builder::{ProtocolBuilder, ProtocolError},
+        Protocol,
+        builder::ProtocolBuilder,
+        cancel_rule::CancelRule,
+        error::ProtocolError,
+        final_response::FinalResponse,
         start_rule::StartRule,
+        state::OperationState,
         status_rule::{MissingStatus, StatusRule},
     },
     service::{Lro, body::LroBody, future::ResponseFuture, response_ext::ResponseExt},
-    timing::backoff::{Backoff, DelayReason},
+    timing::{
+        backoff::{Backoff, DelayReason},
+        timer::{Sleep, Timer},
+    },
 };
 
 /// The examples of the README, to be compiled and run.

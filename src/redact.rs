@@ -1,4 +1,4 @@
-//! Redaction: URIs and responses as they may be printed.
+//! Redaction: what services and callers wrote, as it may be printed.
 
 use std::fmt::{self, Display, Write};
 
@@ -47,6 +47,48 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
+/// Prints a text of the service with its control characters escaped, so that it cannot forge lines or colours of a log.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character.is_control() || is_bidi_control(character) {
+            true => write!(f, "{}", character.escape_default()),
+            false => f.write_char(character),
+        })
+    }
+}
+
+/// The characters that change the order of text on a screen (Trojan Source, CVE-2021-42574).
+const fn is_bidi_control(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Prints the name of an operation. Some services name operations by their addresses, and sign those.
+pub(crate) struct Name<'a>(pub(crate) &'a str);
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, query) = match self.0.split_once(['?', '#']) {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.0, None),
+        };
+        match self.0.parse::<Uri>() {
+            Ok(uri) if query.is_some() || self.0.contains("://") => Redacted(&uri).fmt(f),
+            _ => {
+                Escaped(path).fmt(f)?;
+                query.map_or(Ok(()), |_| write!(f, "?{REPLACED}"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}
+
 /// Prints the status of a response, the names of its headers, and the length of its body.
 pub(crate) struct Headless<'a>(pub(crate) &'a Response<Bytes>);
 
@@ -77,6 +119,33 @@ mod tests {
             ("/a?api-version=2022-05-15-preview", "/a?api-version=2022-05-15-preview"),
         ] {
             assert_eq!(Redacted(&Uri::from_static(uri)).to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        for (text, printed) in [
+            ("Failed", "Failed"),
+            ("é “quoted” \\ 😀", "é “quoted” \\ 😀"),
+            ("a\r\nb\x1b[31m\u{7f}\u{9b}", "a\\r\\nb\\u{1b}[31m\\u{7f}\\u{9b}"),
+            ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
+        ] {
+            assert_eq!(Escaped(text).to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_an_address_is_printed_like_one() {
+        for (name, printed) in [
+            ("c587574e-add9-4ef7", "c587574e-add9-4ef7"),
+            ("projects/p/operations/1", "projects/p/operations/1"),
+            ("https://h.test/job/1?sig=SECRET", "https://h.test/job/1?sig=***"),
+            ("https://u:SECRET@h.test/job/1", "https://h.test/job/1"),
+            ("/job/1?sig=SECRET", "/job/1?sig=***"),
+            ("not a URI?sig=SECRET", "not a URI?***"),
+            ("1\n2", "1\\n2"),
+        ] {
+            assert_eq!(Name(name).to_string(), printed);
         }
     }
 }

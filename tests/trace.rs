@@ -182,15 +182,16 @@ async fn polls_are_in_the_span_of_their_operation_and_what_is_below_in_theirs() 
          url.full=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e?api-version=2.0 \
          server.address=\"atlas.microsoft.com\" http.response.status_code=200"
     );
-    assert!(closed[1].ends_with("http.response.status_code=503 error.type=\"503\""));
-    assert!(!closed[2].contains("status_code") && closed[2].ends_with("error.type=\"Service\""));
+    let failed = "http.response.status_code=503 otel.status_code=\"ERROR\" error.type=\"503\"";
+    assert!(closed[1].ends_with(failed), "{}", closed[1]);
+    assert!(!closed[2].contains("http.response.status_code") && closed[2].ends_with("error.type=\"Service\""));
     assert_eq!(
         closed[4],
         "operation otel.kind=\"internal\" http.request.method=POST \
          url.full=https://atlas.microsoft.com/mapData?api-version=2.0 server.address=\"atlas.microsoft.com\" \
          lro.protocol=\"operation-location\" \
-         lro.monitor=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e \
-         lro.state=Succeeded lro.status=\"Succeeded\" lro.polls=4"
+         lro.monitor=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e lro.resumed=false \
+         lro.state=Succeeded lro.status=Succeeded lro.polls=4"
     );
 }
 
@@ -205,7 +206,7 @@ async fn what_goes_wrong_is_the_type_of_the_error() {
         let (lines, closed) = traced(layer, script, start()).await;
         assert!(lines.last().unwrap().ends_with("- finished"), "{lines:#?}");
         let operation = closed.iter().find(|line| line.starts_with("operation")).unwrap();
-        assert!(operation.contains(error), "{operation}");
+        assert!(operation.contains(error) && operation.contains("otel.status_code=\"ERROR\""), "{operation}");
     }
 }
 
@@ -232,7 +233,7 @@ async fn requests_that_are_no_polls_have_spans_as_well() {
     let seen = seen();
     assert_eq!(
         seen.lines,
-        ["operation", "  - accepted", "  poll", "    - sent", "    - answered", "    - polled", "    - finished"]
+        ["operation", "  - resumed", "  poll", "    - sent", "    - answered", "    - polled", "    - finished"]
     );
     assert!(seen.closed.iter().all(|line| line.contains("sig=***") && !line.contains("SECRET")), "{:?}", seen.closed);
 }

@@ -107,16 +107,16 @@ async fn events(
 }
 
 fn progress(event: &OwnedEvent) -> Value {
-    let operation = event.operation();
+    let Some(operation) = event.operation() else { return json!({"what": format!("{event:?}")}) };
     let what = match event.as_event() {
         Event::Accepted { .. } => format!("accepted: the operation is at {}", operation.monitor().path()),
         Event::Waiting { delay, .. } => format!("waiting {:.2} s", delay.as_secs_f64()),
         Event::Polled { .. } => {
             format!("poll {}: {}", operation.polls(), operation.status().unwrap_or("no status yet"))
         }
-        Event::PollFailed { failure, .. } => format!("poll {} failed: {failure:?}", operation.polls()),
+        Event::PollFailed { failure, .. } => format!("poll {} failed: {failure}", operation.polls()),
         Event::Moved { .. } => format!("moved to {}", operation.monitor().path()),
-        Event::Finished { outcome, .. } => format!("finished: {outcome:?}"),
+        Event::Finished { outcome, .. } => format!("finished: {outcome}"),
         other => format!("{other:?}"),
     };
     json!({"what": what, "status": operation.status(), "percent": operation.percent_complete()})
@@ -126,7 +126,7 @@ fn progress(event: &OwnedEvent) -> Value {
 async fn outcome(result: Result<Response<LroBody<SimulatorBody>>, tower_lro::Error<ConnectionLost>>) -> Value {
     let response = match result {
         Ok(response) => response,
-        Err(error) => return json!({"ended": "It could not be seen through.", "text": error.to_string()}),
+        Err(error) => return json!({"ended": "It did not complete.", "text": error.to_string()}),
     };
     let ended = response.operation().map_or_else(
         || format!("It was answered {}.", response.status()),

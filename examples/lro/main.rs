@@ -1,12 +1,12 @@
-//! `curl` for long-running operations: sends a request, sees the operation through, and prints the final response.
+//! `curl` for long-running operations: sends a request, polls the operation to completion, and prints the final response.
 //!
 //! ```text
 //! lro [-X METHOD] URL [-H 'name: value']… [-d DATA | -d @FILE | -d @-] [--protocol NAME]… [--timeout 10m] [--json] …
 //! ```
 //!
 //! It shows what a program of your own would do with the layer: progress from its events, an exit code from how the
-//! operation ended, and, where it could not be seen through (a timeout, Ctrl-C), the operation stored in a file, for
-//! `lro --resume FILE` to carry on with.
+//! operation ended, and, where it did not complete (a timeout, Ctrl-C), the operation stored in a file for
+//! `lro --resume FILE URL`.
 //!
 //! `cargo run --example lro` runs against a simulated service, `cargo run --example lro -- --help` tells the rest.
 
@@ -38,7 +38,7 @@ enum Exit {
     Good = 0,
     Failed = 1,
     NotAccepted = 3,
-    NotSeenThrough = 4,
+    DidNotComplete = 4,
     Interrupted = 130,
 }
 
@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
 /// An error is a mistake on the command line: nothing was sent.
 async fn run(options: &Options) -> Result<Exit, String> {
     let latest = Latest::default();
-    let layer = options.layer().on_event(progress::lines(options.resumes())).on_event(latest.keep());
+    let layer = options.layer().on_event(progress::lines()).on_event(latest.keep());
     // Redirects are left to the layer, which follows them within the origins that it may go to.
     let http = reqwest::Client::builder().redirect(Policy::none()).user_agent("lro").build();
     let client = ClientBuilder::new(http.map_err(|error| error.to_string())?).with(layer).build();
@@ -71,7 +71,7 @@ async fn run(options: &Options) -> Result<Exit, String> {
         // First, so that the signal is listened for before anything is sent.
         biased;
         Ok(()) = tokio::signal::ctrl_c() => Exit::Interrupted,
-        exit = see_through(request, options.format()) => exit,
+        exit = complete(request, options.format()) => exit,
     };
     let operation = latest.get();
     if exit == Exit::Interrupted {
@@ -81,7 +81,7 @@ async fn run(options: &Options) -> Result<Exit, String> {
         };
         output::print_error(options.format(), operation.as_ref(), text);
     }
-    if let (Exit::Interrupted | Exit::NotSeenThrough, Some(operation)) = (exit, operation) {
+    if let (Exit::Interrupted | Exit::DidNotComplete, Some(operation)) = (exit, operation) {
         store::keep(&operation, options);
     }
     Ok(exit)
@@ -94,7 +94,10 @@ struct Latest(Arc<Mutex<Option<Operation>>>);
 impl Latest {
     fn keep(&self) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
         let latest = self.clone();
-        move |event| *latest.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.operation().clone())
+        move |event| {
+            let Some(operation) = event.operation() else { return };
+            *latest.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(operation.clone());
+        }
     }
 
     fn get(&self) -> Option<Operation> {
@@ -102,13 +105,13 @@ impl Latest {
     }
 }
 
-async fn see_through(request: RequestBuilder, format: Format) -> Exit {
+async fn complete(request: RequestBuilder, format: Format) -> Exit {
     match request.send().await {
         Ok(response) => hand_over(response, format).await,
         Err(error) => match OperationError::find(&error) {
             Some(error) => {
                 output::print_operation_error(format, error);
-                Exit::NotSeenThrough
+                Exit::DidNotComplete
             }
             None => {
                 output::print_error(format, None, &output::error_text(without_url(error)));
@@ -143,7 +146,7 @@ async fn hand_over(response: Response, format: Format) -> Exit {
         Ok(()) => exit,
         Err(error) => {
             eprintln!("the response could not be passed on: {error}");
-            if state.is_some() { Exit::NotSeenThrough } else { Exit::NotAccepted }
+            if state.is_some() { Exit::DidNotComplete } else { Exit::NotAccepted }
         }
     }
 }

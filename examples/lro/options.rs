@@ -23,20 +23,20 @@ Exit codes:
   1    the operation failed or was canceled
   2    a mistake on the command line
   3    the request was not accepted: an HTTP error, or no connection
-  4    the operation was accepted, but not seen through: a timeout, or an error
+  4    the operation was accepted, but did not complete: a timeout, or an error
   130  interrupted
 
 After 4 and 130 the operation goes on at the service, and is stored in a file to be resumed.
 
 With no arguments at all it runs a demonstration against a simulated service.";
 
-/// Sends a request, and sees the long-running operation through that it starts.
+/// Sends a request, and polls the long-running operation that it starts to completion.
 #[derive(Parser)]
 #[command(name = "lro", after_help = EXIT_CODES)]
 pub struct Options {
-    /// The request's address
-    #[arg(required_unless_present = "resume")]
-    url: Option<String>,
+    /// The request's address; with --resume, any address of the service
+    #[arg(value_name = "URL")]
+    url: String,
     /// The request's method; GET if there is neither this nor data, else POST
     #[arg(short = 'X', long = "request", value_name = "METHOD")]
     method: Option<Method>,
@@ -67,10 +67,10 @@ pub struct Options {
     /// Print the status line and the headers of the final response, too
     #[arg(short, long, conflicts_with = "json")]
     include: bool,
-    /// Carry on with the operation that is stored there; give the same headers again
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "method", "data"])]
+    /// Resume the operation that is stored there; give the same headers again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "data"])]
     resume: Option<PathBuf>,
-    /// Where to store an operation that is not seen through [default: the file of --resume, or ./lro-ID.json]
+    /// Where to store an operation that did not complete [default: the file of --resume, or ./lro-ID.json]
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
 }
@@ -130,10 +130,6 @@ impl Options {
         }
     }
 
-    pub fn resumes(&self) -> bool {
-        self.resume.is_some()
-    }
-
     /// Where the operation is to be stored, if it was said.
     pub fn store(&self) -> Option<&PathBuf> {
         self.store.as_ref().or(self.resume.as_ref())
@@ -156,9 +152,10 @@ impl Options {
 
     pub fn request(&self, client: &ClientWithMiddleware) -> Result<RequestBuilder, String> {
         let headers = self.headers()?;
+        let url = address(&self.url)?;
         if let Some(file) = &self.resume {
-            let operation = store::read(file)?;
-            let request = client.get(operation.monitor().to_string()).with_extension(operation.resume());
+            // To the address on the command line: who can write to the file gets no credential.
+            let request = client.get(url).with_extension(store::read(file)?.resume());
             // Those that its monitor must not see the layer leaves out.
             return Ok(request.headers(headers));
         }
@@ -167,7 +164,6 @@ impl Options {
             (None, Some(_)) => Method::POST,
             (None, None) => Method::GET,
         };
-        let url = address(self.url.as_deref().unwrap_or_default())?;
         Ok(client.request(method, url).headers(headers).body(self.body()?))
     }
 
@@ -198,6 +194,11 @@ impl Options {
             Some(file) => fs::read(file).map_err(|error| format!("{file}: {error}")),
             None => Ok(data.clone().into_bytes()),
         }
+    }
+
+    /// The service, without the query, which may have a key.
+    pub fn service(&self) -> &str {
+        self.url.split(['?', '#']).next().unwrap_or_default()
     }
 
     /// The options to resume with, the headers without their values.

@@ -63,7 +63,8 @@ async fn print_summary_of(mut response: Response) -> Result<(), String> {
 
 /// Tells why there is no final response.
 pub fn print_operation_error(format: Format, error: &OperationError<reqwest_middleware::Error>) {
-    let text = error_text(error);
+    let monitor = redacted(error.operation().monitor());
+    let text = format!("the operation {monitor} did not complete: {}", error_text(error));
     let response = match error.cause() {
         Cause::Monitor(response) => Some(response),
         Cause::Status(error) => Some(error.response()),

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use tower_lro::{DelayReason, Event, Operation, Outcome, PollFailure};
+use tower_lro::{DelayReason, Event, Operation, Outcome};
 
 use crate::redact::redacted;
 
-pub fn lines(is_resumed: bool) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
+pub fn lines() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let began = Instant::now();
     move |event| {
-        let line = printable(&line(event, is_resumed));
+        let line = printable(&line(event));
         eprintln!("{:7.1} s  {line}", began.elapsed().as_secs_f64());
     }
 }
@@ -19,44 +19,50 @@ fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-fn line(event: &Event<'_>, is_resumed: bool) -> String {
+fn line(event: &Event<'_>) -> String {
     match event {
         Event::Accepted { operation, .. } => {
-            let what = if is_resumed { "carrying on with" } else { "accepted:" };
-            format!("{what} {} ({})", redacted(operation.monitor()), operation.protocol().name())
+            format!("accepted: {} ({})", redacted(operation.monitor()), operation.protocol().name())
+        }
+        Event::Resumed { operation, .. } => {
+            format!("resuming: {} ({})", redacted(operation.monitor()), operation.protocol().name())
         }
         Event::Waiting { delay, reason, .. } => {
             let why = match reason {
                 DelayReason::RetryAfter => "as the service asks",
-                _ => "no hint from the service",
+                _ => "since the service does not say how long",
             };
             format!("waiting {delay:.1?}, {why}")
         }
         Event::Polled { operation, .. } => format!("poll {}: {}", operation.polls(), status(operation)),
         Event::PollFailed { operation, failure, failures, retry_in, .. } => {
-            let what = match failure {
-                PollFailure::Http(status) => status.to_string(),
-                PollFailure::Service => "no answer".to_owned(),
-                PollFailure::Body => "the answer broke off".to_owned(),
-                other => format!("{other:?}"),
-            };
             let then = match retry_in {
-                Some(delay) => format!("again in {delay:.1?}"),
-                None => "that was the last".to_owned(),
+                Some(delay) => format!("retrying in {delay:.1?}"),
+                None => "giving up".to_owned(),
             };
-            format!("poll {} failed: {what}, {failures} in a row, {then}", operation.polls())
+            format!("poll {} failed: {failure}, {then} (failure {failures} in a row)", operation.polls())
         }
         Event::Moved { operation, .. } => format!("moved to {}", redacted(operation.monitor())),
         Event::Finished { operation, outcome, .. } => {
             let what = match outcome {
-                Outcome::Response => format!("finished: {:?}", operation.state()),
-                Outcome::Dropped => "left".to_owned(),
-                other => format!("given up: {other:?}"),
+                Outcome::Response => ended(operation),
+                Outcome::Dropped => "left running".to_owned(),
+                other => format!("did not complete: {other}"),
             };
             let failure = operation.error().map(|failure| format!(", {failure}")).unwrap_or_default();
-            format!("{what} after {} polls and {:.1?}{failure}", operation.polls(), operation.elapsed())
+            let polls = operation.polls();
+            let polls = if polls == 1 { "1 poll".to_owned() } else { format!("{polls} polls") };
+            format!("{what} after {polls} and {:.1?}{failure}", operation.elapsed())
         }
         other => format!("{other:?}"),
+    }
+}
+
+/// How it ended, and whether the service has said so.
+fn ended(operation: &Operation) -> String {
+    match operation.is_success_assumed() {
+        true => "no status in the answer; taken for the result because it is no 202".to_owned(),
+        false => format!("{:?}", operation.state()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Operations that are not seen through, in files.
+//! Operations that did not complete, in files.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,7 +11,7 @@ use tower_lro::Operation;
 
 use crate::options::Options;
 
-/// Stores the operation, and says how to carry on with it.
+/// Stores the operation, and says how to resume it.
 pub fn keep(operation: &Operation, options: &Options) {
     let file = options.store().cloned().unwrap_or_else(|| default_file(operation));
     let name = file.display();
@@ -21,7 +21,8 @@ pub fn keep(operation: &Operation, options: &Options) {
     };
     match write(&file, &json) {
         Ok(()) => eprintln!(
-            "The operation goes on at the service. To carry on with it:\n\n    lro --resume {name}{}\n",
+            "The operation goes on at the service. To resume it:\n\n    lro --resume {name} {}{}\n",
+            options.service(),
             options.again(operation.is_anonymous())
         ),
         // Then here, rather than nowhere: there is no other way back to it.

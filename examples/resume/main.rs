@@ -102,8 +102,8 @@ impl Run {
 
         println!("stored operations to carry on with: {}", operations.len());
         let resumed = operations.iter().map(|(entry, operation)| {
-            // A GET on the monitor, with the credentials of the start request, is all that it takes.
-            let request = run.client.get(operation.monitor().to_string()).with_extension(operation.resume());
+            // To the service, with the credentials that belong there: the layer goes on to the stored monitor.
+            let request = run.client.get(self.endpoint.clone()).with_extension(operation.resume());
             run.see_through(request, entry, "carried on with")
         });
         let resumed = join_all(resumed).await;
@@ -175,10 +175,12 @@ impl Running {
 fn tell(name: &str, beginning: &str) -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let (name, beginning) = (name.to_owned(), beginning.to_owned());
     move |event| match event {
-        Event::Accepted { operation, .. } => println!("{name}: {beginning}: {}", operation.monitor().path()),
+        Event::Accepted { operation, .. } | Event::Resumed { operation, .. } => {
+            println!("{name}: {beginning}: {}", operation.monitor().path());
+        }
         Event::Waiting { delay, .. } => println!("{name}: waiting {:.1} s", delay.as_secs_f64()),
         Event::Polled { operation, .. } => println!("{name}: {}", operation.status().unwrap_or("no status yet")),
-        Event::PollFailed { failure, .. } => println!("{name}: a poll failed: {failure:?}"),
+        Event::PollFailed { failure, .. } => println!("{name}: a poll failed: {failure}"),
         _ => {}
     }
 }

@@ -86,12 +86,13 @@ impl Plan {
             failures += u64::from(fails);
             fails
         };
-        let mut is_first = true;
+        let (mut is_first, mut has_status) = (true, false);
         for _ in 0..random.below(6) {
             let hint = unit * (1 + random.below(50));
             let running = || Reply::status("Running").retry_after(hint);
             // Each kind of fault has 5 % of the replies.
-            let (reply, fails) = match random.below(20) {
+            let what = random.below(20);
+            let (reply, fails) = match what {
                 0 => (Reply::http(200).fault(Fault::Refused), true),
                 1 => (Reply::status("Succeeded").fault(Fault::BrokenAfter(random.below(90) as usize)), true),
                 2 => (Reply::http(503).retry_after(hint), true),
@@ -106,6 +107,8 @@ impl Plan {
             if add(reply, fails) {
                 add(running(), false);
             }
+            // A redirect has none.
+            has_status |= what != 5;
             is_first = false;
         }
         let (last, end, bytes) = match random.below(20) {
@@ -121,7 +124,13 @@ impl Plan {
                 (Reply::status_with_result("Succeeded", result), End::Succeeded, Some(bytes))
             }
         };
-        add(last, false);
+        // Once there was a status, a response without one is a failed poll, and survived once.
+        if end == End::NoStatus && has_status {
+            add(last.clone(), true);
+            add(last, true);
+        } else {
+            add(last, false);
+        }
         let polls = u32::try_from(replies.len()).unwrap_or(u32::MAX);
         Self { script: Script::new(start).polls(replies), outcome: Outcome { end, polls, bytes }, failures }
     }

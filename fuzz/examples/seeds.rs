@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
     };
     write("scanner", text::scanner())?;
     write("address", text::address())?;
-    write("hint", text::hint())?;
+    write("retry_after", text::retry_after())?;
     write("machine", machine::seeds())?;
     write("machine", protocols::seeds())
 }

@@ -58,37 +58,52 @@ pub fn check(bytes: &[u8]) {
     let resolved = internals::resolve(&layer, &request, &base, &value);
 
     let own = own(start, host);
-    let expected = reference(&own[0], &base, &value);
-    let trust = expected.as_ref().map_or(Trust::None, |url| origins.trust(&own, url));
+    let is_own = |url: &Url| own.iter().any(|own| own.origin() == url.origin());
+    let whole = reference(&own[0], &base, &value);
+    // Which commas separate addresses is the resolver's to say, as long as it comes to one of them.
+    let parts = value.as_bytes().split(|&byte| byte == b',').filter(|_| value.as_bytes().contains(&b','));
+    let parts = parts.filter_map(|part| reference(&own[0], &base, &HeaderValue::from_bytes(part).ok()?));
+    let mut candidates: Vec<Url> = whole.clone().into_iter().chain(parts).collect();
+    candidates.iter_mut().for_each(|url| encrypt(&own, url));
     match resolved {
         Ok((uri, is_anonymous)) => {
-            let Some(expected) = expected else { panic!("{uri} comes of {value:?}, which is no address") };
-            assert_eq!(
-                is_anonymous,
-                trust == Trust::Anonymous,
-                "whether {uri} is polled without credentials, by {origins:?}"
-            );
+            let is_path = |url: &Url| start.starts_with('/') && is_own(url);
+            let expected = candidates.iter().find(|url| is_same(&uri, url, is_path(url)));
+            let Some(url) = expected else { panic!("{uri} comes of {value:?}, which names {candidates:?}") };
+            let trust = origins.trust(&own, url);
             assert_ne!(trust, Trust::None, "{uri} is neither the start's origin nor allowed or trusted by {origins:?}");
-            assert_is(
-                &uri,
-                &expected,
-                start.starts_with('/') && own.iter().any(|own| own.origin() == expected.origin()),
-            );
+            let is_allowed = trust == Trust::Anonymous;
+            assert_eq!(is_anonymous, is_allowed, "whether {uri} is polled without credentials, by {origins:?}");
         }
         Err(error) => {
             let has_user = value.as_bytes().contains(&b'@');
             match error.kind() {
                 AddressErrorKind::UserInfo => assert!(has_user, "no user information in {value:?}"),
-                AddressErrorKind::Untrusted => {
-                    assert!(expected.is_some(), "{value:?} is no address, and yet was asked for its origin");
-                    assert_eq!(trust, Trust::None, "{value:?} is refused by {origins:?}");
+                AddressErrorKind::Untrusted | AddressErrorKind::NoRequestHost => {
+                    let is_refused = |url: &Url| origins.trust(&own, url) == Trust::None;
+                    assert!(candidates.iter().any(is_refused), "{value:?} is refused by {origins:?}");
+                    let has_no_host = start.starts_with('/') && host.is_none();
+                    let says_so = error.kind() == AddressErrorKind::NoRequestHost;
+                    assert_eq!(says_so, has_no_host, "whether {start} has a host");
                 }
+                AddressErrorKind::Ambiguous => assert!(candidates.len() > 1, "{value:?} is one address"),
                 // `http` takes some less than `url` does.
-                AddressErrorKind::Unresolvable
-                    if expected.as_ref().is_some_and(|url| Uri::try_from(url.as_str()).is_err()) => {}
-                kind => assert_eq!(expected, None, "{value:?} is refused: {kind:?}"),
+                AddressErrorKind::Unresolvable if candidates.iter().any(|url| Uri::try_from(url.as_str()).is_err()) => {
+                }
+                _ if whole.is_none() || candidates.len() > 1 => {}
+                kind => panic!("{value:?} is refused: {kind:?}"),
             }
         }
+    }
+}
+
+/// A service behind a TLS proxy names itself by `http`: its own host on the default ports is asked over TLS.
+fn encrypt(own: &[Url], url: &mut Url) {
+    let is_own = |url: &Url| own.iter().any(|own| own.origin() == url.origin());
+    let mut encrypted = url.clone();
+    let is_plain = url.scheme() == "http" && url.port().is_none();
+    if is_plain && encrypted.set_scheme("https").is_ok() && !is_own(url) && is_own(&encrypted) {
+        *url = encrypted;
     }
 }
 
@@ -113,17 +128,17 @@ fn without_user(mut url: Url) -> Option<Url> {
     Some(url)
 }
 
-/// That an address is what `url` makes of it, and means the same to `http`, which the transport asks where to connect.
-fn assert_is(uri: &Uri, url: &Url, is_path: bool) {
-    let path_and_query = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    assert_eq!(uri.path_and_query().map(|path| path.as_str()), Some(path_and_query.as_str()), "the path of {url}");
+/// Whether an address is what `url` makes of it, and means the same to `http`, which the transport asks where to connect.
+fn is_same(uri: &Uri, url: &Url, is_path: bool) -> bool {
     assert!(!uri.to_string().contains('#'), "the fragment of {uri}");
-    if is_path {
-        assert_eq!((uri.scheme(), uri.authority()), (None, None), "{uri} is not in the start's form");
-        return;
-    }
-    assert_eq!(uri.scheme_str(), Some(url.scheme()), "the scheme of {uri}");
-    assert_eq!(uri.host(), url.host_str(), "the host of {uri}");
-    assert_eq!(uri.port_u16(), url.port(), "the port of {uri}");
-    assert!(uri.authority().is_some_and(|authority| !authority.as_str().contains('@')), "the user of {uri}");
+    let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    assert!(!has_user, "the user of {uri}");
+    let path_and_query = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let is_same_path = uri.path_and_query().is_some_and(|path| path.as_str() == path_and_query);
+    // A start request with a path alone is polled by a path alone.
+    let is_same_host = match is_path {
+        true => uri.scheme().is_none() && uri.authority().is_none(),
+        false => uri.scheme_str() == Some(url.scheme()) && uri.host() == url.host_str() && uri.port_u16() == url.port(),
+    };
+    is_same_path && is_same_host
 }

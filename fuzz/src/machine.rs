@@ -9,16 +9,24 @@ mod answer;
 mod body;
 #[path = "machine/events.rs"]
 mod events;
+#[path = "machine/forge.rs"]
+mod forge;
+#[path = "machine/payload.rs"]
+mod payload;
 #[path = "machine/reply.rs"]
 pub mod reply;
 #[path = "machine/requests.rs"]
 mod requests;
+#[path = "machine/scene.rs"]
+mod scene;
 #[path = "machine/server.rs"]
 mod server;
 #[path = "machine/settings.rs"]
 pub mod settings;
 #[path = "machine/tape.rs"]
 pub mod tape;
+#[path = "machine/timer.rs"]
+mod timer;
 #[path = "machine/world.rs"]
 mod world;
 
@@ -34,15 +42,18 @@ use std::{
 };
 
 use http::Request;
-use tokio::time::{advance, timeout};
+use tokio::time::{advance, sleep, timeout};
 use tower_lro::{Lro, LroBody, LroLayer, Operation, Outcome, Resume};
 use tower_service::Service;
 
 use self::{
     answer::Replayed,
     body::ServerBody,
-    server::{Payload, Server},
-    settings::{RESUMES, Settings, TAKES_UP},
+    forge::forge,
+    payload::Payload,
+    scene::{CENTURY, Purpose},
+    server::Server,
+    settings::{FORGES, RESUMES, RESUMES_LATER, Settings},
     tape::Tape,
     world::World,
 };
@@ -53,6 +64,9 @@ const GUARD: Duration = Duration::from_secs(150 * 365 * 86400);
 /// How many requests, and polls of the future, the caller has patience for.
 const MAX_REQUESTS: usize = 40;
 const MAX_STEPS: usize = 2000;
+
+/// How often the caller resumes what was handed back.
+const MAX_RESUMES: usize = 8;
 
 /// What the caller does with a future that is pending, by the least byte for it. Below: it waits to be woken.
 pub const POLLS_UNASKED: u8 = 0xc0;
@@ -72,9 +86,11 @@ const LATENESS: [Duration; 6] = [
 /// What came of a tape, so that tests can see that something does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
-    pub requests: usize,
+    pub polls: u32,
     /// Of the operation, if there was one.
     pub outcome: Option<Outcome>,
+    /// Whether it was handed back, to be resumed.
+    pub is_handed_back: bool,
 }
 
 /// Plays the tape.
@@ -95,22 +111,22 @@ async fn play(bytes: &[u8]) -> Summary {
     let observed = world.clone();
     let layer = settings.layer(move |event| observed.lock().on_event(event));
     _ = format!("{layer:?}");
-    let mut caller = Caller { world, layer, moves };
+    let mut caller = Caller { world, layer, moves, is_final: false };
 
-    let request = match settings.has(RESUMES) {
-        false => Settings::request(settings.method, settings.start),
-        true => {
-            let mut request = Settings::request("GET", settings.start);
-            request.extensions_mut().insert(Resume::new());
-            request
-        }
-    };
-    caller.send(request, None).await;
+    let mut request = Settings::request(settings.method, settings.start);
+    let mut purpose = Purpose::Starts;
+    if settings.has(RESUMES) {
+        request = Settings::request("GET", settings.start);
+        request.extensions_mut().insert(Resume::new());
+        purpose = Purpose::ResumesAt;
+    }
+    caller.send(request, purpose, None).await;
     let summary = caller.summary();
-    if let Some(operation) = caller.given_up().filter(|_| settings.has(TAKES_UP)) {
-        let mut request = Settings::request("GET", &operation.monitor().to_string());
+    for _ in 0..MAX_RESUMES {
+        let Some((purpose, operation)) = caller.next().await else { break };
+        let mut request = Settings::request("GET", settings.start);
         request.extensions_mut().insert(operation.resume());
-        caller.send(request, Some(&operation)).await;
+        caller.send(request, purpose, Some(&operation)).await;
     }
     summary
 }
@@ -119,28 +135,47 @@ struct Caller {
     world: Arc<World>,
     layer: LroLayer,
     moves: Tape,
+    /// Whether what was given up has been resumed.
+    is_final: bool,
 }
 
 impl Caller {
     fn summary(&self) -> Summary {
         let scene = self.world.lock();
         Summary {
-            requests: scene.exchanges.len(),
-            outcome: scene.told.finished.as_ref().map(|finished| finished.outcome),
+            polls: scene.polls,
+            outcome: scene.reported.ended.as_ref().and_then(|ended| ended.outcome),
+            is_handed_back: scene.reported.ended.as_ref().is_some_and(|ended| ended.outcome.is_none()),
         }
     }
 
-    /// The operation, if it has not been seen through, as another process would know it.
-    fn given_up(&self) -> Option<Operation> {
-        let finished = self.world.lock().told.finished.clone()?;
-        let operation = serde_json::from_str(&finished.operation).expect("operations are read again");
-        (finished.outcome != Outcome::Response).then_some(operation)
+    /// The operation that is to be resumed, as another process would know it.
+    async fn next(&mut self) -> Option<(Purpose, Operation)> {
+        let (ended, settings) = {
+            let scene = self.world.lock();
+            (scene.reported.ended.clone()?, scene.settings.clone())
+        };
+        match ended.outcome {
+            Some(Outcome::Response) => return None,
+            Some(_) if self.is_final || !settings.has(RESUMES_LATER) => return None,
+            Some(_) => self.is_final = true,
+            None => {
+                let pending = self.world.lock().pending.take();
+                sleep(pending.unwrap_or_default().min(CENTURY)).await;
+            }
+        }
+        if settings.has(FORGES) {
+            let mut scene = self.world.lock();
+            return Some((Purpose::ResumesForged, forge(&ended.operation, &mut scene.tape)?));
+        }
+        let operation = serde_json::from_str(&ended.operation).expect("operations are read again");
+        Some((Purpose::Resumes, operation))
     }
 
-    /// Sends a request through the layer, and sees to the end of it.
-    async fn send(&mut self, mut request: Request<Payload>, resumed: Option<&Operation>) {
+    /// Sends a request through the layer, to its end.
+    async fn send(&mut self, mut request: Request<Payload>, purpose: Purpose, resumed: Option<&Operation>) {
         let settings = self.world.lock().settings.clone();
-        self.world.lock().begin(&request, resumed);
+        self.world.lock().begin(&request, purpose, resumed);
         let mut layer = self.layer.clone();
         if settings.has(settings::PER_REQUEST) {
             request.extensions_mut().insert(layer);
@@ -205,11 +240,11 @@ impl Caller {
         let mut scene = self.world.lock();
         scene.end();
         scene.after_drop();
-        let finished = scene.told.finished.as_ref().map(|finished| finished.outcome);
-        let is_accepted = scene.told.accepted_at.is_some();
-        scene.rule(is_accepted == finished.is_some(), || "its end was never told of".to_owned());
-        let is_dropped = finished == Some(Outcome::Dropped);
-        scene.rule(!is_accepted || is_over != is_dropped, || format!("{finished:?}, where over is {is_over}"));
+        let ended = scene.reported.ended.as_ref().map(|ended| ended.outcome);
+        let has_begun = scene.reported.began_at.is_some();
+        scene.rule(has_begun == ended.is_some(), || "its end was never reported".to_owned());
+        let is_dropped = ended == Some(Some(Outcome::Dropped));
+        scene.rule(!has_begun || is_over != is_dropped, || format!("{ended:?}, where over is {is_over}"));
         drop(scene);
         self.world.check();
         output

@@ -1,12 +1,12 @@
-//! `AddressError`: addresses that cannot or must not be polled.
+//! `AddressError`: addresses that cannot or must not be asked.
 
 use std::{error::Error as StdError, fmt};
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use crate::redact::Redacted;
+use crate::{limits::MAX_MOVES, redact::Redacted};
 
-/// A header of a response names an address that cannot or must not be polled.
+/// A service, or a stored operation, names an address that cannot or must not be asked. Nothing was sent to it.
 ///
 /// # Example
 ///
@@ -19,7 +19,7 @@ use crate::redact::Redacted;
 /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
 /// let start = Reply::http(202).header("operation-location", "http://internal.example:8080/operations/1");
 /// let client = LroLayer::new().layer(Simulator::new().script(Script::new(start)));
-/// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("nobody trusts it") };
+/// let Err(Error::Operation(error)) = client.oneshot(request).await else { panic!("it was polled") };
 /// let Cause::Address(error) = error.cause() else { panic!("{error}") };
 ///
 /// assert_eq!(error.kind(), AddressErrorKind::Untrusted);
@@ -40,26 +40,36 @@ pub struct AddressError {
 #[derive(Clone, PartialEq)]
 struct Uris {
     refused: Uri,
-    start: Uri,
+    request: Uri,
 }
 
 /// What is wrong with an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressErrorKind {
-    /// The header is missing where there has to be one, in a redirect.
+    /// A redirect of the monitor has no `Location`.
     Missing,
     /// The value is not UTF-8, or has control characters.
     NotText,
-    /// The value cannot be resolved against the address of the request (RFC 3986).
+    /// The header names several addresses, repeated or joined by a proxy, and they are different.
+    Ambiguous,
+    /// The value cannot be resolved against the address of the request ([RFC 3986]).
+    ///
+    /// [RFC 3986]: https://www.rfc-editor.org/rfc/rfc3986#section-5
     Unresolvable,
     /// The scheme is neither `http` nor `https`.
     Scheme,
     /// The address has user information (`https://user:password@…`).
     UserInfo,
-    /// The address is of another origin than the start request, and neither
+    /// The address is of another origin than the caller's request, and neither
     /// [allowed](crate::LroLayer::allow_anonymous_origin) nor [trusted](crate::LroLayer::trust_origin).
     Untrusted,
+    /// The address is absolute, and the caller's request had a path alone, so that nothing says whether they are of one
+    /// origin. Set [`LroLayer::base_uri`](crate::LroLayer::base_uri), send a `Host` header, or trust the origin.
+    NoRequestHost,
+    /// The request that [resumes](crate::Resume) an operation is addressed to another origin than the request that started it,
+    /// and that origin is not [trusted](crate::LroLayer::trust_origin).
+    ResumedElsewhere,
     /// The monitor moved more than 10 times without giving a status.
     TooManyMoves,
 }
@@ -69,8 +79,8 @@ impl AddressError {
         Self { kind, header, value, uris: None }
     }
 
-    pub(crate) fn with_uri(self, refused: Uri, start: &Uri) -> Self {
-        Self { uris: Some(Box::new(Uris { refused, start: start.clone() })), ..self }
+    pub(crate) fn with_uri(self, refused: Uri, request: &Uri) -> Self {
+        Self { uris: Some(Box::new(Uris { refused, request: request.clone() })), ..self }
     }
 
     /// What is wrong with it.
@@ -101,31 +111,56 @@ impl AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = match &self.header {
-            Some(header) => format!("its `{header}`"),
-            None => "its address".to_owned(),
+            Some(header) => format!("the `{header}` header"),
+            None => "the address".to_owned(),
         };
         match self.kind {
-            AddressErrorKind::Missing => f.write_str("its monitor redirects without an address"),
+            AddressErrorKind::Missing => f.write_str("the monitor redirects without a `location`"),
             AddressErrorKind::NotText => write!(f, "{place} is not text"),
-            AddressErrorKind::Unresolvable => write!(f, "{place} cannot be resolved to an address"),
-            AddressErrorKind::Scheme => write!(f, "{place} is neither an http nor an https address"),
-            AddressErrorKind::UserInfo => write!(f, "{place} has user information"),
+            AddressErrorKind::Ambiguous => write!(f, "{place} names several different addresses"),
+            AddressErrorKind::Unresolvable => write!(f, "{place} cannot be resolved to a URI"),
+            AddressErrorKind::Scheme => write!(f, "{place} names neither an http nor an https URI"),
+            AddressErrorKind::UserInfo => write!(f, "{place} names a URI with user information"),
             AddressErrorKind::TooManyMoves => {
-                f.write_str("its monitor moved more than 10 times without giving a status")
+                write!(f, "the monitor moved more than {MAX_MOVES} times without giving a status")
             }
             AddressErrorKind::Untrusted => {
-                write!(f, "{place} ")?;
+                self.fmt_refused(&place, f)?;
+                f.write_str("is of another origin than the request")?;
                 if let Some(uris) = &self.uris {
-                    write!(f, "names {}, which ", Redacted(&uris.refused))?;
-                }
-                f.write_str("is of another origin than the start request")?;
-                if let Some(uris) = &self.uris {
-                    write!(f, " to {}", Redacted(&uris.start))?;
+                    write!(f, " to {}", Redacted(&uris.request))?;
                 }
                 f.write_str(
-                    ", and neither allowed nor trusted (LroLayer::allow_anonymous_origin, LroLayer::trust_origin)",
+                    ", and is neither allowed nor trusted (LroLayer::allow_anonymous_origin, LroLayer::trust_origin)",
                 )
             }
+            AddressErrorKind::NoRequestHost => {
+                self.fmt_refused(&place, f)?;
+                f.write_str(
+                    "is absolute, but the request had no host to compare it with: set LroLayer::base_uri, send a `host` header, \
+                     or trust the origin (LroLayer::trust_origin)",
+                )
+            }
+            AddressErrorKind::ResumedElsewhere => {
+                f.write_str("the resuming request")?;
+                if let Some(uris) = &self.uris {
+                    let (request, started) = (Redacted(&uris.request), Redacted(&uris.refused));
+                    write!(f, " is addressed to {request}, but the operation was started at {started}, which")?;
+                }
+                f.write_str(
+                    " is of another origin and not trusted (LroLayer::trust_origin): address it to the service as the start request was",
+                )
+            }
+        }
+    }
+}
+
+impl AddressError {
+    fn fmt_refused(&self, place: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{place} ")?;
+        match &self.uris {
+            Some(uris) => write!(f, "names {}, which ", Redacted(&uris.refused)),
+            None => Ok(()),
         }
     }
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod error;
 pub(crate) mod origin;
-mod plain;
+pub(crate) mod policy;
 pub(crate) mod resolver;
+pub(crate) mod uri;

@@ -1,97 +1,112 @@
-//! Monitor: resolving the addresses that servers write into headers, and deciding whether to trust them.
+//! `Resolver`: what a reference in a response names, and whether it may be asked.
 
-use std::borrow::Cow;
-
-use http::{HeaderName, HeaderValue, Uri, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use url::Url;
 
-use crate::{
-    address::{
-        error::{AddressError, AddressErrorKind},
-        origin::Origin,
-    },
-    config::Settings,
-    protocol::Spec,
-    request::template::{Snapshot, has_authority},
+use crate::address::{
+    error::{AddressError, AddressErrorKind},
+    policy::{Address, Credentials, NO_HOST, NamedOrigins, Policy},
+    uri::{has_authority, to_url},
 };
 
-/// The longest that `http` takes.
-pub(crate) const MAX_URI: usize = u16::MAX as usize - 1;
-
-/// What a request to an origin may carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// All that the start request carried.
-    Credentials,
-    /// Nothing that could identify anybody.
-    Anonymous,
-}
-
-/// An address that may be polled.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Address {
-    pub(crate) uri: Uri,
-    pub(crate) trust: Trust,
-}
-
-/// Resolves addresses for one operation.
+/// Resolves addresses for one request of the caller.
 pub(crate) struct Resolver<'a> {
-    pub(crate) start: &'a Snapshot,
-    /// The address of that.
-    pub(crate) own: Cow<'a, Uri>,
-    pub(crate) settings: &'a Settings,
-    pub(crate) spec: &'a Spec,
-    /// Where the operation was started, if `start` is what resumes it.
-    pub(crate) first: Option<&'a Uri>,
-    /// Whether `start` is at an origin that must not see credentials.
-    pub(crate) is_anonymous: bool,
+    request_uri: &'a Uri,
+    host: Option<HeaderValue>,
+    base: Option<&'a Url>,
+    policy: Policy<'a>,
 }
 
-impl Resolver<'_> {
-    /// Resolves a header's `value` against `base` ([RFC 3986, section 5]), and decides whether the outcome may be polled.
+impl<'a> Resolver<'a> {
+    /// `host` is the `Host` header of the caller's request, and `base` the base URI that its client puts before paths.
+    pub(crate) fn new(
+        request_uri: &'a Uri,
+        host: Option<HeaderValue>,
+        base: Option<&'a Url>,
+        named: NamedOrigins<'a>,
+    ) -> Self {
+        let policy = Policy::new(request_uri, host.as_ref(), base, named);
+        Self { request_uri, host, base, policy }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy<'a> {
+        &self.policy
+    }
+
+    /// Resolves a header against `base` ([RFC 3986, section 5]), and decides whether the outcome may be asked. `None` if the
+    /// response has no such header.
+    ///
+    /// A header that is there more than once, or that a proxy has joined, is one address as long as all its values are.
     ///
     /// [RFC 3986, section 5]: https://www.rfc-editor.org/rfc/rfc3986#section-5
-    pub(crate) fn resolve(
+    pub(crate) fn resolve_header(
         &self,
         header: &HeaderName,
-        value: &HeaderValue,
+        headers: &HeaderMap,
         base: &Uri,
-    ) -> Result<Address, AddressError> {
-        let error = |kind| AddressError::new(kind, Some(header.clone()), Some(value.clone()));
-        let reference = text(value).ok_or_else(|| error(AddressErrorKind::NotText))?;
-        if let Some(uri) = self.plainly_own(reference, base) {
-            return Ok(Address { uri, trust: Trust::Credentials });
+    ) -> Option<Result<Address, AddressError>> {
+        let mut values = headers.get_all(header).iter().peekable();
+        let first = *values.peek()?;
+        let error = |kind| AddressError::new(kind, Some(header.clone()), Some(first.clone()));
+        let mut named: Option<Url> = None;
+        for value in values {
+            let Some(text) = header_text(value) else { return Some(Err(error(AddressErrorKind::NotText))) };
+            for reference in references(text) {
+                match (self.join(base, reference), &named) {
+                    (Err(kind), _) => return Some(Err(error(kind))),
+                    (Ok(url), Some(other)) if url != *other => {
+                        return Some(Err(error(AddressErrorKind::Ambiguous)));
+                    }
+                    (Ok(url), _) => named = Some(url),
+                }
+            }
         }
-        self.resolve_with(reference, base, error)
+        named.map(|url| self.authorize(url, error))
     }
 
-    /// The same for an address that does not stand in a header.
-    pub(crate) fn resolve_text(&self, reference: &str, base: &Uri) -> Result<Address, AddressError> {
-        self.resolve_with(reference, base, |kind| AddressError::new(kind, None, None))
+    /// The same for a reference that does not stand in a header.
+    pub(crate) fn resolve(&self, reference: &str, base: &Uri) -> Result<Address, AddressError> {
+        let error = |kind| AddressError::new(kind, None, None);
+        self.authorize(self.join(base, reference).map_err(error)?, error)
     }
 
-    fn resolve_with(
-        &self,
-        reference: &str,
-        base: &Uri,
-        error: impl Fn(AddressErrorKind) -> AddressError,
-    ) -> Result<Address, AddressError> {
-        let url = self.join(base, reference).map_err(&error)?;
-        let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
-        self.judge(&url, uri).map_err(|uri| error(AddressErrorKind::Untrusted).with_uri(uri, &self.own))
-    }
-
-    /// Decides whether a `uri` may be polled.
+    /// Decides whether a URI may be asked.
     pub(crate) fn check(&self, uri: &Uri) -> Result<Address, AddressError> {
-        self.resolve_text("", uri)
+        self.resolve("", uri)
     }
 
-    /// Resolves an address that will not be polled.
-    pub(crate) fn locate(&self, base: &Uri, reference: &str) -> Option<Uri> {
+    /// Resolves a reference that will not be asked.
+    pub(crate) fn locate(&self, reference: &str, base: &Uri) -> Option<Uri> {
         let url = self.join(base, reference).ok()?;
         let uri = Uri::try_from(url.as_str()).ok()?;
-        let is_own = Origin::of(&url).is_some_and(|origin| self.own_origins().contains(&origin));
-        Some(if is_own { self.in_the_starts_form(uri) } else { uri })
+        Some(self.policy.in_form_of_request(&url, uri))
+    }
+
+    /// The same for a header of a response.
+    pub(crate) fn locate_header(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
+        let text = headers.get(header).and_then(header_text)?;
+        references(text).find(|reference| !reference.is_empty()).and_then(|reference| self.locate(reference, base))
+    }
+
+    fn authorize(
+        &self,
+        mut url: Url,
+        error: impl Fn(AddressErrorKind) -> AddressError,
+    ) -> Result<Address, AddressError> {
+        let is_relative = url.host_str() == Some(NO_HOST) && self.policy.has_no_origin();
+        let credentials = match is_relative {
+            true => Some(Credentials::Send),
+            false => self.policy.authorize(&mut url),
+        };
+        let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
+        let Some(credentials) = credentials else {
+            let kind = match self.policy.has_no_origin() {
+                true => AddressErrorKind::NoRequestHost,
+                false => AddressErrorKind::Untrusted,
+            };
+            return Err(error(kind).with_uri(uri, self.request_uri));
+        };
+        Ok(Address { uri: self.policy.in_form_of_request(&url, uri), credentials })
     }
 
     fn join(&self, base: &Uri, reference: &str) -> Result<Url, AddressErrorKind> {
@@ -114,73 +129,19 @@ impl Resolver<'_> {
         Ok(url)
     }
 
-    fn judge(&self, url: &Url, uri: Uri) -> Result<Address, Uri> {
-        let Some(origin) = Origin::of(url) else { return Err(uri) };
-        let own = self.own_origins();
-        if own.contains(&origin) {
-            return Ok(Address { uri: self.in_the_starts_form(uri), trust: Trust::Credentials });
-        }
-        let covered_by = |origins: &[Origin], origin: &Origin| origins.iter().any(|known| known.covers(origin));
-        let trusted = covered_by(&self.settings.trusted, &origin)
-            || self
-                .spec
-                .trust
-                .iter()
-                .any(|rule| covered_by(&rule.to, &origin) && own.iter().any(|own| covered_by(&rule.from, own)));
-        if trusted {
-            Ok(Address { uri, trust: Trust::Credentials })
-        } else if covered_by(&self.settings.allowed, &origin)
-            || covered_by(&self.spec.allowed, &origin)
-            || self.origins_of_start().contains(&origin)
-        {
-            Ok(Address { uri, trust: Trust::Anonymous })
-        } else {
-            Err(uri)
-        }
-    }
-
-    /// Those that may see the start request's credentials, since it went there with them.
-    fn own_origins(&self) -> Vec<Origin> {
-        let first = self.first.filter(|first| has_authority(first)).and_then(|first| self.absolute(first));
-        let mut own: Vec<Origin> = first.as_ref().and_then(Origin::of).into_iter().collect();
-        if !self.is_anonymous {
-            own.extend(self.origins_of_start());
-        }
-        own
-    }
-
-    /// The origin of the start request. Where its URI is a path, the host is the `Host` header's, and the scheme is the
-    /// connection's, which is not known here: nothing that comes back can change the connection, so either will do.
-    fn origins_of_start(&self) -> Vec<Origin> {
-        let Some(url) = self.absolute(&self.own) else { return Vec::new() };
-        let own = Origin::of(&url);
-        let mut encrypted = url;
-        let other = if has_authority(&self.own) || encrypted.set_scheme("https").is_err() {
-            None
-        } else {
-            Origin::of(&encrypted)
-        };
-        own.into_iter().chain(other).collect()
-    }
-
-    fn in_the_starts_form(&self, uri: Uri) -> Uri {
-        if has_authority(&self.own) {
-            return uri;
-        }
-        uri.into_parts().path_and_query.map_or_else(Uri::default, Uri::from)
-    }
-
-    /// The URI as a URL without user information.
+    /// A URI of the caller or of the service as a URL, without user information.
     fn absolute(&self, uri: &Uri) -> Option<Url> {
         let mut url = if has_authority(uri) {
-            Url::parse(&uri.to_string()).ok()?
-        } else if has_authority(&self.own) {
-            // As of an operation that was started by a path alone.
-            Url::parse(&self.own.to_string()).ok()?.join(&uri.to_string()).ok()?
+            to_url(uri)?
+        } else if has_authority(self.request_uri) {
+            // Of an operation that was started by a request with a path alone.
+            to_url(self.request_uri)?.join(&uri.to_string()).ok()?
+        } else if let Some(base) = self.base {
+            base.join(&uri.to_string()).ok()?
         } else {
-            let host = self.start.host();
-            let host = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or("no-host.invalid");
-            Url::parse(&format!("http://{host}{uri}")).ok()?
+            let host = self.host.as_ref().and_then(|host| host.to_str().ok());
+            let at = |host: &str| Url::parse(&format!("http://{host}{uri}")).ok();
+            host.filter(|_| !self.policy.has_no_origin()).and_then(at).or_else(|| at(NO_HOST))?
         };
         if matches!(url.scheme(), "http" | "https") {
             url.set_username("").ok()?;
@@ -191,92 +152,33 @@ impl Resolver<'_> {
 }
 
 /// The text of a header value, trimmed and without one pair of double quotes around it.
-pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_matches([' ', '\t']);
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+pub(crate) fn header_text(value: &HeaderValue) -> Option<&str> {
+    let text = unquoted(std::str::from_utf8(value.as_bytes()).ok()?);
     // A URL parser drops tabs, so what was checked would not be what is written.
     (!text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
 }
 
-/// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
-pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
-    let is_carried = |name: &str| {
-        is_among(names, name) && !parameters(to.query()).any(|(present, _)| present.eq_ignore_ascii_case(name))
-    };
-    let has_any = parameters(from).any(|(name, _)| is_carried(name));
-    has_any.then(|| {
-        with_parameters(to, parameters(to.query()).chain(parameters(from).filter(|(name, _)| is_carried(name))))
+fn unquoted(text: &str) -> &str {
+    let text = text.trim_matches([' ', '\t']);
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+/// The references in a value, which a proxy may have made of several: separated by commas. An address may have a comma in it,
+/// too, but not with a space behind it, and none with another absolute address behind it.
+fn references(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let is_separator = |&(index, _): &(usize, &str)| {
+            let behind = &text[index + 1..];
+            behind.starts_with([' ', '\t', '"'])
+                || ["http://", "https://"].iter().any(|scheme| behind.starts_with(scheme))
+                || behind.strip_prefix(&text[..index]).is_some_and(|rest| rest.is_empty() || rest.starts_with(','))
+        };
+        let end = text.match_indices(',').find(is_separator).map(|(index, _)| index);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(unquoted(&text[..end.unwrap_or(text.len())]))
     })
-}
-
-/// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
-/// [`propagate_query`] adds them again.
-pub(crate) fn without_query(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
-    let is_kept = |(name, parameter): (&str, &str)| {
-        name.eq_ignore_ascii_case("api-version")
-            || !is_among(names, name)
-            || !parameters(from)
-                .any(|(carried, it)| carried.eq_ignore_ascii_case(name) && value(it) == value(parameter))
-    };
-    if parameters(uri.query()).all(is_kept) {
-        return uri.clone();
-    }
-    with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter)))
-}
-
-/// The value of a parameter, decoded.
-fn value(parameter: &str) -> Option<String> {
-    url::form_urlencoded::parse(parameter.as_bytes()).next().map(|(_, value)| value.into_owned())
-}
-
-/// Removes user information, and all query parameters but `api-version`.
-pub(crate) fn with_api_version_alone(uri: &Uri) -> Uri {
-    let is_kept = |(name, _): (&str, &str)| name.eq_ignore_ascii_case("api-version");
-    if parameters(uri.query()).all(is_kept) {
-        return without_user_info(uri.clone());
-    }
-    without_user_info(with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter))))
-}
-
-pub(crate) fn without_user_info(uri: Uri) -> Uri {
-    let host =
-        uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(_, host)| host.to_owned());
-    let Some(host) = host.and_then(|host| host.parse().ok()) else { return uri };
-    let mut parts = uri.into_parts();
-    parts.authority = Some(host);
-    Uri::from_parts(parts).unwrap_or_default()
-}
-
-/// The query's parameters: their names, and their names and values together.
-fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
-    query
-        .into_iter()
-        .flat_map(|query| query.split('&'))
-        .filter(|parameter| !parameter.is_empty())
-        .map(|parameter| (parameter.split_once('=').map_or(parameter, |(name, _)| name), parameter))
-}
-
-fn is_among(names: &[String], name: &str) -> bool {
-    names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
-}
-
-/// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
-fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Uri {
-    let mut text = String::from(uri.path());
-    for (index, (_, parameter)) in parameters.enumerate() {
-        text.push(if index == 0 { '?' } else { '&' });
-        text.push_str(parameter);
-    }
-    // Not every version of `http` looks at the length of parts.
-    let scheme_len = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
-    let authority_len = uri.authority().map_or(0, |authority| authority.as_str().len());
-    let is_too_long = scheme_len + authority_len + text.len() > MAX_URI;
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = PathAndQuery::try_from(text).ok();
-    if is_too_long || parts.path_and_query.is_none() {
-        return uri.clone();
-    }
-    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 #[cfg(test)]
@@ -284,14 +186,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_address_is_longer_than_others_can_read() {
-        let names = ["subscription-key".to_owned()];
-        let from = Some("subscription-key=abc");
-        for (length, is_carried) in [(100, true), (MAX_URI - 21, true), (MAX_URI - 20, false), (MAX_URI - 4, false)] {
-            let to: Uri = format!("http://a.example/{}", "x".repeat(length - 17)).parse().unwrap();
-            let carried = propagate_query(&names, from, &to).unwrap();
-            assert_eq!(carried != to, is_carried, "{length}");
-            assert_eq!(carried.to_string().parse::<Uri>().unwrap(), carried);
+    fn joined_values_are_taken_apart_and_commas_in_addresses_are_not() {
+        for (value, expected) in [
+            ("", &[""][..]),
+            ("/a", &["/a"]),
+            ("/a(1,2)", &["/a(1,2)"]),
+            ("/a, /b", &["/a", "/b"]),
+            ("/a,/a", &["/a", "/a"]),
+            ("/a,/a,/a", &["/a", "/a", "/a"]),
+            ("https://a/1,https://a/2", &["https://a/1", "https://a/2"]),
+            ("\"/a\", \"/a\"", &["/a", "/a"]),
+            ("/a,/b", &["/a,/b"]),
+        ] {
+            assert_eq!(references(value).collect::<Vec<_>>(), expected, "{value}");
         }
     }
 }

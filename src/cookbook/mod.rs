@@ -32,26 +32,26 @@
 //!   not know for a secret, such as a key in a header of the service's own. `redirect(Policy::none())` leaves them to the layer,
 //!   which follows those of polls. Those of the start request are then yours.
 
-#[doc = include_str!("cookbook/azure_maps.md")]
+#[doc = include_str!("azure_maps.md")]
 pub mod azure_maps {}
 
-#[doc = include_str!("cookbook/document_intelligence.md")]
+#[doc = include_str!("document_intelligence.md")]
 pub mod document_intelligence {}
 
-#[doc = include_str!("cookbook/translator.md")]
+#[doc = include_str!("translator.md")]
 pub mod translator {}
 
-#[doc = include_str!("cookbook/fabric.md")]
+#[doc = include_str!("fabric.md")]
 pub mod fabric {}
 
-#[doc = include_str!("cookbook/azure_resource_manager.md")]
+#[doc = include_str!("azure_resource_manager.md")]
 pub mod azure_resource_manager {}
 
-#[doc = include_str!("cookbook/graph.md")]
+#[doc = include_str!("graph.md")]
 pub mod graph {}
 
-#[doc = include_str!("cookbook/fhir.md")]
+#[doc = include_str!("fhir.md")]
 pub mod fhir {}
 
-#[doc = include_str!("cookbook/your_own.md")]
+#[doc = include_str!("your_own.md")]
 pub mod your_own {}

@@ -7,7 +7,8 @@ use http::{Response, StatusCode};
 
 use crate::{
     operation::{Operation, error_object::ErrorObject},
-    redact::Headless,
+    protocol::state::OperationState,
+    redact::{Escaped, Headless},
 };
 
 /// An operation that ended, but not in success: `Failed` or `Canceled`.
@@ -77,15 +78,18 @@ impl OperationFailed {
 impl fmt::Display for OperationFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let operation = self.operation();
-        match operation.final_status() {
-            Some(status) => f.write_str(status)?,
+        let (what, own_word) = match operation.state() {
+            OperationState::Canceled => ("the operation was canceled", "canceled"),
+            _ => ("the operation failed", "failed"),
+        };
+        f.write_str(what)?;
+        match operation.status() {
+            Some(status) if status.trim().eq_ignore_ascii_case(own_word) => {}
+            Some(status) => write!(f, " ({})", Escaped(status))?,
             // Only the HTTP status says so.
-            None => write!(f, "{:?} ({})", operation.state(), self.inner.http)?,
+            None => write!(f, " ({})", self.inner.http)?,
         }
-        match self.error() {
-            Some(failure) => write!(f, " {failure}"),
-            None => Ok(()),
-        }
+        self.error().map_or(Ok(()), |error| write!(f, ": {error}"))
     }
 }
 

@@ -52,7 +52,7 @@ impl<E: StdError + 'static> ErrorChain<E> for dyn StdError + 'static {
             }
             error.downcast_ref().or_else(|| match error.downcast_ref::<Error<E>>()? {
                 Error::Operation(error) => Some(error),
-                Error::Service(_) => None,
+                Error::Service(_) | Error::NoTimer => None,
             })
         })
     }

@@ -4,16 +4,17 @@ pub(crate) mod failed;
 pub(crate) mod find;
 pub(crate) mod status;
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, Uri};
 
 use self::{failed::OperationFailed, status::StatusError};
 use crate::{
     address::error::AddressError,
-    operation::{Operation, OperationState},
-    redact::{Headless, Redacted},
+    operation::Operation,
+    protocol::state::OperationState,
+    redact::{Escaped, Headless, Redacted},
 };
 
 /// A boxed error, as tower and hyper have it.
@@ -21,12 +22,13 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The error of [`Lro`](crate::Lro), over the error `E` of the inner service.
 ///
-/// Which of the two it is decides whether the request may be sent again:
+/// Which of them it is decides whether the request may be sent again:
 ///
 /// | error | the start request | a retry layer outside |
 /// | --- | --- | --- |
-/// | `Service` | was not seen to be accepted | may send it again where it may without this layer |
-/// | `Operation` | **has happened** | must not; it can [resume](crate::Operation::resume) |
+/// | `Service` | as far as we know was not accepted | may send it again under its usual rules |
+/// | `NoTimer` | was not sent | |
+/// | `Operation` | was accepted | must not; it can [resume](crate::Operation::resume) |
 ///
 /// `Display` of `Service` is that of the inner error.
 ///
@@ -45,7 +47,7 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 /// match client.oneshot(request).await {
 ///     Err(Error::Operation(error)) => {
 ///         assert!(matches!(error.cause(), Cause::Monitor(response) if response.status() == 403));
-///         println!("it has happened, and goes on at {:?}", error.operation());
+///         println!("accepted, but not completed: {:?}", error.operation());
 ///     }
 ///     Err(error) => println!("nothing was accepted: {error}"),
 ///     Ok(response) => println!("{}", response.status()),
@@ -56,11 +58,14 @@ pub type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E> {
-    /// The first request failed. No acceptance was seen. (A connection may have broken after the service had done its work; that
-    /// is as it is without this layer.)
+    /// The first request failed. As far as we know it was not accepted. (A connection may have broken after the service had done
+    /// its work; that is as it is without this layer.)
     Service(E),
-    /// The service accepted the request, but the operation could not be seen through to its end.
+    /// The service accepted the request, but the operation did not complete.
     Operation(OperationError<E>),
+    /// There is no timer to wait with: the future was first polled outside of a tokio runtime, or in one without time
+    /// (`enable_time`). Nothing was sent.
+    NoTimer,
 }
 
 impl<E> Error<E> {
@@ -79,8 +84,36 @@ impl<E> Error<E> {
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         match self {
-            Self::Service(_) => None,
+            Self::Service(_) | Self::NoTimer => None,
             Self::Operation(error) => Some(error.operation()),
+        }
+    }
+
+    /// The operation, and how long to wait before it is resumed, if its next delay is longer than
+    /// [`LroLayer::max_wait`](crate::LroLayer::max_wait).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_lro::{LroLayer, simulator::Simulator};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let request = http::Request::post("https://atlas.microsoft.com/mapData").body(String::new())?;
+    /// let client = LroLayer::new().jitter(0.0).max_wait(Duration::ZERO).layer(Simulator::new());
+    /// let error = client.oneshot(request).await.unwrap_err();
+    /// let (operation, delay) = error.pending().expect("it has only just been accepted");
+    /// assert_eq!((operation.polls(), delay), (0, Duration::from_secs(1)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn pending(&self) -> Option<(&Operation, Duration)> {
+        match self {
+            Self::Operation(error) => error.pending(),
+            Self::Service(_) | Self::NoTimer => None,
         }
     }
 
@@ -97,6 +130,7 @@ impl<E> Error<E> {
     /// ```
     pub fn map_service<F>(self, map: impl FnOnce(E) -> F) -> Error<F> {
         match self {
+            Self::NoTimer => Error::NoTimer,
             Self::Service(error) => Error::Service(map(error)),
             Self::Operation(error) => {
                 let (operation, cause) = error.into_parts();
@@ -186,8 +220,20 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(error) => error.fmt(f),
-            Self::Operation(error) => error.fmt(f),
+            Self::Operation(error) => DidNotComplete(error.operation().monitor()).fmt(f),
+            Self::NoTimer => f.write_str(
+                "there is no timer to wait for operations with: run in a tokio runtime with time enabled; nothing was sent",
+            ),
         }
+    }
+}
+
+/// What is said of an operation that did not complete; its source says why.
+pub(crate) struct DidNotComplete<'a>(pub(crate) &'a Uri);
+
+impl fmt::Display for DidNotComplete<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the operation {} did not complete", Redacted(self.0))
     }
 }
 
@@ -195,15 +241,16 @@ impl<E: StdError + 'static> StdError for Error<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Service(error) => error.source(),
-            // Itself, though it has been said: what wraps this one may show nothing but its sources.
             Self::Operation(error) => Some(error),
+            Self::NoTimer => None,
         }
     }
 }
 
-/// The service accepted the request, so that it **has happened**, but the layer could not see the operation through.
+/// Why an operation that the service accepted did not complete. The service accepted the request; do not send it again.
 ///
-/// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume).
+/// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume) it. `Display` says why it did not
+/// complete; that of the [`Error`] around it says which operation.
 ///
 /// # Example
 ///
@@ -248,26 +295,12 @@ impl<E> OperationError<E> {
         &self.inner.1
     }
 
-    pub(crate) fn cause_text(&self) -> String {
-        let (operation, cause) = &*self.inner;
-        let of_what = if operation.state() == OperationState::Succeeded { "result" } else { "monitor" };
-        match cause {
-            Cause::Timeout => {
-                let status = operation.status().unwrap_or("no status yet");
-                let polls = operation.polls();
-                let plural = if polls == 1 { "" } else { "s" };
-                format!("did not end in time ({status}, after {:.1?} and {polls} poll{plural})", operation.elapsed())
-            }
-            Cause::Service(_) => "polling it failed".to_owned(),
-            Cause::Body(_) => "its status response broke off".to_owned(),
-            Cause::Monitor(response) => format!("its {of_what} answered {}", response.status()),
-            Cause::Address(error) => error.to_string(),
-            Cause::Status(error) => error.to_string(),
-            Cause::Protocol => {
-                let name = operation.protocol().name();
-                format!("its protocol {name:?} is not one of the layer's (LroLayer::protocol)")
-            }
-            Cause::Failed(failed) => format!("ended: {failed}"),
+    /// The operation, and how long to wait before it is resumed; see [`Error::pending`].
+    #[must_use]
+    pub fn pending(&self) -> Option<(&Operation, Duration)> {
+        match self.cause() {
+            Cause::Pending { delay } => Some((self.operation(), *delay)),
+            _ => None,
         }
     }
 
@@ -280,7 +313,34 @@ impl<E> OperationError<E> {
 
 impl<E> fmt::Display for OperationError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the operation {} was accepted, but {}", Redacted(self.operation().monitor()), self.cause_text())
+        let (operation, cause) = &*self.inner;
+        match cause {
+            Cause::Timeout => {
+                let status = Escaped(operation.status().unwrap_or("no status yet"));
+                let polls = operation.polls();
+                let plural = if polls == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "it did not end in time ({status}, after {:.1?} and {polls} poll{plural})",
+                    operation.elapsed()
+                )
+            }
+            Cause::Service(_) => f.write_str("polling failed"),
+            Cause::Body(_) => f.write_str("a status response broke off"),
+            Cause::Monitor(response) => {
+                let what = if operation.state() == OperationState::Succeeded { "result" } else { "monitor" };
+                write!(f, "the {what} answered {}", response.status())
+            }
+            Cause::Address(error) => error.fmt(f),
+            Cause::Status(error) => error.fmt(f),
+            Cause::Protocol => {
+                let name = operation.protocol().name();
+                write!(f, "this layer does not speak its protocol {name:?} (LroLayer::protocol)")
+            }
+            Cause::Failed(failed) => failed.fmt(f),
+            Cause::Pending { delay } => write!(f, "its next poll is due in {delay:.1?} (LroLayer::max_wait)"),
+            Cause::NoTimer => f.write_str("there is no timer to wait with: run in a tokio runtime with time enabled"),
+        }
     }
 }
 
@@ -301,12 +361,14 @@ impl<E: StdError + 'static> StdError for OperationError<E> {
             | Cause::Address(_)
             | Cause::Status(_)
             | Cause::Protocol
-            | Cause::Failed(_) => None,
+            | Cause::Failed(_)
+            | Cause::Pending { .. }
+            | Cause::NoTimer => None,
         }
     }
 }
 
-/// Why an operation could not be seen through.
+/// Why an operation did not complete.
 ///
 /// # Example
 ///
@@ -344,6 +406,16 @@ pub enum Cause<E> {
     Protocol,
     /// The operation ended in failure; with [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure) only.
     Failed(OperationFailed),
+    /// The next delay is longer than [`LroLayer::max_wait`](crate::LroLayer::max_wait). Nothing went wrong:
+    /// [resume](Operation::resume) the operation after it.
+    #[non_exhaustive]
+    Pending {
+        /// The time until the next poll is due, or the deadline passes.
+        delay: Duration,
+    },
+    /// There is no timer to wait with; see [`Error::NoTimer`]. The operation was accepted by a future that was moved to a runtime
+    /// without time.
+    NoTimer,
 }
 
 impl<E> Cause<E> {
@@ -357,6 +429,8 @@ impl<E> Cause<E> {
             Self::Status(error) => Cause::Status(error),
             Self::Protocol => Cause::Protocol,
             Self::Failed(failed) => Cause::Failed(failed),
+            Self::Pending { delay } => Cause::Pending { delay },
+            Self::NoTimer => Cause::NoTimer,
         }
     }
 }
@@ -372,6 +446,8 @@ impl<E: fmt::Debug> fmt::Debug for Cause<E> {
             Self::Status(error) => f.debug_tuple("Status").field(error).finish(),
             Self::Protocol => f.write_str("Protocol"),
             Self::Failed(failed) => f.debug_tuple("Failed").field(failed).finish(),
+            Self::Pending { delay } => f.debug_struct("Pending").field("delay", delay).finish(),
+            Self::NoTimer => f.write_str("NoTimer"),
         }
     }
 }

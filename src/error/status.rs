@@ -63,11 +63,11 @@ impl fmt::Display for StatusError {
         match self.kind {
             StatusErrorKind::Missing => {
                 let bytes = self.response.body().len();
-                write!(f, "its monitor answered {status} with {bytes} bytes that give no status")
+                write!(f, "the monitor answered {status} with {bytes} bytes that give no status")
             }
             StatusErrorKind::TooLong => {
                 let limit = self.limit;
-                write!(f, "its monitor answered {status} and gave no status within max_status_bytes ({limit})")
+                write!(f, "the monitor answered {status} and gave no status within max_status_bytes ({limit})")
             }
         }
     }

@@ -1,26 +1,29 @@
 //! `Event`: what happens to an operation, as it happens.
 
+pub(crate) mod owned;
 pub(crate) mod stream;
 pub(crate) mod tracing;
 
 use std::{fmt, time::Duration};
 
-use http::{StatusCode, Uri};
+use http::{HeaderName, Method, StatusCode, Uri};
 
 use crate::{operation::Operation, redact::Redacted, timing::backoff::DelayReason};
 
-/// What happened to an operation, told to [`LroLayer::on_event`](crate::LroLayer::on_event).
+/// What happened to an operation, reported to [`LroLayer::on_event`](crate::LroLayer::on_event).
 ///
 /// ```text
-/// Accepted ─► Waiting ─► Polled ─► Waiting ─► Polled ─► … ─► Finished
+/// Accepted ─► Waiting ─► Polled ─► Waiting ─► Polled ─► … ─► Finished, or Pending
 ///                │         ▲
 ///                ▼         │
 ///             PollFailed / Moved
 /// ```
 ///
-/// Every operation has one `Accepted` and one `Finished`, also where its future is dropped. A poll that ends it at once with an
-/// error (a 403, an answer without a status) is told of by `Finished` alone, and a redirect by `Moved`. `Debug` is safe to log: query
-/// values are replaced, and neither headers nor bodies are part of it.
+/// Every operation has one `Accepted`, and a `Resumed` each time it is resumed. Each of these is followed by one `Pending` or
+/// `Finished`, also where the future is dropped. A poll that ends the operation at once with an error (a 403, an answer without a
+/// status) is reported by `Finished` alone, and a redirect by `Moved`. A response that started nothing is `Unmatched`.
+///
+/// `Debug` is safe to log: query values are replaced, and neither headers nor bodies are part of it.
 ///
 /// # Example
 ///
@@ -39,10 +42,16 @@ use crate::{operation::Operation, redact::Redacted, timing::backoff::DelayReason
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A start response announced an operation, or a [`Resume`](crate::Resume) took it up. Comes before anything else can
-    /// go wrong, the first delay included: what stores the operation here loses none.
+    /// A start response announced an operation. Comes before anything else can go wrong, the first delay included: an
+    /// observer that stores the operation here loses none.
     #[non_exhaustive]
     Accepted {
+        /// The operation.
+        operation: &'a Operation,
+    },
+    /// A [`Resume`](crate::Resume) goes on with an operation.
+    #[non_exhaustive]
+    Resumed {
         /// The operation.
         operation: &'a Operation,
     },
@@ -61,8 +70,13 @@ pub enum Event<'a> {
     Polled {
         /// The operation, with its new status.
         operation: &'a Operation,
+        /// Whether the status is neither known to be terminal nor to mean running. It is treated as running. Reported once
+        /// for each status of an operation. If it is terminal, say so to the protocol
+        /// ([`Protocol::builder`](crate::Protocol::builder)); a [timeout](crate::LroLayer::timeout) ends the operation otherwise.
+        is_unrecognized: bool,
     },
-    /// A poll failed. It is repeated as often as [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
+    /// A poll failed. It is repeated as often as
+    /// [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
     #[non_exhaustive]
     PollFailed {
         /// The operation.
@@ -71,7 +85,7 @@ pub enum Event<'a> {
         failure: PollFailure,
         /// How many polls have failed in a row, this one included.
         failures: u32,
-        /// The time until it is repeated; none if it is not.
+        /// The time until it is repeated; `None` if it is not.
         retry_in: Option<Duration>,
     },
     /// The monitor moved to another address.
@@ -82,13 +96,42 @@ pub enum Event<'a> {
         /// Where the monitor was.
         from: &'a Uri,
     },
+    /// The next delay is longer than [`LroLayer::max_wait`](crate::LroLayer::max_wait): the caller gets
+    /// [`Cause::Pending`](crate::Cause::Pending).
+    #[non_exhaustive]
+    Pending {
+        /// The operation, as it is in the error.
+        operation: &'a Operation,
+        /// The time until it is to be resumed.
+        delay: Duration,
+    },
     /// The layer is done with the operation.
     #[non_exhaustive]
     Finished {
         /// The operation, as it is in the response's extensions or in the error.
         operation: &'a Operation,
-        /// What comes out.
+        /// What the caller gets.
         outcome: Outcome,
+    },
+    /// A `202 Accepted` that no protocol of the layer matches passed through. Not reported by layers that are
+    /// [disabled](crate::LroLayer::disabled).
+    #[non_exhaustive]
+    Unmatched {
+        /// The method of the request.
+        method: &'a Method,
+        /// The address of the request.
+        uri: &'a Uri,
+        /// Those of the response's headers that announce operations elsewhere, such as `location`.
+        headers: &'a [HeaderName],
+    },
+    /// A request to cancel the operation at the service was answered, or could not be sent
+    /// ([`LroLayer::cancel_on_drop`](crate::LroLayer::cancel_on_drop)).
+    #[non_exhaustive]
+    CancelSent {
+        /// The operation.
+        operation: &'a Operation,
+        /// The HTTP status of the service's answer; `None` if there was none.
+        status: Option<StatusCode>,
     },
 }
 
@@ -96,15 +139,29 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PollFailure {
-    /// An HTTP status that may pass: 408, 429, 500, 502, 503, 504, or 404 before the first status.
+    /// A transient HTTP status ([`StatusRule::retryable_statuses`](crate::StatusRule::retryable_statuses)), or 404 before the
+    /// first status.
     Http(StatusCode),
+    /// A good response without a status, after others that had one.
+    NoStatus,
     /// The inner service gave an error.
     Service,
-    /// The body broke off before it had given a status.
+    /// The body broke off before its status was known.
     Body,
 }
 
-/// What the layer gives its caller for an operation; see [`Event::Finished`].
+impl fmt::Display for PollFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "HTTP {status}"),
+            Self::NoStatus => f.write_str("no status in the response"),
+            Self::Service => f.write_str("no response"),
+            Self::Body => f.write_str("the response broke off"),
+        }
+    }
+}
+
+/// What the caller gets for an operation; see [`Event::Finished`].
 ///
 /// # Example
 ///
@@ -113,7 +170,7 @@ pub enum PollFailure {
 ///
 /// let layer = LroLayer::new().on_event(|event| match event {
 ///     Event::Finished { operation, outcome: Outcome::Response, .. } => println!("{:?}", operation.state()),
-///     Event::Finished { outcome, .. } => println!("not seen through: {outcome:?}"),
+///     Event::Finished { outcome, .. } => println!("did not complete: {outcome:?}"),
 ///     _ => {}
 /// });
 /// # let _ = layer;
@@ -139,53 +196,92 @@ pub enum Outcome {
     Protocol,
     /// [`Cause::Failed`](crate::Cause::Failed)
     Failed,
+    /// [`Cause::NoTimer`](crate::Cause::NoTimer)
+    NoTimer,
     /// Nothing: the future was dropped. The operation goes on at the service.
     Dropped,
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Response => "final response",
+            Self::Timeout => "timeout",
+            Self::Service => "service error",
+            Self::Body => "broken response",
+            Self::Monitor => "error of the status monitor",
+            Self::Address => "address not allowed",
+            Self::Status => "no status",
+            Self::Protocol => "unknown protocol",
+            Self::Failed => "failed",
+            Self::NoTimer => "no timer",
+            Self::Dropped => "dropped",
+        })
+    }
+}
+
 impl<'a> Event<'a> {
-    /// The operation that it happened to.
+    /// The operation that it happened to; `None` for a response that started none.
     ///
     /// # Example
     ///
     /// ```
     /// # use tower_lro::LroLayer;
-    /// let layer = LroLayer::new().on_event(|event| println!("{:?}", event.operation().id()));
+    /// let layer = LroLayer::new().on_event(|event| println!("{:?}", event.operation().and_then(|it| it.id())));
     /// # let _ = layer;
     /// ```
     #[must_use]
-    pub fn operation(&self) -> &'a Operation {
+    pub fn operation(&self) -> Option<&'a Operation> {
         match self {
             Self::Accepted { operation }
+            | Self::Resumed { operation }
             | Self::Waiting { operation, .. }
-            | Self::Polled { operation }
+            | Self::Polled { operation, .. }
             | Self::PollFailed { operation, .. }
             | Self::Moved { operation, .. }
-            | Self::Finished { operation, .. } => operation,
+            | Self::Pending { operation, .. }
+            | Self::Finished { operation, .. }
+            | Self::CancelSent { operation, .. } => Some(operation),
+            Self::Unmatched { .. } => None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "Accepted",
+            Self::Resumed { .. } => "Resumed",
+            Self::Waiting { .. } => "Waiting",
+            Self::Polled { .. } => "Polled",
+            Self::PollFailed { .. } => "PollFailed",
+            Self::Moved { .. } => "Moved",
+            Self::Pending { .. } => "Pending",
+            Self::Finished { .. } => "Finished",
+            Self::Unmatched { .. } => "Unmatched",
+            Self::CancelSent { .. } => "CancelSent",
         }
     }
 }
 
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, operation) = match self {
-            Self::Accepted { operation } => ("Accepted", operation),
-            Self::Waiting { operation, .. } => ("Waiting", operation),
-            Self::Polled { operation } => ("Polled", operation),
-            Self::PollFailed { operation, .. } => ("PollFailed", operation),
-            Self::Moved { operation, .. } => ("Moved", operation),
-            Self::Finished { operation, .. } => ("Finished", operation),
-        };
-        let mut event = f.debug_struct(name);
-        event.field("operation", operation);
+        let mut event = f.debug_struct(self.name());
+        if let Some(operation) = self.operation() {
+            event.field("operation", operation);
+        }
         match self {
-            Self::Accepted { .. } | Self::Polled { .. } => &mut event,
+            Self::Accepted { .. } | Self::Resumed { .. } => &mut event,
             Self::Waiting { delay, reason, .. } => event.field("delay", delay).field("reason", reason),
+            Self::Polled { is_unrecognized, .. } => event.field("is_unrecognized", is_unrecognized),
             Self::PollFailed { failure, failures, retry_in, .. } => {
                 event.field("failure", failure).field("failures", failures).field("retry_in", retry_in)
             }
             Self::Moved { from, .. } => event.field("from", &Redacted(from)),
+            Self::Pending { delay, .. } => event.field("delay", delay),
             Self::Finished { outcome, .. } => event.field("outcome", outcome),
+            Self::Unmatched { method, uri, headers } => {
+                event.field("method", method).field("uri", &Redacted(uri)).field("headers", headers)
+            }
+            Self::CancelSent { status, .. } => event.field("status", status),
         }
         .finish()
     }

@@ -1,57 +1,66 @@
-//! Tracing: a span for each operation, in it one for each of its requests, and an event for whatever happens. Without
-//! feature `tracing` nothing of it is compiled in, and what is called here does nothing.
+//! Spans and events of the `tracing` crate: a span for each operation, in it one for each of its requests. Without feature
+//! `tracing` nothing of it is compiled in, and what is called here does nothing.
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use self::off::Spans;
+pub(crate) use self::off::{Spans, unmatched};
 #[cfg(feature = "tracing")]
-pub(crate) use self::on::Spans;
+pub(crate) use self::on::{Spans, unmatched};
+
+/// What began the operation's span.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beginning {
+    Accepted,
+    Resumed,
+}
 
 #[cfg(feature = "tracing")]
 mod on {
-    use http::{Method, StatusCode, Uri};
+    use http::{HeaderName, Method, StatusCode, Uri};
     use tracing::{Span, debug, debug_span, field::Empty, info, info_span, warn};
 
+    use super::Beginning;
     use crate::{
         event::{Event, Outcome, PollFailure},
-        operation::{Operation, OperationState},
-        redact::Redacted,
+        operation::Operation,
+        protocol::state::OperationState,
+        redact::{Escaped, Name, Redacted},
     };
 
     /// That of all spans and events, whatever the modules are called.
     const TARGET: &str = "tower_lro";
 
-    /// The spans of one operation, under the span that was current when it was accepted. Names are those of the
+    /// The spans of one operation, under the span that was current when it was accepted or resumed. Names are those of the
     /// [semantic conventions of OpenTelemetry for HTTP] where there are any.
     ///
     /// [semantic conventions of OpenTelemetry for HTTP]: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+    #[derive(Debug)]
     pub(crate) struct Spans {
         operation: Span,
         request: Option<Span>,
     }
 
     impl Spans {
-        pub(crate) const fn none() -> Self {
-            Self { operation: Span::none(), request: None }
-        }
-
-        pub(crate) fn begin(&mut self, method: &Method, start: &Uri, operation: &Operation) {
-            self.operation = info_span!(
+        pub(crate) fn begin(beginning: Beginning, method: &Method, uri: &Uri, operation: &Operation) -> Self {
+            let operation = info_span!(
                 target: TARGET,
                 "operation",
                 otel.kind = "internal",
+                otel.status_code = Empty,
                 http.request.method = %method,
-                url.full = %Redacted(start),
-                server.address = start.host(),
-                server.port = start.port_u16(),
+                url.full = %Redacted(uri),
+                server.address = uri.host(),
+                server.port = uri.port_u16(),
                 lro.protocol = operation.protocol().name(),
                 lro.monitor = %Redacted(operation.monitor()),
-                lro.id = operation.id(),
+                lro.id = operation.id().map(|id| tracing::field::display(Name(id))),
+                lro.resumed = matches!(beginning, Beginning::Resumed),
                 lro.state = Empty,
                 lro.status = Empty,
                 lro.percent = Empty,
                 lro.polls = Empty,
                 "error.type" = Empty,
             );
+            Self { operation, request: None }
         }
 
         pub(crate) fn send(&mut self, uri: &Uri) {
@@ -60,6 +69,7 @@ mod on {
                 parent: &self.operation,
                 "poll",
                 otel.kind = "internal",
+                otel.status_code = Empty,
                 http.request.method = "GET",
                 url.full = %Redacted(uri),
                 server.address = uri.host(),
@@ -79,55 +89,69 @@ mod on {
             self.request = None;
         }
 
-        /// Does something that belongs to the request under way, or else to the operation.
+        /// Does something that belongs to the request under way, or else to the operation. Where the level filters the spans of
+        /// requests out, that of the operation stands for them.
         #[inline]
         pub(crate) fn run<T>(&self, what: impl FnOnce() -> T) -> T {
-            self.request.as_ref().unwrap_or(&self.operation).in_scope(what)
+            self.request.as_ref().filter(|span| !span.is_disabled()).unwrap_or(&self.operation).in_scope(what)
         }
 
-        pub(crate) fn tell(&self, event: &Event<'_>) {
-            self.run(|| self.tell_here(event));
+        pub(crate) fn emit(&self, event: &Event<'_>) {
+            self.run(|| self.emit_here(event));
         }
 
-        fn tell_here(&self, event: &Event<'_>) {
+        fn emit_here(&self, event: &Event<'_>) {
             match *event {
                 Event::Accepted { operation } => {
-                    info!(target: TARGET, { lro.monitor = %Redacted(operation.monitor()), lro.id = operation.id() }, "accepted");
-                }
-                Event::Waiting { delay, reason, .. } => debug!(target: TARGET, ?delay, ?reason, "waiting"),
-                Event::Polled { operation } => {
-                    debug!(
+                    info!(
                         target: TARGET,
-                        {
-                            lro.status = operation.status(),
-                            lro.state = ?operation.state(),
-                            lro.percent = operation.percent_complete(),
-                        },
-                        "polled",
+                        { lro.monitor = %Redacted(operation.monitor()), lro.id = operation.id().map(|id| tracing::field::display(Name(id))) },
+                        "accepted",
                     );
                 }
+                Event::Resumed { operation } => {
+                    info!(target: TARGET, { lro.monitor = %Redacted(operation.monitor()) }, "resumed");
+                }
+                Event::Waiting { delay, reason, .. } => debug!(target: TARGET, ?delay, ?reason, "waiting"),
+                Event::Polled { operation, is_unrecognized } => polled(operation, is_unrecognized),
                 Event::PollFailed { failure, failures, retry_in, .. } => {
                     let error = match failure {
                         PollFailure::Http(status) => status.as_str().to_owned(),
-                        PollFailure::Service | PollFailure::Body => format!("{failure:?}"),
+                        PollFailure::NoStatus | PollFailure::Service | PollFailure::Body => format!("{failure:?}"),
                     };
-                    self.request.iter().for_each(|request| _ = request.record("error.type", error.as_str()));
+                    self.request.iter().for_each(|request| set_error(request, &error));
                     warn!(target: TARGET, ?failure, failures, ?retry_in, "poll failed");
                 }
                 Event::Moved { operation, from } => {
                     info!(target: TARGET, from = %Redacted(from), lro.monitor = %Redacted(operation.monitor()), "moved");
                 }
+                Event::Pending { operation, delay } => {
+                    self.record_end(operation);
+                    info!(target: TARGET, ?delay, lro.polls = operation.polls(), "pending");
+                }
                 Event::Finished { operation, outcome } => self.finished(operation, outcome),
+                Event::CancelSent { status, .. } => {
+                    let status = status.map(|status| status.as_u16());
+                    info!(target: TARGET, { http.response.status_code = status }, "cancel request sent");
+                }
+                Event::Unmatched { .. } => {}
             }
         }
 
-        fn finished(&self, operation: &Operation, outcome: Outcome) {
-            let state = operation.state();
-            self.operation.record("lro.state", tracing::field::debug(state));
-            operation.status().into_iter().for_each(|status| _ = self.operation.record("lro.status", status));
-            let percent = operation.percent_complete();
-            percent.into_iter().for_each(|percent| _ = self.operation.record("lro.percent", percent));
+        fn record_end(&self, operation: &Operation) {
+            self.operation.record("lro.state", tracing::field::debug(operation.state()));
+            if let Some(status) = operation.status() {
+                self.operation.record("lro.status", tracing::field::display(Escaped(status)));
+            }
+            if let Some(percent) = operation.percent_complete() {
+                self.operation.record("lro.percent", percent);
+            }
             self.operation.record("lro.polls", operation.polls());
+        }
+
+        fn finished(&self, operation: &Operation, outcome: Outcome) {
+            self.record_end(operation);
+            let state = operation.state();
             let is_good = match outcome {
                 Outcome::Response => matches!(state, OperationState::Succeeded),
                 Outcome::Dropped => true,
@@ -137,32 +161,63 @@ mod on {
                 info!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
                 return;
             }
-            let error = match (outcome, operation.error().and_then(|failure| failure.code())) {
-                (Outcome::Response | Outcome::Failed, Some(code)) => code.to_owned(),
+            let error = match (outcome, operation.error().and_then(|error| error.code())) {
+                (Outcome::Response | Outcome::Failed, Some(code)) => Escaped(code).to_string(),
                 (Outcome::Response | Outcome::Failed, None) => format!("{state:?}"),
                 _ => format!("{outcome:?}"),
             };
-            self.operation.record("error.type", error.as_str());
+            set_error(&self.operation, &error);
             warn!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "error.type" = error, "finished");
         }
+    }
+
+    fn set_error(span: &Span, error: &str) {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", error);
+    }
+
+    fn polled(operation: &Operation, is_unrecognized: bool) {
+        let status = operation.status().map(|status| tracing::field::display(Escaped(status)));
+        debug!(
+            target: TARGET,
+            { lro.status = status, lro.state = ?operation.state(), lro.percent = operation.percent_complete() },
+            "polled",
+        );
+        if is_unrecognized {
+            warn!(
+                target: TARGET,
+                { lro.status = status, lro.protocol = operation.protocol().name() },
+                "unrecognized status: treated as running. If it ends the operation, tell the protocol (Protocol::builder), and set \
+                 LroLayer::timeout",
+            );
+        }
+    }
+
+    /// Reports a 202 that no protocol matches.
+    pub(crate) fn unmatched(method: &Method, uri: &Uri, headers: &[HeaderName]) {
+        debug!(
+            target: TARGET,
+            { http.request.method = %method, url.full = %Redacted(uri), ?headers },
+            "a 202 that no protocol of this layer matches passes through",
+        );
     }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod off {
-    use http::{Method, StatusCode, Uri};
+    use http::{HeaderName, Method, StatusCode, Uri};
 
+    use super::Beginning;
     use crate::{event::Event, operation::Operation};
 
+    #[derive(Debug)]
     pub(crate) struct Spans;
 
-    #[allow(clippy::unused_self)]
+    #[allow(clippy::unused_self, reason = "the same as with the feature")]
     impl Spans {
-        pub(crate) const fn none() -> Self {
+        pub(crate) fn begin(_: Beginning, _: &Method, _: &Uri, _: &Operation) -> Self {
             Self
         }
-
-        pub(crate) fn begin(&mut self, _: &Method, _: &Uri, _: &Operation) {}
 
         pub(crate) fn send(&mut self, _: &Uri) {}
 
@@ -175,6 +230,8 @@ mod off {
             what()
         }
 
-        pub(crate) fn tell(&self, _: &Event<'_>) {}
+        pub(crate) fn emit(&self, _: &Event<'_>) {}
     }
+
+    pub(crate) fn unmatched(_: &Method, _: &Uri, _: &[HeaderName]) {}
 }

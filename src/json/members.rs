@@ -1,4 +1,4 @@
-//! JSON with lenience: the members of an object up to where it stops being JSON, and texts that are almost Unicode.
+//! Lenient JSON: the members of an object up to where it stops being JSON, and strings that are almost Unicode.
 
 use std::{borrow::Cow, fmt};
 
@@ -31,7 +31,7 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
                 if is_number && value.get().as_bytes().as_ptr_range().end == self.end {
                     break;
                 }
-                self.members.extend(text(key).map(|key| (key, value)));
+                self.members.extend(json_string(key).map(|key| (key, value)));
             }
             Ok(())
         }
@@ -54,7 +54,7 @@ pub(crate) fn elements(json: &RawValue) -> Vec<&RawValue> {
 }
 
 /// The text of a string, with what is no Unicode in it replaced.
-pub(crate) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
+pub(crate) fn json_string(json: &RawValue) -> Option<Cow<'_, str>> {
     // Few have an escape.
     let plain =
         json.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
@@ -90,10 +90,10 @@ pub(crate) fn text(json: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// A string, or a number as its digits.
-pub(crate) fn text_or_number(json: &RawValue) -> Option<String> {
+pub(crate) fn string_or_number(json: &RawValue) -> Option<String> {
     match json.get().as_bytes().first() {
         Some(b'0'..=b'9' | b'-') => Some(json.get().to_owned()),
-        _ => text(json).map(Cow::into_owned),
+        _ => json_string(json).map(Cow::into_owned),
     }
 }
 
@@ -130,11 +130,11 @@ mod tests {
     #[test]
     fn texts_are_read_even_if_they_are_no_unicode() {
         let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
-        assert_eq!(text(&raw(r#""a\u00e9\"""#)).as_deref(), Some("aé\""));
-        assert!(text(&raw(r#""bad \ud83d""#)).unwrap().starts_with("bad "));
-        assert_eq!(text_or_number(&raw("-1.5")).as_deref(), Some("-1.5"));
+        assert_eq!(json_string(&raw(r#""a\u00e9\"""#)).as_deref(), Some("aé\""));
+        assert!(json_string(&raw(r#""bad \ud83d""#)).unwrap().starts_with("bad "));
+        assert_eq!(string_or_number(&raw("-1.5")).as_deref(), Some("-1.5"));
         for other in ["null", "true", "{}", "[\"a\"]"] {
-            assert_eq!(text_or_number(&raw(other)), None, "{other}");
+            assert_eq!(string_or_number(&raw(other)), None, "{other}");
         }
     }
 }

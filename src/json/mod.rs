@@ -2,6 +2,7 @@
 
 pub(crate) mod members;
 pub(crate) mod scanner;
+pub(crate) mod selector;
 mod skip;
-mod string;
+pub(crate) mod string;
 mod swar;

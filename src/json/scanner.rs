@@ -1,330 +1,366 @@
-//! Status: finding the status word in a JSON body as it arrives.
+//! `Scanner`: finds members of a JSON object as its bytes arrive.
 //!
-//! The scanner looks at every byte once, keeps no more than the key or value at hand, and gives the same answer however the
-//! body is split. It is no validator: what is not JSON may yield no word, but what is JSON yields the right one.
+//! It looks at every byte once, keeps no more than the key or value that it is reading, and finds the same however the body is
+//! split. It is no validator: in what is not JSON it may find nothing, in what is JSON it finds the right thing.
+//!
+//! It is written for speed, because results of many megabytes are not held for its sake: what is not wanted is skipped eight
+//! bytes at a time (`skip.rs`, `swar.rs`).
 
-use crate::json::{
-    skip::Skip,
-    string::{MAX_WORD, Text},
-    swar,
+use std::sync::Arc;
+
+use crate::{
+    json::{
+        selector::{Match, Segment, Selector},
+        skip::{Skip, is_space},
+        string::StringDecoder,
+        swar,
+    },
+    limits::{MAX_POINTER_DEPTH, MAX_STATUS_WORD_BYTES},
 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The members that carry a percentage, at the top level of a status response.
-const PERCENT: [&[u8]; 3] = [b"percentComplete", b"percentCompleted", b"percentageComplete"];
+/// What a scanner looks for: up to [`MAX_SELECTORS`](crate::limits::MAX_SELECTORS) members.
+pub(crate) type Selectors = Arc<[Selector]>;
 
-/// How many members a path may have.
-pub(crate) const MAX_DEPTH: usize = 8;
-
-/// How many watches there may be.
-pub(crate) const MAX_WATCHES: u8 = 32;
-
-/// A member that is looked for.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Watch {
-    /// The keys that lead to it, from the top level down.
-    pub(crate) path: Vec<String>,
-    pub(crate) kind: Kind,
-}
-
-#[cfg(any(test, feature = "__internals"))]
-impl Watch {
-    pub(crate) fn text<const N: usize>(path: [&str; N]) -> Self {
-        Self { path: path.map(str::to_owned).into(), kind: Kind::Text }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
-    /// A string; the word is its text.
-    Text,
-    /// A string, a number or a literal; the word is its text.
-    Scalar,
-    /// Any value but null; the word is the last key of the path.
-    Presence,
-    /// `true`; the word is the last key of the path, where no other watch gives one.
-    True,
-}
-
-/// Finds the status word in a JSON object: the first that one of the watches gives; else, at the end of the object, that of a
-/// [`Kind::True`].
+/// Finds what its selectors match, in the order of the document.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner {
+    selectors: Selectors,
     at: At,
     /// How much of a byte order mark has been read.
     mark: usize,
     skip: Skip,
-    /// How deep the object that is being read is, along the paths.
+    string: StringDecoder,
+    /// How many objects and arrays are open inside the document, along the pointers.
     level: usize,
-    /// The watches whose paths lead to the objects that are open, as bits.
-    open: [u32; MAX_DEPTH],
-    wanted: Wanted,
-    text: Text,
-    /// The keys at the top level, each as the bit of its sum.
-    keys: u64,
-    percent: Option<f64>,
-    /// The watch that gave the word.
-    found: Option<u8>,
-    /// The watch of a [`Kind::True`] that has been met.
-    fallback: Option<u8>,
+    open: [Level; MAX_POINTER_DEPTH],
+    interest: Interest,
+    /// The selectors whose member has been met, as bits.
+    met: u32,
+}
+
+/// An object or an array that is being read.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    /// The selectors that lead here, as bits.
+    selectors: u32,
+    /// In an array, the index of the element that comes next.
+    index: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum At {
-    /// Before the object.
+    /// Before the document.
     Start,
     /// Before a key, or the end of an object without one.
     Key,
     /// In a key that does not end in the piece that it began in, or has escapes.
     InKey,
     Colon,
+    /// Before the value of a member, or the element of an array.
     Value,
-    /// In a string that is wanted, like `InKey`.
-    InText,
-    /// In a percentage.
-    InNumber,
-    /// In a number or a literal that is wanted.
+    /// Before a value whose presence has been reported.
+    Reported,
+    /// Before the first element of an array, or its end.
+    FirstElement,
+    /// In a wanted string, like `InKey`.
+    InString,
+    /// In a wanted number, boolean or null.
     InScalar,
     /// In a value that is not wanted, or before it.
     Skipping,
     /// After a value.
     Comma,
-    /// After the object, or where there is none.
-    End,
+    /// After the whole object.
+    Closed,
+    /// In what is no JSON object.
+    NotJson,
 }
 
-/// What the value after a key is wanted for.
+/// Who wants the value that comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Wanted {
-    /// The watch that ends here.
-    watch: Option<u8>,
-    /// The watches that lead on from here.
-    through: u32,
-    is_percent: bool,
+struct Interest {
+    /// The selectors that end here, as bits.
+    ends: u32,
+    /// The selectors that lead on from here, as bits.
+    leads_on: u32,
 }
 
-/// A status word, and how much of the bytes at hand was read to find it.
-pub(crate) type Found<'a> = (&'a str, usize);
+/// A match.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Found<'a> {
+    /// The index of the selector.
+    pub(crate) selector: usize,
+    pub(crate) word: &'a str,
+    /// How much of the bytes was read to find it.
+    pub(crate) read: usize,
+}
+
+/// Where the word of a match is.
+enum Word {
+    /// In the bytes, from after the quote that they begin with, and so long.
+    InBytes(usize),
+    InDecoder,
+    Key,
+}
+
+/// What a state has done: so many bytes read, and perhaps a match by a selector.
+type Step = (usize, Option<(usize, Word)>);
 
 impl Scanner {
-    pub(crate) fn new() -> Self {
-        let mut open = [0; MAX_DEPTH];
-        open[0] = u32::MAX;
+    pub(crate) fn new(selectors: &Selectors) -> Self {
+        let mut open = [Level { selectors: 0, index: None }; MAX_POINTER_DEPTH];
+        open[0].selectors = u32::MAX;
         Self {
+            selectors: selectors.clone(),
             at: At::Start,
             mark: 0,
             skip: Skip::before(),
+            string: StringDecoder::new(),
             level: 0,
             open,
-            wanted: Wanted::default(),
-            text: Text::new(),
-            keys: 0,
-            percent: None,
-            found: None,
-            fallback: None,
+            interest: Interest::default(),
+            met: 0,
         }
-    }
-
-    /// What the word was looked for by, if it was found.
-    pub(crate) fn found(&self, watches: &[Watch]) -> Option<Kind> {
-        Some(watches.get(usize::from(self.found?))?.kind)
-    }
-
-    /// The word that counts where no other was found.
-    pub(crate) fn fallback<'a>(&self, watches: &'a [Watch]) -> Option<&'a str> {
-        let watch = self.fallback.filter(|_| self.found.is_none())?;
-        watches.get(usize::from(watch))?.path.last().map(String::as_str)
     }
 
     /// Whether nothing more can be found.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.at == At::End
+        matches!(self.at, At::Closed | At::NotJson)
     }
 
-    /// The percentage that the service reported, if it has been seen.
-    pub(crate) fn percent(&self) -> Option<f64> {
-        self.percent
+    /// Whether the body began as a JSON object.
+    pub(crate) fn is_object(&self) -> bool {
+        !matches!(self.at, At::Start | At::NotJson)
     }
 
-    /// Whether the object may have this key at its top level, as far as it was read here.
-    pub(crate) fn may_have(&self, key: &str) -> bool {
-        self.keys & bit_of(key.as_bytes()) != 0
+    /// Whether all of a JSON object has been read.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.at == At::Closed
     }
 
-    /// Reads on, up to the status word if it is found. Reading may go on after it, for [`percent`](Self::percent); no
-    /// second word is found.
-    pub(crate) fn scan<'a>(&'a mut self, bytes: &'a [u8], watches: &'a [Watch]) -> Option<Found<'a>> {
+    /// Whether the member of a selector has been read, whatever its value.
+    pub(crate) fn has_passed(&self, selector: usize) -> bool {
+        let is_before_value = matches!(self.at, At::Colon | At::Value | At::InString | At::InScalar);
+        let is_being_read = is_before_value && self.interest.ends & bit(selector) != 0;
+        self.met & bit(selector) != 0 && !is_being_read
+    }
+
+    /// Reads on, up to the next match. `bytes` begin where the last ones ended, or where the last match was.
+    pub(crate) fn scan<'a>(&'a mut self, bytes: &'a [u8]) -> Option<Found<'a>> {
         let mut position = 0;
         while let Some(&byte) = bytes.get(position) {
             let rest = &bytes[position..];
-            match self.at {
-                At::End => break,
-                At::Key if byte == b'"' => match swar::string(&rest[1..]) {
-                    Some(key) => {
-                        self.wanted = self.at_key(key, watches);
-                        position += key.len() + 2;
-                        // Most often there is no space in between; this and its like below save a fifth.
-                        let is_next = bytes.get(position) == Some(&b':');
-                        self.at = if is_next { At::Value } else { At::Colon };
-                        position += usize::from(is_next);
-                    }
-                    None => {
-                        self.text.clear();
-                        self.at = At::InKey;
-                        position += 1;
-                    }
-                },
-                At::Value if !is_space(byte) => {
-                    if let Some(place) = self.wanted.watch.filter(|_| byte != b'n') {
-                        let watch = &watches[usize::from(place)];
-                        if watch.kind == Kind::Presence {
-                            self.found = Some(place);
-                            self.begin_to_skip();
-                            return watch.path.last().map(|key| (key.as_str(), position));
-                        }
-                        if byte == b'"' && watch.kind != Kind::True {
-                            let Some(word) = swar::string(&rest[1..]).filter(|word| word.len() <= MAX_WORD) else {
-                                self.text.clear();
-                                self.at = At::InText;
-                                position += 1;
-                                continue;
-                            };
-                            self.at = At::Comma;
-                            position += word.len() + 2;
-                            if let Ok(word) = std::str::from_utf8(word) {
-                                self.found = Some(place);
-                                return Some((word, position));
-                            }
-                            continue;
-                        }
-                        if watch.kind != Kind::Text && !matches!(byte, b'"' | b'{' | b'[') {
-                            self.text.clear();
-                            self.at = At::InScalar;
-                            continue;
-                        }
-                    }
-                    position += self.value(byte, rest);
-                    if self.at == At::Comma && bytes.get(position) == Some(&b',') {
-                        position += 1;
-                        self.at = At::Key;
-                    }
-                }
-                At::Skipping => {
-                    let (read, is_over) = self.skip.advance(rest);
-                    position += read;
-                    if is_over {
-                        self.at = At::Comma;
-                    }
-                }
-                At::InKey => {
-                    let (read, is_over) = self.text.advance(rest);
-                    position += read;
-                    if is_over {
-                        let key = self.text.clone().end().map(str::to_owned);
-                        let bytes = key.as_deref().map(str::as_bytes);
-                        self.wanted = bytes.map_or_else(Wanted::default, |key| self.at_key(key, watches));
-                        if bytes.is_none_or(|key| key.len() > MAX_WORD) {
-                            // It may be any.
-                            self.keys = u64::MAX;
-                        }
-                        self.at = At::Colon;
-                    }
-                }
-                At::InText => {
-                    let (read, is_over) = self.text.advance(rest);
-                    position += read;
-                    if is_over {
-                        self.at = At::Comma;
-                        if self.text.clone().end().is_some() {
-                            self.found = self.wanted.watch;
-                            return self.text.end().map(|word| (word, position));
-                        }
-                    }
-                }
-                At::InNumber => {
-                    if matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E') {
-                        self.text.push(&[byte]);
-                        position += 1;
-                    } else {
-                        self.percent = self.percent.or(self.text.end().and_then(percentage));
-                        self.at = At::Comma;
-                    }
-                }
-                At::InScalar => {
-                    if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
-                        self.text.push(&[byte]);
-                        position += 1;
-                        continue;
-                    }
-                    let is_true = self.text.end() == Some("true");
-                    let is_missing = self.text.end() == Some("");
-                    self.at = if is_missing { At::End } else { At::Comma };
-                    if is_missing {
-                        continue;
-                    }
-                    match self.wanted.watch.filter(|&watch| watches[usize::from(watch)].kind == Kind::True) {
-                        Some(watch) if is_true => self.fallback = self.fallback.or(Some(watch)),
-                        Some(_) => {}
-                        None => {
-                            self.found = self.wanted.watch;
-                            return self.text.end().map(|word| (word, position));
-                        }
-                    }
-                }
+            let (read, found) = match self.at {
+                At::Closed | At::NotJson => return None,
+                At::Key if byte == b'"' => (self.key(rest), None),
+                At::Value | At::FirstElement if !is_space(byte) => self.value(byte, rest),
+                At::Reported => (self.unwanted_value(byte, rest), None),
+                At::Skipping => (self.skip(rest), None),
+                At::InKey => (self.in_key(rest), None),
+                At::InString => self.in_string(rest),
+                At::InScalar => self.in_scalar(byte),
                 at => {
                     self.at = self.between(at, byte);
-                    position += 1;
+                    (1, None)
                 }
+            };
+            if let Some((selector, word)) = found {
+                let word = match word {
+                    Word::InBytes(length) => std::str::from_utf8(&rest[1..=length]).ok(),
+                    Word::InDecoder => self.string.end(),
+                    Word::Key => Some(self.selectors[selector].pointer.last_key()),
+                };
+                return word.map(|word| Found { selector, word, read: position + read });
             }
+            position += read;
         }
         None
     }
 
+    /// A key, from its quote on.
+    #[inline]
+    fn key(&mut self, rest: &[u8]) -> usize {
+        let Some(key) = swar::string(&rest[1..]) else {
+            self.string.clear();
+            self.at = At::InKey;
+            return 1;
+        };
+        self.interest = self.interest_in_key(key);
+        let end = key.len() + 2;
+        // Most often the colon comes at once; this and its like below save a fifth.
+        let is_next = rest.get(end) == Some(&b':');
+        self.at = if is_next { At::Value } else { At::Colon };
+        end + usize::from(is_next)
+    }
+
+    fn in_key(&mut self, rest: &[u8]) -> usize {
+        let (read, is_over) = self.string.advance(rest);
+        if is_over {
+            let key = self.string.clone();
+            self.interest = key.text().map_or_else(Interest::default, |key| self.interest_in_key(key.as_bytes()));
+            self.at = At::Colon;
+        }
+        read
+    }
+
+    /// A value, from its first byte on.
+    #[inline]
+    fn value(&mut self, byte: u8, rest: &[u8]) -> Step {
+        if self.at == At::FirstElement {
+            if byte == b']' {
+                self.close();
+                return (1, None);
+            }
+            self.at = At::Value;
+        }
+        if let Level { selectors, index: Some(index) } = self.open[self.level] {
+            self.interest = self.interest_in(selectors, |segment| segment.index == Some(index));
+            self.open[self.level].index = Some(index.saturating_add(1));
+        }
+        if self.interest.ends != 0 {
+            return self.wanted_value(byte, rest);
+        }
+        (self.unwanted_value(byte, rest), None)
+    }
+
+    #[inline]
+    fn wanted_value(&mut self, byte: u8, rest: &[u8]) -> Step {
+        match byte {
+            b'"' => {
+                let Some(selector) = self.first_that(|it| !matches!(it, Match::True | Match::Absent)) else {
+                    return (self.unwanted_value(byte, rest), None);
+                };
+                if self.selectors[selector].matches == Match::Present {
+                    self.at = At::Reported;
+                    return (0, Some((selector, Word::Key)));
+                }
+                match swar::string(&rest[1..]).filter(|text| text.len() <= MAX_STATUS_WORD_BYTES) {
+                    Some(text) => {
+                        self.at = At::Comma;
+                        let found = std::str::from_utf8(text).ok().map(|_| (selector, Word::InBytes(text.len())));
+                        (text.len() + 2, found)
+                    }
+                    None => {
+                        self.string.clear();
+                        self.at = At::InString;
+                        (1, None)
+                    }
+                }
+            }
+            b'{' | b'[' => match self.first_that(|it| it == Match::Present) {
+                Some(selector) => {
+                    self.at = At::Reported;
+                    (0, Some((selector, Word::Key)))
+                }
+                None => (self.unwanted_value(byte, rest), None),
+            },
+            _ => {
+                self.string.clear();
+                self.at = At::InScalar;
+                (0, None)
+            }
+        }
+    }
+
+    /// The first of the selectors that end here whose match is such a one.
+    fn first_that(&self, accepts: impl Fn(Match) -> bool) -> Option<usize> {
+        bits(self.interest.ends).find(|&selector| accepts(self.selectors[selector].matches))
+    }
+
+    fn in_string(&mut self, rest: &[u8]) -> Step {
+        let (read, is_over) = self.string.advance(rest);
+        if !is_over {
+            return (read, None);
+        }
+        self.at = At::Comma;
+        let selector = self.first_that(|it| matches!(it, Match::String | Match::Scalar));
+        (read, selector.filter(|_| self.string.is_text()).map(|selector| (selector, Word::InDecoder)))
+    }
+
+    /// One byte of a number, a boolean or null, or the one behind it.
+    fn in_scalar(&mut self, byte: u8) -> Step {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
+            self.string.push(&[byte]);
+            return (1, None);
+        }
+        let text = self.string.text();
+        if text == Some("") {
+            self.at = At::NotJson;
+            return (0, None);
+        }
+        let (is_true, is_null) = (text == Some("true"), text == Some("null"));
+        let found = self.first_that(|it| match it {
+            Match::String => false,
+            Match::Scalar | Match::Present => !is_null,
+            Match::True => is_true,
+            Match::Absent => is_null,
+        });
+        self.at = At::Comma;
+        let word = |selector: usize| match self.selectors[selector].matches {
+            Match::Present | Match::True => Word::Key,
+            Match::String | Match::Scalar | Match::Absent => Word::InDecoder,
+        };
+        (0, found.map(|selector| (selector, word(selector))))
+    }
+
+    fn skip(&mut self, rest: &[u8]) -> usize {
+        let (read, is_over) = self.skip.advance(rest);
+        if is_over {
+            self.at = At::Comma;
+        }
+        read
+    }
+
     /// Handles one byte between keys and values.
     fn between(&mut self, at: At, byte: u8) -> At {
+        let level = self.open[self.level];
         match (at, byte) {
             (At::Colon, b':') => At::Value,
+            (At::Comma, b',') if level.index.is_some() => At::Value,
             (At::Comma, b',') => At::Key,
+            (At::Comma, b']') if level.index.is_some() => self.close(),
+            (At::Key | At::Comma, b'}') if level.index.is_none() => self.close(),
             (At::Start, _) if BYTE_ORDER_MARK.get(self.mark) == Some(&byte) => {
                 self.mark += 1;
                 At::Start
             }
-            (At::Start, _) if (1..BYTE_ORDER_MARK.len()).contains(&self.mark) => At::End,
+            (At::Start, _) if (1..BYTE_ORDER_MARK.len()).contains(&self.mark) => At::NotJson,
             (At::Start, _) if is_space(byte) => {
                 self.mark = BYTE_ORDER_MARK.len();
                 At::Start
             }
             (at, byte) if is_space(byte) => at,
             (At::Start, b'{') => At::Key,
-            (At::Key | At::Comma, b'}') if self.level > 0 => {
-                self.level -= 1;
-                At::Comma
-            }
-            _ => At::End,
+            _ => At::NotJson,
         }
+    }
+
+    /// The object or array that is being read ends.
+    fn close(&mut self) -> At {
+        self.at = if self.level == 0 { At::Closed } else { At::Comma };
+        self.level = self.level.saturating_sub(1);
+        self.at
     }
 
     /// Begins with a value that gives no word, and returns how much of it was read.
     #[inline]
-    fn value(&mut self, byte: u8, rest: &[u8]) -> usize {
+    fn unwanted_value(&mut self, byte: u8, rest: &[u8]) -> usize {
         match byte {
             b'"' => {
                 if let Some(skipped) = swar::string(&rest[1..]) {
-                    self.at = At::Comma;
-                    return skipped.len() + 2;
+                    let end = skipped.len() + 2;
+                    let is_key_next = rest.get(end) == Some(&b',') && self.open[self.level].index.is_none();
+                    self.at = if is_key_next { At::Key } else { At::Comma };
+                    return end + usize::from(is_key_next);
                 }
             }
-            b'{' if self.wanted.through != 0 && self.level + 1 < MAX_DEPTH => {
+            b'{' | b'[' if self.interest.leads_on != 0 && self.level + 1 < MAX_POINTER_DEPTH => {
                 self.level += 1;
-                self.open[self.level] = self.wanted.through;
-                self.at = At::Key;
-                return 1;
-            }
-            b'0'..=b'9' | b'-' if self.wanted.is_percent => {
-                self.text.clear();
-                self.text.push(&[byte]);
-                self.at = At::InNumber;
+                let index = (byte == b'[').then_some(0);
+                self.open[self.level] = Level { selectors: self.interest.leads_on, index };
+                self.at = if index.is_some() { At::FirstElement } else { At::Key };
                 return 1;
             }
             _ => {}
@@ -339,41 +375,42 @@ impl Scanner {
     }
 
     #[inline]
-    /// Notes it; returns what its value is wanted for.
-    fn at_key(&mut self, key: &[u8], watches: &[Watch]) -> Wanted {
-        let mut wanted = Wanted::default();
-        if self.found.is_none() {
-            let open = self.open[self.level];
-            for (index, watch) in (0..MAX_WATCHES).zip(watches) {
-                let is_open = open >> index & 1 == 1;
-                match watch.path.get(self.level..) {
-                    Some([name]) if is_open && name.as_bytes() == key => wanted.watch = wanted.watch.or(Some(index)),
-                    Some([name, _, ..]) if is_open && name.as_bytes() == key => wanted.through |= 1 << index,
-                    _ => {}
-                }
+    fn interest_in_key(&mut self, key: &[u8]) -> Interest {
+        let selectors = self.open[self.level].selectors;
+        self.interest_in(selectors, |segment| segment.key.as_bytes() == key)
+    }
+
+    /// Which of the selectors that lead to the open object or array have a segment like this next.
+    #[inline]
+    fn interest_in(&mut self, open: u32, is_next: impl Fn(&Segment) -> bool) -> Interest {
+        let mut interest = Interest::default();
+        for (index, selector) in self.selectors.iter().enumerate() {
+            if open & bit(index) == 0 {
+                continue;
+            }
+            match selector.pointer.segments().get(self.level..) {
+                Some([segment]) if is_next(segment) => interest.ends |= bit(index),
+                Some([segment, _, ..]) if is_next(segment) => interest.leads_on |= bit(index),
+                _ => {}
             }
         }
-        if self.level == 0 {
-            self.keys |= bit_of(key);
-            wanted.is_percent = key.first() == Some(&b'p') && self.percent.is_none() && PERCENT.contains(&key);
-        }
-        wanted
+        self.met |= interest.ends;
+        interest
     }
 }
 
-/// By the sum of the first letter and the length: few keys of a document have the same.
 #[inline]
-fn bit_of(key: &[u8]) -> u64 {
-    let first = key.first().map_or(0, |&first| first.into());
-    1 << ((first + key.len()) % 64)
+const fn bit(selector: usize) -> u32 {
+    1_u32.wrapping_shl(selector as u32)
 }
 
-pub(crate) const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-fn percentage(number: &str) -> Option<f64> {
-    number.parse().ok().filter(|percent: &f64| percent.is_finite())
+/// The indices of the bits that are set.
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = set.trailing_zeros();
+        set &= set.wrapping_sub(1);
+        (index < u32::BITS).then_some(index as usize)
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Skip: what the scanner reads over.
+//! `Skip`: values that the scanner reads over.
 
-use crate::json::{scanner::is_space, swar};
+use crate::json::swar;
 
 /// A value that is skipped: how deep its brackets are, and whether a string is open.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,4 +74,8 @@ impl Skip {
             _ => false,
         }
     }
+}
+
+pub(crate) const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }

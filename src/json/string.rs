@@ -1,17 +1,18 @@
-//! Text: a JSON string that comes in pieces, or has escapes.
+//! `StringDecoder`: a JSON string that comes in pieces, or has escapes.
 
-use crate::json::swar;
+use crate::{json::swar, limits::MAX_STATUS_WORD_BYTES};
 
-/// The longest word that is kept. One that is longer is cut off, and known for it by its [`ELLIPSIS`].
-pub(crate) const MAX_WORD: usize = 64;
-
+/// Ends what was cut off.
 const ELLIPSIS: &str = "…";
 
-/// A string at hand, unescaped.
+/// The longest word that comes out, which may have been cut off.
+pub(crate) const MAX_WORD_BYTES: usize = MAX_STATUS_WORD_BYTES + ELLIPSIS.len();
+
+/// The beginning of a string, unescaped.
 #[derive(Clone, Debug)]
-pub(crate) struct Text {
+pub(crate) struct StringDecoder {
     /// With room for an ellipsis.
-    bytes: [u8; MAX_WORD + ELLIPSIS.len()],
+    bytes: [u8; MAX_WORD_BYTES],
     len: usize,
     is_too_long: bool,
     escape: Escape,
@@ -31,10 +32,10 @@ enum Escape {
     },
 }
 
-impl Text {
+impl StringDecoder {
     pub(crate) const fn new() -> Self {
         Self {
-            bytes: [0; MAX_WORD + ELLIPSIS.len()],
+            bytes: [0; MAX_WORD_BYTES],
             len: 0,
             is_too_long: false,
             escape: Escape::None,
@@ -108,7 +109,7 @@ impl Text {
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let room = MAX_WORD - self.len;
+        let room = MAX_STATUS_WORD_BYTES - self.len;
         let taken = &bytes[..bytes.len().min(room)];
         self.bytes[self.len..self.len + taken.len()].copy_from_slice(taken);
         self.len += taken.len();
@@ -137,22 +138,43 @@ impl Text {
         }
     }
 
-    /// The text that has been read; nothing if it is malformed.
-    pub(crate) fn end(&mut self) -> Option<&str> {
-        if self.is_malformed {
-            return None;
+    /// The whole text, if it is one and short enough to be kept whole.
+    pub(crate) fn text(&self) -> Option<&str> {
+        let is_whole = !self.is_malformed && !self.is_too_long;
+        std::str::from_utf8(&self.bytes[..self.len]).ok().filter(|_| is_whole)
+    }
+
+    /// Whether what has been read is text, as far as it is kept.
+    pub(crate) fn is_text(&self) -> bool {
+        !self.is_malformed && self.kept().is_some()
+    }
+
+    /// How many bytes of whole characters are kept.
+    fn kept(&self) -> Option<usize> {
+        match std::str::from_utf8(&self.bytes[..self.len]) {
+            Ok(text) => Some(text.len()),
+            // Cut off within a character.
+            Err(error) if self.is_too_long && error.error_len().is_none() => Some(error.valid_up_to()),
+            Err(_) => None,
         }
+    }
+
+    /// The text, with an ellipsis where it was cut off; `None` if it is malformed.
+    pub(crate) fn end(&mut self) -> Option<&str> {
+        let kept = self.kept().filter(|_| !self.is_malformed)?;
+        self.len = kept;
         if self.is_too_long {
-            let kept = match std::str::from_utf8(&self.bytes[..self.len]) {
-                Ok(text) => text.len(),
-                // Within a character.
-                Err(error) if error.error_len().is_none() => error.valid_up_to(),
-                Err(_) => return None,
-            };
-            self.len = kept + ELLIPSIS.len();
+            self.len += ELLIPSIS.len();
             self.bytes[kept..self.len].copy_from_slice(ELLIPSIS.as_bytes());
             self.is_too_long = false;
         }
         std::str::from_utf8(&self.bytes[..self.len]).ok()
     }
+}
+
+/// As much of a word as is kept of one from a body.
+pub(crate) fn shortened(word: &str) -> Box<str> {
+    let mut decoder = StringDecoder::new();
+    decoder.push(word.as_bytes());
+    decoder.end().unwrap_or_default().into()
 }

@@ -1,110 +1,148 @@
-//! Details: what a small final body says of its operation beside the status.
+//! `Details`: what a final response says of its operation beside the status.
 
-use std::{
-    borrow::Cow,
-    mem,
-    sync::{Mutex, OnceLock, PoisonError},
-};
+use http::{HeaderMap, header::LINK};
+use serde_json::value::RawValue;
 
 use crate::{
-    json::members::{Member, members, text, text_or_number},
+    json::{
+        members::{elements, json_string, members, string_or_number},
+        selector::Pointer,
+    },
+    limits::MAX_ID_BYTES,
     operation::error_object::ErrorObject,
 };
 
-/// Bodies up to this size are read for details.
-pub(crate) const MAX_BYTES: usize = 64 * 1024;
-
-/// No name of an operation is longer.
-pub(crate) const MAX_ID: usize = 1024;
-
-/// What a final body says, read when somebody asks for it: that is most of what an operation costs, and most callers look at the
-/// body only.
-#[derive(Debug)]
-pub(crate) struct Unread {
-    /// Until it is read.
-    body: Mutex<Vec<u8>>,
-    details: OnceLock<Details>,
-}
-
-impl Unread {
-    /// Of a copy, because what the transport has read into may be a lot more.
-    pub(crate) fn new(body: &[u8]) -> Self {
-        Self { body: Mutex::new(body.to_vec()), details: OnceLock::new() }
-    }
-
-    pub(crate) fn details(&self) -> &Details {
-        self.details.get_or_init(|| {
-            let body = mem::take(&mut *self.body.lock().unwrap_or_else(PoisonError::into_inner));
-            Details::of(&members(&body))
-        })
-    }
-}
-
-/// The keys that details are under.
-pub(crate) const KEYS: [&str; 10] = [
-    "operationId",
-    "id",
-    "jobId",
-    "created",
-    "createdDateTime",
-    "createdDateTimeUtc",
-    "createdTime",
-    "createdTimeUtc",
-    "createTime",
-    "error",
-];
-
+/// What a small final body says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Details {
     pub(crate) id: Option<String>,
     pub(crate) created: Option<String>,
-    pub(crate) failure: Option<ErrorObject>,
+    pub(crate) error: Option<ErrorObject>,
 }
 
 impl Details {
     /// Takes from a document what can be read. Of members that are there twice the first counts.
-    fn of(document: &[Member<'_>]) -> Self {
+    ///
+    /// `failure` are the places of the error object, which come before `/error`.
+    pub(crate) fn of(document: &[u8], failure: &[Pointer]) -> Self {
         let mut details = Self::default();
         let mut id_is_certain = false;
-        for &(ref key, value) in document {
-            match &**key {
+        for (key, value) in members(document) {
+            match &*key {
                 "operationId" if !id_is_certain => {
-                    let id = text_or_number(value);
+                    let id = string_or_number(value);
                     id_is_certain = id.is_some();
                     details.id = id.or(details.id.take());
                 }
-                "id" | "jobId" if details.id.is_none() => details.id = text_or_number(value),
+                "id" | "jobId" if details.id.is_none() => details.id = string_or_number(value),
                 "created" | "createdDateTime" | "createdDateTimeUtc" | "createdTime" | "createdTimeUtc"
                 | "createTime"
                     if details.created.is_none() =>
                 {
-                    details.created = text_or_number(value);
+                    details.created = string_or_number(value);
                 }
-                "error" if details.failure.is_none() => details.failure = ErrorObject::parse(value),
+                "error" if details.error.is_none() => details.error = ErrorObject::parse(value),
                 _ => {}
             }
         }
-        details.id = details.id.filter(|id| id.len() <= MAX_ID);
+        let own = failure.iter().find_map(|pointer| ErrorObject::parse(pointer.find(document)?));
+        details.error = own.or(details.error);
+        details.id = details.id.filter(|id| id.len() <= MAX_ID_BYTES);
         details
     }
 }
 
-/// The string at a path of keys, if the document has one there that is not empty.
-pub(crate) fn at_path(document: &[Member<'_>], path: &[String]) -> Option<String> {
-    let (key, rest) = path.split_first()?;
-    let &(_, value) = document.iter().find(|(name, _)| name == key)?;
-    match rest {
-        [] => text(value).filter(|text| !text.is_empty()).map(Cow::into_owned),
-        rest => at_path(&members(value.get().as_bytes()), rest),
+/// The string there, if it is not empty.
+pub(crate) fn string_at(document: &[u8], pointer: &Pointer) -> Option<String> {
+    json_string(pointer.find(document)?).filter(|text| !text.is_empty()).map(Into::into)
+}
+
+/// The name of an operation there: a string that is not empty, or an integer.
+pub(crate) fn name_at(document: &[u8], pointer: &Pointer) -> Option<String> {
+    let value = pointer.find(document)?;
+    let is_integer = value.get().bytes().all(|byte| byte.is_ascii_digit());
+    let name = if is_integer { Some(value.get().to_owned()) } else { json_string(value).map(Into::into) };
+    name.filter(|name| !name.is_empty() && name.len() <= MAX_ID_BYTES)
+}
+
+/// The target of the link with this relation: in the `Link` header, or in the body's `links`, an array of `rel` and `href` or an
+/// object of relations (JSON:API), or `_links` (HAL).
+pub(crate) fn link(headers: &HeaderMap, document: &[u8], relation: &str) -> Option<String> {
+    let mut header = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
+    header.find_map(|value| link_in_header(value, relation)).or_else(|| {
+        let members = members(document);
+        let mut links = members.iter().filter(|(key, _)| matches!(&**key, "links" | "_links"));
+        links.find_map(|(_, links)| link_in(links, relation))
+    })
+}
+
+fn link_in(links: &RawValue, relation: &str) -> Option<String> {
+    let has_relation = |link: &&RawValue| {
+        let members = members(link.get().as_bytes());
+        let rel = members.iter().find(|(key, _)| key == "rel").and_then(|(_, rel)| json_string(rel));
+        rel.is_some_and(|rel| rel == relation)
+    };
+    let of_array = elements(links).into_iter().find(has_relation).and_then(href);
+    of_array.or_else(|| {
+        let members = members(links.get().as_bytes());
+        members.iter().find(|(key, _)| key == relation).and_then(|(_, link)| href(link))
+    })
+}
+
+/// The address of a link: a string, an object with `href`, or an array of those.
+fn href(link: &RawValue) -> Option<String> {
+    plain_href(link).or_else(|| elements(link).into_iter().find_map(plain_href))
+}
+
+fn plain_href(link: &RawValue) -> Option<String> {
+    let members = members(link.get().as_bytes());
+    let href = members.iter().find(|(key, _)| key == "href").and_then(|(_, href)| json_string(href));
+    href.or_else(|| json_string(link)).map(Into::into)
+}
+
+/// `<https://…>; rel="results next"` ([RFC 8288, section 3]).
+///
+/// [RFC 8288, section 3]: https://www.rfc-editor.org/rfc/rfc8288#section-3
+fn link_in_header(value: &str, relation: &str) -> Option<String> {
+    let mut rest = value;
+    while let Some((_, link)) = rest.split_once('<') {
+        let (target, parameters) = link.split_once('>')?;
+        // The next link begins behind a comma that is not in quotes.
+        let mut in_quotes = false;
+        let end = parameters.find(|character| {
+            in_quotes ^= character == '"';
+            character == ',' && !in_quotes
+        });
+        let (parameters, behind) = parameters.split_at(end.unwrap_or(parameters.len()));
+        let has_relation =
+            parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("rel")
+                    && value
+                        .trim()
+                        .trim_matches('"')
+                        .split_ascii_whitespace()
+                        .any(|it| it.eq_ignore_ascii_case(relation))
+            });
+        if has_relation {
+            return Some(target.to_owned());
+        }
+        rest = behind;
     }
+    None
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn parse(body: &str) -> Details {
-        Details::of(&members(body.as_bytes()))
+        Details::of(body.as_bytes(), &[])
+    }
+
+    fn pointer(text: &str) -> Pointer {
+        Pointer::parse(text).unwrap()
     }
 
     #[test]
@@ -119,33 +157,12 @@ mod tests {
         );
         assert_eq!(details.id.as_deref(), Some("c587574e-add9-4ef7-9788-1635bed9a87e"));
         assert_eq!(details.created.as_deref(), Some("3/11/2020 8:45:13 PM +00:00"));
-        assert_eq!(details.failure.unwrap().code(), Some("InvalidFeature"));
+        assert_eq!(details.error.unwrap().code(), Some("InvalidFeature"));
         let details = parse(
             r#"{"createdDateTime": "2021-05-06T07:55:19.5256829+00:00", "status": "Succeeded", "percentComplete": 100}"#,
         );
         assert_eq!(details.created.as_deref(), Some("2021-05-06T07:55:19.5256829+00:00"));
-        assert_eq!(details.failure, None);
-    }
-
-    #[test]
-    fn details_are_under_their_keys_and_no_others() {
-        for key in KEYS {
-            assert_ne!(parse(&format!(r#"{{"{key}": "x"}}"#)), Details::default(), "{key}");
-        }
-        for key in ["status", "name", "Id", "createdBy", "errors"] {
-            assert_eq!(parse(&format!(r#"{{"{key}": "x"}}"#)), Details::default(), "{key}");
-        }
-    }
-
-    #[test]
-    fn members_are_found_by_their_path() {
-        let body = br#"{"a": {"b": "c", "d": 7, "e": ""}, "f/g": "h"}"#;
-        let at = |path: &[&str]| at_path(&members(body), &path.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!((at(&["a", "b"]).as_deref(), at(&["f/g"]).as_deref()), (Some("c"), Some("h")));
-        for absent in [&["a"][..], &["a", "d"], &["a", "e"], &["b"], &["f/g", "x"], &[]] {
-            assert_eq!(at(absent), None, "{absent:?}");
-        }
-        assert_eq!(at_path(&members(b"["), &["a".to_owned()]), None);
+        assert_eq!(details.error, None);
     }
 
     #[test]
@@ -156,6 +173,7 @@ mod tests {
         assert_eq!(id(r#"{"operationId": null, "id": 7, "id": 8}"#).as_deref(), Some("7"));
         assert_eq!(id(r#"{"jobId": "\u0061"}"#).as_deref(), Some("a"));
         assert_eq!(id(r#"{"\u0069d": "a"}"#).as_deref(), Some("a"));
+        assert_eq!(id(&format!(r#"{{"id": "{}"}}"#, "a".repeat(MAX_ID_BYTES + 1))), None);
         let twice = parse(
             r#"{
                 "created": "a", "createdTime": "b",
@@ -163,22 +181,83 @@ mod tests {
             }"#,
         );
         assert_eq!(twice.created.as_deref(), Some("a"));
-        assert_eq!(twice.failure.unwrap().code(), Some("A"));
+        assert_eq!(twice.error.unwrap().code(), Some("A"));
     }
 
     #[test]
     fn one_unreadable_part_costs_nothing_but_itself() {
         let details = parse("{\"id\": \"a\", \"error\": {\"code\": 1}, \"created\": oops");
         assert_eq!((details.id.as_deref(), details.created), (Some("a"), None));
-        assert_eq!(details.failure.unwrap().code(), Some("1"));
+        assert_eq!(details.error.unwrap().code(), Some("1"));
         let deep = format!("[{}{}]", "[".repeat(1000), "]".repeat(1000));
         for odd in [r#""bad \ud83d""#, "1e999", &deep] {
             let body =
                 format!(r#"{{"x": {odd}, "error": {{"code": "C", "x": {odd}, "message": "m", "target": {odd}}}}}"#);
-            let failure = parse(&body).failure.unwrap();
-            assert_eq!((failure.code(), failure.message()), (Some("C"), Some("m")), "{odd}");
+            let error = parse(&body).error.unwrap();
+            assert_eq!((error.code(), error.message()), (Some("C"), Some("m")), "{odd}");
         }
         let surrogate = parse(r#"{"\ud800": 1, "error": {"message": "bad \ud83d"}}"#);
-        assert!(surrogate.failure.unwrap().message().unwrap().starts_with("bad "));
+        assert!(surrogate.error.unwrap().message().unwrap().starts_with("bad "));
+    }
+
+    #[test]
+    fn the_error_is_where_the_protocol_says() {
+        let failure = [pointer("/metadata/err"), pointer("/errors/0")];
+        for (body, message) in [
+            (r#"{"metadata": {"err": "out of disk"}, "error": {"message": "no"}}"#, Some("out of disk")),
+            (r#"{"metadata": {"err": ""}, "errors": [{"message": "first"}, {"message": "no"}]}"#, Some("first")),
+            (r#"{"metadata": {}, "error": "plain"}"#, Some("plain")),
+            (r#"{"metadata": null, "error": ""}"#, None),
+        ] {
+            let error = Details::of(body.as_bytes(), &failure).error;
+            assert_eq!(error.as_ref().and_then(ErrorObject::message), message, "{body}");
+        }
+    }
+
+    #[test]
+    fn names_are_strings_and_integers() {
+        for (body, name) in [
+            (r#"{"n": "jobs/1"}"#, Some("jobs/1")),
+            (r#"{"n": 0}"#, Some("0")),
+            (r#"{"n": 12345678901234567890123}"#, Some("12345678901234567890123")),
+            (r#"{"n": -1}"#, None),
+            (r#"{"n": 1.5}"#, None),
+            (r#"{"n": ""}"#, None),
+            (r#"{"n": null}"#, None),
+            (r#"{"n": ["a"]}"#, None),
+            (r#"{"m": "a"}"#, None),
+        ] {
+            assert_eq!(name_at(body.as_bytes(), &pointer("/n")).as_deref(), name, "{body}");
+        }
+    }
+
+    #[test]
+    fn links_are_found_by_their_relation() {
+        for (body, expected) in [
+            (r#"{"links": [{"rel": "self", "href": "/a"}, {"href": "/r", "rel": "results"}]}"#, Some("/r")),
+            (r#"{"links": {"self": "/a", "results": "/r"}}"#, Some("/r")),
+            (r#"{"links": {"results": {"href": "/r", "meta": {}}}}"#, Some("/r")),
+            (r#"{"_links": {"results": {"href": "/r"}}}"#, Some("/r")),
+            (r#"{"_links": {"results": [{"href": "/r"}, {"href": "/s"}]}}"#, Some("/r")),
+            (r#"{"links": [], "_links": {"results": {"href": "/r"}}}"#, Some("/r")),
+            (r#"{"links": [{"rel": "results"}]}"#, None),
+            (r#"{"links": [{"rel": "result", "href": "/r"}], "results": "/r"}"#, None),
+            (r#"{"links": null, "_links": 7}"#, None),
+            ("[]", None),
+        ] {
+            assert_eq!(link(&HeaderMap::new(), body.as_bytes(), "results").as_deref(), expected, "{body}");
+        }
+        for (header, expected) in [
+            (r#"<https://h.test/r>; rel="results""#, Some("https://h.test/r")),
+            (r#"</a>; rel=self, </r>; title="x, </no>; rel=results"; rel="next Results""#, Some("/r")),
+            ("</r>;rel=results", Some("/r")),
+            ("</a>; rel=result", None),
+            ("</a; rel=results", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LINK, HeaderValue::from_str(header).unwrap());
+            assert_eq!(link(&headers, b"{}", "results").as_deref(), expected, "{header}");
+        }
     }
 }

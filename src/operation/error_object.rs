@@ -1,19 +1,25 @@
-//! `ErrorObject`: the error object of a failed operation, and `OperationFailed`, the error made of it.
+//! `ErrorObject`: why an operation failed, in the service's words.
 
 use std::{borrow::Cow, fmt};
 
 use serde_json::value::RawValue;
 
-use crate::json::members::{elements, members, text, text_or_number};
+use crate::{
+    json::members::{elements, json_string, members, string_or_number},
+    limits::MAX_ERROR_DEPTH,
+    redact::Escaped,
+};
 
-/// The error of a failed operation: an OData error object ([OData JSON 4.01, section 21.1]), read with lenience.
+/// Why an operation failed: an OData error object ([OData JSON 4.01, section 21.1]), read leniently.
 ///
 /// `details` may be an object instead of an array, and codes may be numbers, as services really send them; Fabric's
-/// `errorCode` and `moreDetails` are read like `code` and `details`. What cannot be read is left out; [`json`](Self::json) has the whole.
+/// `errorCode` and `moreDetails` are read like `code` and `details`, and where there is no `message` the `detail` or `title` of problem
+/// details ([RFC 9457]). What cannot be read is left out; [`json`](Self::json) has the whole.
 ///
 /// `Display` gives the code, the message, and those of the details and inner errors:
 /// `[InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature.`
 ///
+/// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
 /// [OData JSON 4.01, section 21.1]: https://docs.oasis-open.org/odata/odata-json-format/v4.01/odata-json-format-v4.01.html#sec_ErrorResponse
 ///
 /// # Example
@@ -49,15 +55,11 @@ pub struct ErrorObject {
     json: String,
 }
 
-/// How deep errors may be in each other.
-const MAX_DEPTH: usize = 16;
-
 impl ErrorObject {
-    /// Nothing, of what services write into good status responses.
+    /// `None` for what services write where there is no error: null, `false`, 0, and what is empty.
     pub(crate) fn parse(raw: &RawValue) -> Option<Self> {
-        let failure = Self { json: raw.get().to_owned(), ..Self::read(raw, MAX_DEPTH) };
-        let is_nothing = raw.get() == "null" || (raw.get().starts_with('[') && elements(raw).is_empty());
-        (!is_nothing).then_some(failure)
+        let error = || Self { json: raw.get().to_owned(), ..Self::read(raw, MAX_ERROR_DEPTH) };
+        (!is_empty(raw, MAX_ERROR_DEPTH)).then(error)
     }
 
     #[cfg(feature = "serde")]
@@ -66,33 +68,38 @@ impl ErrorObject {
     }
 
     fn read(raw: &RawValue, depth: usize) -> Self {
-        let mut failure = Self {
+        let mut error = Self {
             code: None,
-            message: text(raw).map(Cow::into_owned),
+            message: json_string(raw).map(Cow::into_owned),
             target: None,
             details: Vec::new(),
             inner: None,
             json: String::new(),
         };
-        let Some(depth) = depth.checked_sub(1) else { return failure };
+        let Some(depth) = depth.checked_sub(1) else { return error };
+        let (mut detail, mut title) = (None, None);
         let is_object = |raw: &&RawValue| raw.get().starts_with('{');
         for (key, value) in members(raw.get().as_bytes()) {
             match &*key {
-                "code" | "errorCode" if failure.code.is_none() => failure.code = text_or_number(value),
-                "message" if failure.message.is_none() => failure.message = text_or_number(value),
-                "target" if failure.target.is_none() => failure.target = text_or_number(value),
-                "details" | "moreDetails" if failure.details.is_empty() => {
+                "code" | "errorCode" if error.code.is_none() => error.code = string_or_number(value),
+                "message" if error.message.is_none() => error.message = string_or_number(value),
+                // Problem details (RFC 9457), which OGC's exceptions are, too.
+                "detail" => detail = string_or_number(value),
+                "title" => title = string_or_number(value),
+                "target" if error.target.is_none() => error.target = string_or_number(value),
+                "details" | "moreDetails" if error.details.is_empty() => {
                     let details = if is_object(&value) { vec![value] } else { elements(value) };
-                    failure.details =
+                    error.details =
                         details.into_iter().filter(is_object).map(|detail| Self::read(detail, depth)).collect();
                 }
-                "innererror" | "innerError" if failure.inner.is_none() && is_object(&value) => {
-                    failure.inner = Some(Box::new(Self::read(value, depth)));
+                "innererror" | "innerError" if error.inner.is_none() && is_object(&value) => {
+                    error.inner = Some(Box::new(Self::read(value, depth)));
                 }
                 _ => {}
             }
         }
-        failure
+        error.message = error.message.or(detail).or(title);
+        error
     }
 
     /// The service's code for the error; a number is given as its digits.
@@ -132,29 +139,44 @@ impl ErrorObject {
     }
 }
 
+/// Whether there is nothing in it, or nothing but what is empty.
+fn is_empty(raw: &RawValue, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let members = members(text.as_bytes());
+            members.iter().all(|(_, value)| is_empty(value, depth))
+        }
+        Some(b'[') => elements(raw).iter().all(|element| is_empty(element, depth)),
+        _ => matches!(text, "null" | "false" | "0" | "\"\""),
+    }
+}
+
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.code, &self.message) {
+        match (self.code.as_deref().map(Escaped), self.message.as_deref().map(Escaped)) {
             (Some(code), Some(message)) => write!(f, "[{code}] {message}")?,
             (Some(code), None) => write!(f, "[{code}]")?,
-            (None, Some(message)) => f.write_str(message)?,
+            (None, Some(message)) => write!(f, "{message}")?,
             (None, None) => f.write_str("no code or message")?,
         }
-        for cause in self.details.iter().chain(self.inner.as_deref()) {
-            cause.fmt_as_cause(f)?;
-        }
-        Ok(())
+        self.causes().try_for_each(|cause| cause.fmt_as_cause(f))
     }
 }
 
 impl ErrorObject {
+    fn causes(&self) -> impl Iterator<Item = &Self> {
+        self.details.iter().chain(self.inner.as_deref())
+    }
+
     fn fmt_as_cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.code, &self.message) {
+        match (self.code.as_deref().map(Escaped), self.message.as_deref().map(Escaped)) {
             (Some(code), Some(message)) => write!(f, " — {code}: {message}")?,
             (Some(text), None) | (None, Some(text)) => write!(f, " — {text}")?,
             (None, None) => {}
         }
-        self.details.iter().chain(self.inner.as_deref()).try_for_each(|cause| cause.fmt_as_cause(f))
+        self.causes().try_for_each(|cause| cause.fmt_as_cause(f))
     }
 }
 
@@ -182,34 +204,38 @@ mod tests {
     fn azure_maps_error_with_details_as_an_object() {
         let json = r#"{"code": "InvalidFeature", "message": "The provided feature is invalid.",
             "details": {"code": "NoGeometry", "message": "No geometry was provided with the feature."}}"#;
-        let failure = failure(json).unwrap();
-        assert_eq!(failure.details()[0].code(), Some("NoGeometry"));
-        assert_eq!(failure.json(), json);
+        let error = failure(json).unwrap();
+        assert_eq!(error.details()[0].code(), Some("NoGeometry"));
+        assert_eq!(error.json(), json);
         assert_eq!(
-            failure.to_string(),
+            error.to_string(),
             "[InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature."
         );
     }
 
     #[test]
     fn details_inner_errors_and_numbers_are_read_at_any_depth() {
-        let failure = failure(
+        let error = failure(
             r#"{"code": 42, "target": "body", "details": [{"code": "a", "details": [{"message": "b"}]}, 7, {}],
                 "innererror": {"code": "c", "innerError": {"code": 1.5}}, "more": true}"#,
         )
         .unwrap();
-        assert_eq!((failure.code(), failure.message(), failure.target()), (Some("42"), None, Some("body")));
-        assert_eq!(failure.inner().and_then(ErrorObject::inner).and_then(ErrorObject::code), Some("1.5"));
-        assert_eq!(failure.to_string(), "[42] — a — b — c — 1.5");
+        assert_eq!((error.code(), error.message(), error.target()), (Some("42"), None, Some("body")));
+        assert_eq!(error.inner().and_then(ErrorObject::inner).and_then(ErrorObject::code), Some("1.5"));
+        assert_eq!(error.to_string(), "[42] — a — b — c — 1.5");
     }
 
     #[test]
-    fn odd_errors_are_kept_as_they_are() {
-        assert_eq!((failure("null"), failure("[]")), (None, None));
+    fn odd_errors_are_kept_and_empty_ones_are_not() {
+        for nothing in
+            ["null", "false", "0", r#""""#, "[]", "{}", r#"{"code": "", "message": ""}"#, r#"[{"code": null}]"#]
+        {
+            assert_eq!(failure(nothing), None, "{nothing}");
+        }
         assert_eq!(failure(r#""out of paper""#).unwrap().message(), Some("out of paper"));
-        for odd in ["7", "[7]", "true", "{}", r#"{"code": [], "message": {}, "details": null, "innererror": 3}"#] {
-            let failure = failure(odd).unwrap();
-            assert_eq!((failure.json(), failure.to_string().as_str()), (odd, "no code or message"));
+        for odd in ["7", "[7]", "true", r#"{"code": [], "message": {}, "details": null, "innererror": 3}"#] {
+            let error = failure(odd).unwrap();
+            assert_eq!((error.json(), error.to_string().as_str()), (odd, "no code or message"));
         }
     }
 }

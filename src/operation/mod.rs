@@ -1,32 +1,31 @@
-//! `Operation`, `OperationState` and `Resume`: what callers see of an operation.
+//! `Operation` and `Resume`: what is known of an operation, and what goes on with it.
 
+pub(crate) mod cancel;
 pub(crate) mod details;
 pub(crate) mod error_object;
 #[cfg(feature = "serde")]
 mod stored;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use http::{Method, Uri};
 
 use crate::{
-    operation::{
-        details::{Details, Unread},
-        error_object::ErrorObject,
-    },
-    protocol::Protocol,
-    redact::Redacted,
+    address::policy::{Address, Credentials},
+    operation::{details::Details, error_object::ErrorObject},
+    protocol::{Protocol, start_rule::StartRule, state::OperationState},
+    redact::{Escaped, Name, Redacted},
 };
 
 /// What is known of one long-running operation.
 ///
 /// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
-/// the final response, where [`ResponseExt::operation`] finds it. It never holds a credential of the start request: query
-/// parameters that the layer carried over (`subscription-key`) are not part of its addresses. Addresses that the service
-/// itself has signed, so that they work for whoever has them, are whole: there is no other way to the operation.
-///
-/// What the final response's body says of it ([`id`](Self::id), [`created`](Self::created), [`failure`](Self::error)) is
-/// read when it is first asked for: until then a copy of the body is kept, of up to 64 KiB, which clones share.
+/// the final response, where [`ResponseExt::operation`](crate::ResponseExt::operation) finds it. It never holds a credential of
+/// the start request: query parameters that are propagated (`subscription-key`) are not part of its addresses. Addresses that
+/// the service itself has signed, so that they work for everybody who has them, are whole: there is no other way to the operation.
 ///
 /// With feature `serde` it is `Serialize` and `Deserialize`, in a format that has a version: stored by a first process,
 /// it is [resumed](Self::resume) by another.
@@ -51,9 +50,11 @@ use crate::{
 /// assert_eq!(operation.created(), Some("2021-05-06T07:55:19.5256829+00:00"));
 /// assert!(operation.resource().is_some_and(|resource| resource.path().starts_with("/resources/")));
 /// assert!(operation.percent_complete().is_none() && operation.error().is_none());
+/// assert!(!operation.is_success_assumed());
 ///
 /// assert_eq!(operation.polls(), 3);
 /// assert!(operation.elapsed() > Duration::from_secs(60));
+/// assert!(operation.accepted_at().is_some() && operation.deadline().is_none());
 /// assert_eq!(operation.protocol().name(), "operation-location");
 /// assert!(!operation.is_anonymous());
 /// # Ok(())
@@ -62,23 +63,35 @@ use crate::{
 #[derive(Clone)]
 pub struct Operation {
     pub(crate) monitor: Uri,
+    /// What polls of the monitor carry.
+    pub(crate) credentials: Credentials,
     pub(crate) protocol: Protocol,
-    /// The place in the protocol of the announcement that it was announced by.
-    pub(crate) announcement: u8,
-    /// Whether its monitor is of an origin that must not see credentials.
-    pub(crate) is_anonymous: bool,
+    /// The index of the protocol's rule by which it was announced.
+    pub(crate) start_rule: u8,
     pub(crate) state: OperationState,
+    pub(crate) is_success_assumed: bool,
     pub(crate) polls: u32,
-    /// In nanoseconds.
-    pub(crate) elapsed: u64,
+    pub(crate) elapsed: Duration,
+    pub(crate) accepted_at: Option<SystemTime>,
+    pub(crate) progress: Progress,
     pub(crate) status: Option<Box<str>>,
     pub(crate) id: Option<Box<str>>,
-    /// NaN where it is not known.
-    pub(crate) percent: f64,
-    /// That of the final status response, if there may be something in it for us.
-    pub(crate) final_body: Option<Arc<Unread>>,
+    pub(crate) percent: Option<f64>,
     /// What few operations have, and most only at their end.
     pub(crate) more: Option<Box<More>>,
+}
+
+/// How far the layer is with an operation: what another process needs in order to go on as this one would have.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Progress {
+    /// The last delay of the backoff.
+    pub(crate) backoff: Option<Duration>,
+    pub(crate) consecutive_failures: u32,
+    /// How often the monitor has moved since the last status, or the result has been redirected.
+    pub(crate) moves: u8,
+    /// Whether the monitor has ever given a status, or answered 202.
+    pub(crate) has_status: bool,
+    pub(crate) deadline: Option<SystemTime>,
 }
 
 #[derive(Clone, Default)]
@@ -87,86 +100,98 @@ pub(crate) struct More {
     pub(crate) resource: Option<Uri>,
     /// A `Location` that is not the monitor's.
     pub(crate) location: Option<Uri>,
-    /// The start request's method and address, without any other parameter than `api-version`, for those who resume.
+    /// The start request's method and address, without any query parameter but `api-version`.
     pub(crate) start: Option<(Method, Uri)>,
-    pub(crate) failure: Option<ErrorObject>,
-}
-
-#[cfg(feature = "serde")]
-impl More {
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { created, resource, location, start, failure } = self;
-        created.is_none() && resource.is_none() && location.is_none() && start.is_none() && failure.is_none()
-    }
+    pub(crate) error: Option<ErrorObject>,
+    /// Where the result is, while it is fetched.
+    pub(crate) result: Option<Address>,
+    /// What another version of this crate has stored, and this one does not know.
+    #[cfg(feature = "serde")]
+    pub(crate) unknown: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 impl Operation {
-    pub(crate) fn new(monitor: Uri, protocol: Protocol) -> Self {
+    pub(crate) fn new(address: Address, protocol: Protocol, start_rule: u8) -> Self {
         Self {
-            monitor,
+            monitor: address.uri,
+            credentials: address.credentials,
             protocol,
-            announcement: 0,
-            is_anonymous: false,
+            start_rule,
             state: OperationState::NotStarted,
+            is_success_assumed: false,
             polls: 0,
-            elapsed: 0,
+            elapsed: Duration::ZERO,
+            accepted_at: None,
+            progress: Progress::default(),
             status: None,
             id: None,
-            percent: f64::NAN,
-            final_body: None,
+            percent: None,
             more: None,
         }
     }
 
-    /// What is remembered of the start request, for those who resume.
+    /// The rule by which it was announced.
+    pub(crate) fn rule(&self) -> &StartRule {
+        self.protocol.start_rule(self.start_rule)
+    }
+
+    /// What is remembered of the start request.
     pub(crate) fn start(&self) -> Option<&(Method, Uri)> {
         self.more.as_ref()?.start.as_ref()
-    }
-
-    fn details(&self) -> Option<&Details> {
-        self.final_body.as_deref().map(Unread::details)
-    }
-
-    /// Keeps what a final body had to say, for another may come.
-    pub(crate) fn settle(&mut self) {
-        let Some(body) = self.final_body.take() else { return };
-        let Details { id, created, failure } = body.details().clone();
-        self.id = id.map(Box::from).or(self.id.take());
-        if created.is_some() || failure.is_some() {
-            let more = self.more_mut();
-            more.created = created.or(more.created.take());
-            more.failure = failure;
-        }
     }
 
     pub(crate) fn more_mut(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }
 
-    /// The protocol that it was announced by.
+    /// A `Location` that does not name the monitor is where the result may be.
+    pub(crate) fn note_location(&mut self, location: Uri) {
+        let more = self.more_mut();
+        more.resource = Some(location.clone());
+        more.location = Some(location);
+    }
+
+    /// Takes what a final response says. Nothing of an earlier end is kept.
+    pub(crate) fn note_details(&mut self, details: Details) {
+        let Details { id, created, error } = details;
+        let error = error.filter(|_| self.state != OperationState::Succeeded);
+        self.id = id.map(Box::from).or(self.id.take());
+        if self.more.is_some() || created.is_some() || error.is_some() {
+            let more = self.more_mut();
+            more.created = created.or(more.created.take());
+            more.error = error;
+        }
+    }
+
+    /// The protocol by which it was announced.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
     }
 
-    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls carry
-    /// no credentials, and neither does the request that [resumes](Self::resume) it, whatever the caller gives it.
+    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls
+    /// carry no credentials.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
-        self.is_anonymous
+        self.credentials == Credentials::Withhold
     }
 
-    /// The service's name for the operation: from the header `Operation-Id` of the start response, or from a status
-    /// response's `operationId`, `id` or `jobId`.
+    /// The service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
+    /// where the protocol finds it in the body, or from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
+    ///
+    /// Services that name operations by their addresses may have signed those: `Debug`, spans and events show them with their
+    /// query values replaced.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
-        self.details().and_then(|details| details.id.as_deref()).or(self.id.as_deref())
+        self.id.as_deref()
     }
 
     /// The address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
     /// any credential of the start request.
     ///
-    /// In an [`AddressError`](crate::AddressError) that could not be resolved, the address of the start request.
+    /// Do not send requests there by yourself: the service wrote it. To go on with the operation, see [`resume`](Self::resume).
+    ///
+    /// With an [`AddressError`](crate::AddressError) for an address that could not be resolved, the address of the start request.
     #[must_use]
     pub fn monitor(&self) -> &Uri {
         &self.monitor
@@ -178,46 +203,50 @@ impl Operation {
         self.state
     }
 
-    /// The status word of the last status response that had one, in the service's own spelling, up to 64 bytes of it.
+    /// The status of the last status response, in the service's own spelling, up to 64 bytes of it. `None` where that response
+    /// had none, and the HTTP status decided.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// The status word, if it is that of the state.
-    pub(crate) fn final_status(&self) -> Option<&str> {
-        self.status().filter(|status| self.protocol.spec().words.state(status) == self.state)
+    /// Whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
+    /// status. It was taken for the result because it is a good response that is no 202.
+    ///
+    /// Only protocols by HTTP status assume this ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
+    /// whose state has another name, such as `{"state": "running"}`, it is wrong:
+    /// [`Protocol::strict`] makes an error of it, and [`Protocol::builder`] can say where the state is.
+    #[must_use]
+    pub fn is_success_assumed(&self) -> bool {
+        self.is_success_assumed
     }
 
-    /// When the operation was created, in the service's own spelling: from the final status response's `created`,
-    /// `createdDateTime` or the like. Services do not agree on a format for it.
+    /// When the operation was created, in the service's own spelling: from the final response's `created`, `createdDateTime`
+    /// or the like. Services do not agree on a format for it.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
-        let of_body = self.details().and_then(|details| details.created.as_deref());
-        of_body.or_else(|| self.more.as_ref()?.created.as_deref())
+        self.more.as_ref()?.created.as_deref()
     }
 
-    /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or the
-    /// `resourceLocation` of its body; else the `Location` that came beside the monitor's address, or with a `201`.
+    /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or what the protocol
+    /// finds in its body (`resourceLocation`); else the `Location` that came beside the monitor's address, or with a `201`.
     #[must_use]
     pub fn resource(&self) -> Option<&Uri> {
         self.more.as_ref()?.resource.as_ref()
     }
 
-    /// How much of the work is done, in percent, if the service says: `percentComplete`, `percentCompleted`,
-    /// `percentageComplete`, or the header `X-Progress`.
+    /// How much of the work is done, in percent, as far as the service says: `percentComplete`, `percentCompleted`,
+    /// `percentageComplete`, the header `X-Progress`, or where the protocol finds it. `None` after success, unless the final
+    /// response itself has a percentage.
     #[must_use]
     pub fn percent_complete(&self) -> Option<f64> {
-        Some(self.percent).filter(|percent| !percent.is_nan())
+        self.percent
     }
 
-    /// The error object of an operation that failed, if the final response had one, within its first 64 KiB.
+    /// Why the operation failed, if it did and the final response says so within its first 64 KiB.
     #[must_use]
     pub fn error(&self) -> Option<&ErrorObject> {
-        match self.details() {
-            Some(details) => details.failure.as_ref(),
-            None => self.more.as_ref()?.failure.as_ref(),
-        }
+        self.more.as_ref()?.error.as_ref()
     }
 
     /// How many requests were sent to the monitor, failed ones included.
@@ -226,14 +255,28 @@ impl Operation {
         self.polls
     }
 
-    /// The time since the operation was accepted, as of the last thing that happened to it. Of a resumed operation, the
-    /// time until it was given up and the time since it was resumed.
+    /// The time since the operation was accepted, as of the last thing that happened to it. For a resumed operation the larger of
+    /// what was counted and what the wall clock says.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        Duration::from_nanos(self.elapsed)
+        self.elapsed
     }
 
-    /// What carries on with this operation, in the extensions of a `GET` on its [`monitor`](Self::monitor).
+    /// When the service accepted the operation, by this machine's wall clock. `None` where nothing but the monitor's address was
+    /// known ([`Resume::new`]).
+    #[must_use]
+    pub fn accepted_at(&self) -> Option<SystemTime> {
+        self.accepted_at
+    }
+
+    /// Until when the layer polls it, by the wall clock of the machine that it was accepted on:
+    /// [`LroLayer::timeout`](crate::LroLayer::timeout) after its acceptance. `None` without a timeout, and once that has passed.
+    #[must_use]
+    pub fn deadline(&self) -> Option<SystemTime> {
+        self.progress.deadline
+    }
+
+    /// What goes on with this operation, in the extensions of a `GET` to the service; see [`Resume`].
     ///
     /// # Example
     ///
@@ -251,9 +294,9 @@ impl Operation {
     /// let error = hasty.oneshot(request).await.unwrap_err();
     /// let operation = error.operation().expect("it was accepted");
     ///
-    /// // Later, with the credentials that the first request had:
+    /// // Later, to the service, with the credentials that the first request had:
     /// let client = LroLayer::new().layer(simulator.clone());
-    /// let request = Request::get(operation.monitor()).extension(operation.resume()).body(String::new())?;
+    /// let request = Request::get("https://atlas.microsoft.com/").extension(operation.resume()).body(String::new())?;
     /// assert_eq!(client.oneshot(request).await?.status(), 200);
     /// assert_eq!(simulator.started(), 1);
     /// # Ok(())
@@ -261,72 +304,46 @@ impl Operation {
     /// ```
     #[must_use]
     pub fn resume(&self) -> Resume {
-        Resume { operation: Some(self.clone()) }
+        Resume { operation: Some(Box::new(self.clone())), timeout: None }
     }
 }
 
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation")
-            .field("id", &self.id())
+            .field("id", &self.id().map(Name))
             .field("monitor", &Redacted(&self.monitor))
             .field("protocol", &self.protocol.name())
             .field("state", &self.state)
-            .field("status", &self.status())
+            .field("status", &self.status().map(|status| Escaped(status).to_string()))
             .field("created", &self.created())
             .field("resource", &self.resource().map(Redacted))
             .field("percent_complete", &self.percent_complete())
-            .field("failure", &self.error())
+            .field("error", &self.error())
             .field("polls", &self.polls)
             .field("elapsed", &self.elapsed())
             .finish()
     }
 }
 
-/// What a status word means.
+/// In the extensions of a `GET` to the service: polls a stored operation instead, as if this request had started it.
 ///
-/// # Example
+/// Get one from [`Operation::resume`], in this process or another. Address the request to the service, as the start request was
+/// (any path will do: `GET https://us.atlas.microsoft.com/`), with the credentials and the query key that belong there. The
+/// layer sends nothing to that address itself. It polls the operation's monitor, after judging it from the request's
+/// own origin by its settings of today, as it judges the header of a start response: the same origin or a trusted one with
+/// the request's credentials, an allowed one without, anything else is [`Cause::Address`](crate::Cause::Address) before anything is
+/// sent. Everything that was stored is judged so: who can write to the store can make work fail, but gets no credential.
 ///
-/// ```
-/// use tower_lro::OperationState;
+/// An operation that remembers where it was started is resumed by a request to that origin, or to one that is trusted from there.
 ///
-/// assert!(OperationState::Canceled.is_terminal());
-/// assert!(!OperationState::Running.is_terminal());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
-#[non_exhaustive]
-pub enum OperationState {
-    /// Accepted, but no work is done yet.
-    NotStarted,
-    /// Under way. Every word that is not known to be terminal means this.
-    Running,
-    /// Ended well, or well in part.
-    Succeeded,
-    /// Ended in failure.
-    Failed,
-    /// Ended because somebody asked for it.
-    Canceled,
-}
-
-impl OperationState {
-    /// Whether the operation has come to its end.
-    #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
-    }
-}
-
-/// In the extensions of a `GET` on an operation's monitor: treat its answer as a status response, and carry on from there.
+/// The settings of the layer apply; the [deadline](Operation::deadline) is the operation's own. An error is always an
+/// [`Error::Operation`](crate::Error::Operation).
 ///
-/// Get one from [`Operation::resume`], in this process or another. [`Resume::new`] will do where nothing but the address of
-/// the monitor is known: the first protocol of the layer is assumed then.
+/// # Where nothing but the monitor's address is known
 ///
-/// The request needs the credentials that the start request had. Where the monitor must not see them
-/// ([`Operation::is_anonymous`]) they are left out; an `api-version` that polls had carried over is added. The settings of the layer apply, its `timeout` counted
-/// from the `GET`. An error is always an [`Error::Operation`](crate::Error::Operation).
-///
-/// # Example
+/// [`Resume::new`] makes a `GET` on a monitor whose address you wrote yourself the first poll of an operation, which was
+/// announced by the first protocol of the layer:
 ///
 /// ```
 /// use http::Request;
@@ -341,13 +358,30 @@ impl OperationState {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Resume {
-    pub(crate) operation: Option<Operation>,
+    pub(crate) operation: Option<Box<Operation>>,
+    pub(crate) timeout: Option<Duration>,
 }
 
 impl Resume {
-    /// Carries on with an operation of which only the monitor's address is known.
+    /// Makes the request itself the first poll of an operation of which only the monitor's address is known.
     #[must_use]
     pub const fn new() -> Self {
-        Self { operation: None }
+        Self { operation: None, timeout: None }
+    }
+
+    /// A new deadline, so long after the request, instead of the operation's own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # fn resume(operation: &tower_lro::Operation) -> tower_lro::Resume {
+    /// // The process was down for longer than the operation was allowed to take.
+    /// operation.resume().timeout(Duration::from_secs(600))
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
     }
 }

@@ -1,6 +1,13 @@
-//! Stored: `Operation` as it is written and read with feature `serde`.
+//! `Operation` as it is stored, with feature `serde`.
+//!
+//! The format is documented in the `resuming` page of the guide. Members are left out where they say nothing, and those that this
+//! version does not know are kept.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use http::{Method, Uri};
 use serde::{
@@ -9,96 +16,190 @@ use serde::{
 };
 
 use crate::{
-    operation::{More, Operation, OperationState, error_object::ErrorObject},
-    protocol::Protocol,
+    address::policy::{Address, Credentials},
+    operation::{More, Operation, Progress, error_object::ErrorObject},
+    protocol::{Protocol, state::OperationState},
 };
 
-/// The format. It gets another number with what older versions would misread, and not with what they can leave out.
-struct Version;
-
+/// The format. It gets another number with what older versions would misread, and not with what they can leave alone.
 const VERSION: u32 = 1;
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
+/// No operation takes longer. What a store says beyond it would not fit into other types.
+const MAX_ELAPSED_MS: u64 = 100 * 365 * 86_400_000;
 
-const CENTURY_MS: u64 = 100 * 365 * 86_400_000;
-
-impl Serialize for Version {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        VERSION.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Version {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u32::deserialize(deserializer)? {
-            VERSION => Ok(Self),
-            // Here, so that what else is different in another format is seldom found wrong before.
-            other => Err(D::Error::custom(format_args!(
-                "this version of tower-lro reads stored operations of format {VERSION}, and not of {other}"
-            ))),
-        }
-    }
-}
-
-/// Nothing is left out, for formats that do not describe themselves.
 #[derive(serde::Deserialize, serde::Serialize)]
 struct Stored<'a> {
-    version: Version,
+    #[serde(deserialize_with = "supported_version")]
+    version: u32,
     protocol: Cow<'a, str>,
-    announcement: u8,
+    #[serde(default, skip_serializing_if = "is_default")]
+    rule: u8,
     monitor: Cow<'a, str>,
-    #[serde(default)]
-    anonymous: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    anonymous: Anonymous,
     state: OperationState,
+    #[serde(default, skip_serializing_if = "is_default")]
+    assumed: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     polls: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    accepted_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
     elapsed_ms: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
+    deadline_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    backoff_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    failures: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    moves: u8,
+    #[serde(default, skip_serializing_if = "is_default")]
+    has_status: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     status: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     id: Option<Cow<'a, str>>,
-    #[serde(default)]
-    percent_complete: Option<f64>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
+    percent: Option<f64>,
+    #[serde(default, skip_serializing_if = "is_default")]
     created: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     resource: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     location: Option<Cow<'a, str>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     start: Option<Start<'a>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    result: Option<Target<'a>>,
     /// The error object as the service wrote it.
-    #[serde(default)]
-    failure: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    error: Option<Cow<'a, str>>,
+    #[serde(flatten)]
+    unknown: BTreeMap<String, serde_json::Value>,
 }
 
-#[derive(serde::Deserialize, serde::Serialize)]
+#[derive(PartialEq, serde::Deserialize, serde::Serialize)]
 struct Start<'a> {
     method: Cow<'a, str>,
     uri: Cow<'a, str>,
+}
+
+#[derive(PartialEq, serde::Deserialize, serde::Serialize)]
+struct Target<'a> {
+    uri: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    anonymous: Anonymous,
+}
+
+/// Whether requests to an address carry no credentials.
+#[derive(Clone, Copy, Default, PartialEq, serde::Deserialize, serde::Serialize)]
+struct Anonymous(bool);
+
+impl Anonymous {
+    fn of(credentials: Credentials) -> Self {
+        Self(credentials == Credentials::Withhold)
+    }
+
+    const fn credentials(self) -> Credentials {
+        if self.0 { Credentials::Withhold } else { Credentials::Send }
+    }
+}
+
+impl IsDefault for Anonymous {
+    fn is_default(&self) -> bool {
+        !self.0
+    }
+}
+
+trait IsDefault {
+    fn is_default(&self) -> bool;
+}
+
+impl IsDefault for bool {
+    fn is_default(&self) -> bool {
+        !self
+    }
+}
+
+impl<T> IsDefault for Option<T> {
+    fn is_default(&self) -> bool {
+        self.is_none()
+    }
+}
+
+macro_rules! is_default_at_zero {
+    ($($number:ty)*) => {
+        $(impl IsDefault for $number {
+            fn is_default(&self) -> bool {
+                *self == 0
+            }
+        })*
+    };
+}
+
+is_default_at_zero!(u8 u32 u64);
+
+fn is_default(value: &impl IsDefault) -> bool {
+    value.is_default()
+}
+
+fn supported_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        VERSION => Ok(VERSION),
+        other => Err(D::Error::custom(format_args!(
+            "this version of tower-lro reads stored operations of format {VERSION}, not of format {other}"
+        ))),
+    }
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    millis(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn from_unix_ms(millis: u64) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 impl<'a> From<&'a Operation> for Stored<'a> {
     fn from(operation: &'a Operation) -> Self {
         let more = operation.more.as_deref();
         let uri = |uri: &Uri| Cow::Owned(uri.to_string());
-        let start = operation.start();
+        let Progress { backoff, consecutive_failures, moves, has_status, deadline } = operation.progress;
         Self {
-            version: Version,
+            version: VERSION,
             protocol: operation.protocol.name().into(),
-            announcement: operation.announcement,
+            rule: operation.start_rule,
             monitor: uri(&operation.monitor),
-            anonymous: operation.is_anonymous,
+            anonymous: Anonymous::of(operation.credentials),
             state: operation.state,
+            assumed: operation.is_success_assumed,
             polls: operation.polls,
-            elapsed_ms: operation.elapsed / NANOS_PER_MILLI,
+            accepted_ms: operation.accepted_at.map(unix_ms),
+            elapsed_ms: millis(operation.elapsed),
+            deadline_ms: deadline.map(unix_ms),
+            backoff_ns: backoff.map(|backoff| backoff.as_nanos().try_into().unwrap_or(u64::MAX)),
+            failures: consecutive_failures,
+            moves,
+            has_status,
             status: operation.status().map(Cow::from),
             id: operation.id().map(Cow::from),
-            percent_complete: operation.percent_complete(),
+            percent: operation.percent_complete(),
             created: operation.created().map(Cow::from),
             resource: operation.resource().map(uri),
             location: more.and_then(|more| more.location.as_ref()).map(uri),
-            start: start.map(|(method, address)| Start { method: method.as_str().into(), uri: uri(address) }),
-            failure: operation.error().map(|failure| failure.json().into()),
+            start: operation
+                .start()
+                .map(|(method, address)| Start { method: method.as_str().into(), uri: uri(address) }),
+            result: more
+                .and_then(|more| more.result.as_ref())
+                .map(|address| Target { uri: uri(&address.uri), anonymous: Anonymous::of(address.credentials) }),
+            error: operation.error().map(|error| error.json().into()),
+            unknown: more.map(|more| more.unknown.clone()).unwrap_or_default(),
         }
     }
 }
@@ -107,24 +208,43 @@ impl Stored<'_> {
     fn restore(self) -> Result<Operation, String> {
         let protocol = Protocol::known().find(|known| known.name() == self.protocol);
         let protocol = protocol.unwrap_or_else(|| Protocol::unknown(self.protocol.into_owned()));
-        let mut operation = Operation::new(uri("monitor", &self.monitor)?, protocol);
-        operation.announcement = self.announcement;
-        operation.is_anonymous = self.anonymous;
+        let address = Address { uri: uri("monitor", &self.monitor)?, credentials: self.anonymous.credentials() };
+        let mut operation = Operation::new(address, protocol, self.rule);
         operation.state = self.state;
+        operation.is_success_assumed = self.assumed;
         operation.polls = self.polls;
-        // So that what comes after it can be said too.
-        operation.elapsed = self.elapsed_ms.min(CENTURY_MS) * NANOS_PER_MILLI;
+        operation.accepted_at = self.accepted_ms.and_then(from_unix_ms);
+        operation.elapsed = Duration::from_millis(self.elapsed_ms.min(MAX_ELAPSED_MS));
+        operation.progress = Progress {
+            backoff: self.backoff_ns.map(Duration::from_nanos),
+            consecutive_failures: self.failures,
+            moves: self.moves,
+            has_status: self.has_status,
+            deadline: self.deadline_ms.and_then(from_unix_ms),
+        };
         operation.status = self.status.map(Box::from);
         operation.id = self.id.map(Box::from);
-        operation.percent = self.percent_complete.unwrap_or(f64::NAN);
-        let resource = self.resource.map(|text| uri("resource", &text)).transpose()?;
-        let location = self.location.map(|text| uri("location", &text)).transpose()?;
-        let start = self.start.map(|start| start.restore()).transpose()?;
-        let failure = self.failure.as_deref().map(|json| ErrorObject::from_json(json).ok_or("`failure` is not JSON"));
-        let created = self.created.map(Cow::into_owned);
-        let more = More { created, resource, location, start, failure: failure.transpose()? };
+        operation.percent = self.percent.filter(|percent| percent.is_finite());
+        let error = self.error.as_deref().map(|json| ErrorObject::from_json(json).ok_or("`error` is not JSON"));
+        let more = More {
+            created: self.created.map(Cow::into_owned),
+            resource: self.resource.map(|text| uri("resource", &text)).transpose()?,
+            location: self.location.map(|text| uri("location", &text)).transpose()?,
+            start: self.start.map(Start::restore).transpose()?,
+            error: error.transpose()?,
+            result: self.result.map(Target::restore).transpose()?,
+            unknown: self.unknown,
+        };
         operation.more = (!more.is_empty()).then(|| Box::new(more));
         Ok(operation)
+    }
+}
+
+impl More {
+    fn is_empty(&self) -> bool {
+        let Self { created, resource, location, start, error, result, unknown } = self;
+        let has_address = resource.is_some() || location.is_some() || start.is_some() || result.is_some();
+        !has_address && created.is_none() && error.is_none() && unknown.is_empty()
     }
 }
 
@@ -135,13 +255,18 @@ impl Start<'_> {
     }
 }
 
-fn uri(member: &str, text: &str) -> Result<Uri, String> {
-    text.parse().map_err(|error| format!("`{member}` is not an address: {error}"))
+impl Target<'_> {
+    fn restore(self) -> Result<Address, String> {
+        Ok(Address { uri: uri("result.uri", &self.uri)?, credentials: self.anonymous.credentials() })
+    }
 }
 
-/// A map of texts and numbers, with the `version` of its format. In formats that do not describe themselves (bincode, postcard)
-/// it is read by the same version of this crate only. It holds what [`Operation`] holds: no credential of the start
-/// request; the addresses as the service gave them, whole.
+fn uri(member: &str, text: &str) -> Result<Uri, String> {
+    text.parse().map_err(|error| format!("`{member}` is not a URI: {error}"))
+}
+
+/// A map with the `version` of its format, for formats that describe themselves, such as JSON. It holds what [`Operation`]
+/// holds: no credential of the start request; the addresses as the service gave them, whole.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Operation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -149,8 +274,9 @@ impl Serialize for Operation {
     }
 }
 
-/// What this version of the crate or an older one has written. An operation of a protocol that is not
-/// [known](Protocol::known) can be resumed through a layer that speaks a protocol of the same name.
+/// What any version of the crate has written in the same format. Members that this version does not know are kept, and written
+/// again. An operation of a protocol that is not [known](Protocol::known) can be resumed through a layer that speaks a protocol
+/// of the same name.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> Deserialize<'de> for Operation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,9 +1,8 @@
-//! Message: a response in the body of a response (`application/http`).
+//! A response in the body of a response (`application/http`).
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-/// More headers than any server sends.
-const MAX_HEADERS: usize = 128;
+use crate::limits::MAX_MESSAGE_HEADERS;
 
 /// Whether the head of the message ends in `data`: by an empty line, after as many line ends in a row as have been `seen`. A
 /// line feed alone ends a line as well ([RFC 9112, section 2.2]).
@@ -26,7 +25,7 @@ pub(crate) fn end_of_head(data: &[u8], seen: &mut usize) -> bool {
 
 /// The length of the head of a message, its status and its headers.
 pub(crate) fn head(message: &[u8]) -> Option<(usize, StatusCode, HeaderMap)> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut headers = [httparse::EMPTY_HEADER; MAX_MESSAGE_HEADERS];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(length) = head.parse(message).ok()? else { return None };
     let status = StatusCode::from_u16(head.code?).ok()?;

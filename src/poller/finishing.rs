@@ -1,6 +1,6 @@
-//! Conclude: from a terminal status to what is handed over.
+//! Finishing: from a terminal status to what the caller gets.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -10,246 +10,287 @@ use http::{
 use crate::{
     address::{
         error::AddressError,
-        resolver::{Address, Trust, text},
+        policy::{Address, Credentials},
+        resolver::header_text,
     },
-    event::{Event, Outcome},
-    json::{members::members, scanner::Scanner},
-    operation::{OperationState, details, details::Unread},
+    event::Outcome,
+    json::selector::Pointer,
+    limits::{ERROR_DETAILS_TIME, MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, READY_DETAILS_TIME},
+    operation::details::{self, Details},
     poller::{
-        Phase, Poller,
-        action::{Answer, GiveUp, Next},
-        application_http as message,
+        application_http,
+        phases::{Action, Caller, Poller, Purpose, Reading},
+        reason::{Io, Unusable},
+        response::PartialResponse,
+        result::{self, Document, Places},
+        status_search::StatusSearch,
     },
-    protocol::{FinalResponse, start_rule::By},
-    timing::moment::Moment,
+    protocol::{
+        final_response::{FinalResponse, ResourceRule},
+        start_rule::By,
+        state::OperationState,
+        template::Known,
+    },
 };
 
 const RESOURCE_LOCATION: HeaderName = HeaderName::from_static("resource-location");
 
-/// How long the rest of a failed operation's last response is waited for, for its error object.
-const DETAILS_TIME: Duration = Duration::from_secs(1);
-
-impl Poller {
-    pub(crate) fn final_response(&self) -> FinalResponse {
-        let of_protocol = self.operation.protocol.spec().final_response;
-        match self.layer.settings().final_response {
-            None => of_protocol,
-            // The protocol knows better where its results are.
-            Some(FinalResponse::Auto) if of_protocol != FinalResponse::Status => of_protocol,
-            Some(of_layer) => of_layer,
-        }
-    }
-
-    /// The status is terminal.
-    pub(crate) fn finish(&mut self, state: OperationState, answer: &mut Answer, now: Moment) -> Next {
-        self.operation.state = state;
-        let monitor = self.monitor();
-        let outcome = monitor.outcome_header.as_ref().and_then(|header| text(answer.head.headers.get(header)?));
+impl<T: Io> Reading<T> {
+    /// The operation has ended.
+    pub(crate) fn finish(mut self: Box<Self>, state: OperationState, now: Duration) -> Action<T> {
+        self.poller.operation.state = state;
+        let headers = &self.response.head.headers;
+        let outcome = self.poller.rule().outcome_header.as_ref().and_then(|header| header_text(headers.get(header)?));
         if let Some(outcome) = outcome.and_then(outcome_status) {
-            answer.head.status = outcome;
-            self.operation.state = state_of(outcome);
+            self.response.head.status = outcome;
+            self.poller.operation.state = state_of(outcome);
         }
         let is_message = |text: &str| text.trim_start().to_ascii_lowercase().starts_with("application/http");
-        let content_type = answer.head.headers.get(CONTENT_TYPE).and_then(text);
-        if self.monitor().unwrap_application_http && content_type.is_some_and(is_message) {
-            self.phase = Phase::Unwrapping(0);
-            self.timer = self.deadline;
-            return Next::Read;
+        let content_type = self.response.head.headers.get(CONTENT_TYPE).and_then(header_text);
+        if self.poller.rule().unwraps_messages && content_type.is_some_and(is_message) {
+            self.purpose = Purpose::MessageHead { seen: 0 };
+            self.until = self.poller.schedule.or_deadline(Duration::MAX);
+            return Action::Read(self);
         }
-        self.read_details(answer, now)
+        self.begin_details(now)
     }
 
-    /// The head of the response in the body has been read.
-    pub(crate) fn unwrap(&mut self, answer: &mut Answer, now: Moment) -> Next {
-        let body = answer.read.to_bytes();
-        if let Some((length, status, headers)) = message::head(&body) {
-            answer.read.skip(length);
-            answer.head.status = status;
-            answer.head.headers = headers;
-            answer.scanner = Scanner::new();
-            answer.pass(&body[length..]);
-            self.operation.state = state_of(status);
-        } else {
-            answer.pass(&body);
-        }
-        self.read_details(answer, now)
+    /// The operation has succeeded, whatever is in the body.
+    pub(crate) fn succeed_by_head(mut self: Box<Self>, now: Duration) -> Action<T> {
+        // What an earlier poll said is no longer so.
+        self.poller.operation.status = None;
+        self.finish(OperationState::Succeeded, now)
     }
 
-    /// What is at hand of the rest is read for the details. It is not waited for, unless the result depends on it, or they are
+    /// What comes at once of the rest is read for details. It is not waited for, unless the result depends on it, or they are
     /// those of a failure.
-    fn read_details(&mut self, answer: &mut Answer, now: Moment) -> Next {
-        let is_failure = self.operation.state != OperationState::Succeeded;
-        if is_failure && self.layer.settings().error_on_failure {
-            return self.collect(GiveUp::Failed, Some(answer), now);
+    fn begin_details(mut self: Box<Self>, now: Duration) -> Action<T> {
+        let is_failure = self.poller.operation.state != OperationState::Succeeded;
+        if is_failure && self.poller.config().error_on_failure {
+            let left = self.poller.config().max_status_bytes.saturating_sub(self.response.frames.bytes());
+            return self.collect(Unusable::Failed, left, now);
         }
-        if answer.read.bytes() > details::MAX_BYTES {
-            return self.conclude(answer, false, now);
+        if self.has_enough() {
+            return self.conclude(now);
         }
-        if answer.scanner.is_at_end() {
-            // Whatever comes after the object, it is none of it.
-            return self.conclude(answer, true, now);
-        }
-        self.phase = Phase::Finishing;
-        self.timer = if is_failure {
-            now.after(DETAILS_TIME).min(self.deadline)
-        } else if self.does_result_depend_on_body(answer) {
-            self.deadline
+        self.until = if is_failure {
+            self.poller.schedule.or_deadline(now.saturating_add(ERROR_DETAILS_TIME))
+        } else if self.does_result_depend_on_body() {
+            self.poller.schedule.or_deadline(Duration::MAX)
         } else {
             now
         };
-        Next::Read
+        let ready_until = self.until.max(self.poller.schedule.or_deadline(now.saturating_add(READY_DETAILS_TIME)));
+        self.purpose = Purpose::Details { ready_until };
+        Action::Read(self)
     }
 
-    fn does_result_depend_on_body(&self, answer: &Answer) -> bool {
-        let has_resource_header = answer.head.headers.contains_key(RESOURCE_LOCATION);
-        let body_may_name_it = !self.operation.protocol.spec().resource.is_empty() && !has_resource_header;
-        match self.final_response() {
+    /// Whether the rest of the body can have no details any more.
+    fn has_enough(&self) -> bool {
+        // What comes after the object is none of it.
+        self.search.is_at_end() || self.response.frames.bytes() > MAX_DETAILS_BYTES
+    }
+
+    pub(crate) fn read_details(mut self: Box<Self>, data: &[u8], is_stalled: bool, now: Duration) -> Action<T> {
+        let is_over = match &mut self.purpose {
+            Purpose::MessageHead { seen } => {
+                if application_http::end_of_head(data, seen) {
+                    return self.unwrap(now);
+                }
+                now >= self.until || self.response.frames.bytes() > MAX_DETAILS_BYTES
+            }
+            Purpose::Details { ready_until } => {
+                let is_late = now >= *ready_until;
+                self.search.read(data, self.poller.rule());
+                is_late || self.has_enough()
+            }
+            _ => true,
+        };
+        if is_over || is_stalled { self.conclude(now) } else { Action::Read(self) }
+    }
+
+    /// The head of the response in the body has been read.
+    fn unwrap(mut self: Box<Self>, now: Duration) -> Action<T> {
+        let body = self.response.frames.to_bytes();
+        self.search = StatusSearch::new(self.poller.rule());
+        let mut rest = 0;
+        if let Some((length, status, headers)) = application_http::head(&body) {
+            self.response.frames.skip(length);
+            self.response.head.status = status;
+            self.response.head.headers = headers;
+            self.poller.operation.state = state_of(status);
+            rest = length;
+        }
+        self.search.read(&body[rest..], self.poller.rule());
+        self.begin_details(now)
+    }
+
+    fn does_result_depend_on_body(&self) -> bool {
+        let has_resource_header = self.response.head.headers.contains_key(RESOURCE_LOCATION);
+        let is_in_body = |rule: &ResourceRule| !matches!(rule, ResourceRule::Template(_));
+        let body_may_name_it = !has_resource_header && self.poller.rules().resource.iter().any(is_in_body);
+        match self.poller.final_response() {
             FinalResponse::Resource => body_may_name_it,
-            FinalResponse::Auto => body_may_name_it || self.may_body_be_result(),
+            FinalResponse::Auto => body_may_name_it || self.poller.may_status_response_be_result(),
             _ => false,
         }
     }
 
-    pub(crate) fn finish_reading(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
-        answer.pass(data);
-        if answer.read.bytes() > details::MAX_BYTES {
-            self.conclude(answer, false, now)
-        } else if answer.scanner.is_at_end() {
-            self.conclude(answer, true, now)
-        } else {
-            Next::Read
-        }
-    }
-
-    /// The final status response has been read as far as is needed. Hands it over, or fetches the result.
-    pub(crate) fn conclude(&mut self, answer: &mut Answer, is_whole: bool, now: Moment) -> Next {
-        let resource = self.note_details(answer, is_whole);
-        if self.operation.state == OperationState::Succeeded {
+    /// The final status response has been read as far as is needed. Returns it, or fetches the result.
+    pub(crate) fn conclude(mut self: Box<Self>, now: Duration) -> Action<T> {
+        let resource = self.note_details();
+        if self.poller.operation.state == OperationState::Succeeded {
+            let here = [self.poller.operation.monitor.clone(), self.poller.target().uri];
             // What is at the monitor itself has just been read.
-            let elsewhere = self.result_address(answer, resource).filter(|address| match address {
-                Ok(address) => address.uri != self.operation.monitor && address.uri != self.target().0,
+            let elsewhere = self.result_address(resource).filter(|address| match address {
+                Ok(address) => !here.contains(&address.uri),
                 Err(_) => true,
             });
             match elsewhere {
                 Some(Ok(address)) => {
-                    answer.read.clear();
-                    self.fetch(address, now);
-                    return self.drain(false, now);
+                    self.response.frames.clear();
+                    self.poller.fetch(address, now);
+                    return self.drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now);
                 }
                 // Nobody has asked for it, and the operation's `resource` says where it is.
-                Some(Err(_)) if self.final_response() == FinalResponse::Auto => {}
-                Some(Err(error)) if !self.monitor().result_may_be_missing => return self.give_up_address(error),
+                Some(Err(_)) if self.poller.final_response() == FinalResponse::Auto => {}
+                Some(Err(error)) if !self.poller.rule().result_may_be_missing => {
+                    return self.poller.fail_address(error);
+                }
                 Some(Err(_)) | None => {}
             }
         }
-        self.tell(|operation| Event::Polled { operation });
-        self.hand_over()
-    }
-
-    pub(crate) fn hand_over(&mut self) -> Next {
-        self.end(Outcome::Response);
-        Next::HandOver
+        let Self { mut poller, response, .. } = *self;
+        poller.emit_polled();
+        poller.done(response)
     }
 
     /// Where the final response is, if it is not the final status response.
-    fn result_address(&self, answer: &Answer, resource: Option<Uri>) -> Option<Result<Address, AddressError>> {
-        let choice = self.final_response();
+    fn result_address(&self, resource: Option<Uri>) -> Option<Result<Address, AddressError>> {
+        let poller = &self.poller;
+        let choice = poller.final_response();
         if choice == FinalResponse::Status {
             return None;
         }
-        let check = |uri: Uri| Some(self.resolver().check(&uri));
-        let more = self.operation.more.as_ref();
-        let by = &self.announcement().by;
-        let original = || match self.resumed.is_some() {
-            _ if matches!(by, By::Own) => None,
-            // The caller's own request is that on the monitor.
-            true => self.operation.start().and_then(|(_, uri)| check(uri.clone())),
-            false => Some(Ok(Address { uri: self.start.uri(), trust: Trust::Credentials })),
+        let here = poller.located(&LOCATION, &self.response.head.headers, &self.base());
+        let given = || poller.operation.more.as_ref()?.location.clone();
+        let by = &poller.operation.rule().by;
+        let places = Places {
+            method: poller.start_method(),
+            by,
+            resource,
+            location: here.or_else(given),
+            original: poller.original().filter(|_| !matches!(by, By::RequestUri)),
+            document: self.document(),
         };
-        let location = || {
-            let here = self.located(&answer.head.headers, &LOCATION, self.base(answer));
-            here.or_else(|| more.and_then(|more| more.location.clone()))
-        };
-        match choice {
-            FinalResponse::Status => None,
-            FinalResponse::Resource => resource.and_then(check),
-            FinalResponse::Location => location().and_then(check),
-            FinalResponse::OriginalUri => original(),
-            FinalResponse::Auto => {
-                let is_at_location = by.header() == Some(&LOCATION);
-                match (resource, self.method()) {
-                    (Some(resource), _) => check(resource),
-                    (None, _) if self.may_body_be_result() && is_resource(answer) => None,
-                    (None, &Method::PUT | &Method::PATCH) => original(),
-                    (None, &Method::POST) if !is_at_location => location().and_then(check),
-                    (None, _) => None,
-                }
-            }
+        let place = result::place(choice, places)?;
+        let request = &poller.context.template.uri;
+        // The caller wrote it himself.
+        if poller.context.caller == Caller::Starts && place == *request {
+            return Some(Ok(Address { uri: place, credentials: Credentials::Send }));
         }
+        Some(poller.resolver().check(&place))
     }
 
-    /// That of the start request, which is remembered wherever it matters.
-    fn method(&self) -> &Method {
-        self.operation.start().map_or(&Method::GET, |(method, _)| method)
-    }
-
-    /// Whether the last answer of the monitor is what the SDKs take for the result of a `PUT` or `PATCH`, if it is no document
-    /// on a status.
-    fn may_body_be_result(&self) -> bool {
-        self.announcement().by.header() == Some(&LOCATION) && matches!(*self.method(), Method::PUT | Method::PATCH)
+    /// What the final status response is, where that matters.
+    fn document(&self) -> Document {
+        let bytes = self.response.frames.bytes();
+        if bytes == 0 || !self.poller.may_status_response_be_result() {
+            return Document::OfStatus;
+        }
+        // No document about an operation is longer.
+        let is_of_status = bytes <= MAX_DETAILS_BYTES
+            && Pointer::parse("/status")
+                .is_some_and(|status| details::string_at(&self.response.frames.to_bytes(), &status).is_some());
+        if is_of_status { Document::OfStatus } else { Document::OfResource }
     }
 
     /// Fills in what the final status response says of the operation; returns the resource that it names.
-    pub(crate) fn note_details(&mut self, answer: &Answer, is_whole: bool) -> Option<Uri> {
-        let headers = &answer.head.headers;
-        let base = self.base(answer);
-        let body = answer.read.first(details::MAX_BYTES);
-        let mut scanner = Cow::Borrowed(&answer.scanner);
-        if answer.scanned < body.len() {
-            scanner = Cow::Owned(Scanner::new());
-            _ = scanner.to_mut().scan(&body, &[]);
+    pub(crate) fn note_details(&mut self) -> Option<Uri> {
+        let base = self.base();
+        let body = self.response.frames.first(MAX_DETAILS_BYTES);
+        let headers = &self.response.head.headers;
+        let poller = &self.poller;
+        let location = poller.location(headers, &base);
+        let is_created = self.response.head.status == StatusCode::CREATED;
+        let created = if is_created { poller.located(&LOCATION, headers, &base) } else { None };
+        let named = poller.located(&RESOURCE_LOCATION, headers, &base).or_else(|| self.resource_in(&body, &base));
+        self.note_final_percent(&body);
+        let operation = &mut self.poller.operation;
+        if let Some(location) = location {
+            operation.note_location(location);
         }
-        let location = self.location(headers, base);
-        let is_created = answer.head.status == StatusCode::CREATED;
-        let created = if is_created { self.located(headers, &LOCATION, base) } else { None };
-        let named = self.located(headers, &RESOURCE_LOCATION, base).or_else(|| self.named(&scanner, &body, base));
-        self.note_location(location);
-        if let Some(resource) = named.as_ref().or(created.as_ref()) {
-            self.operation.more_mut().resource = Some(resource.clone());
-        }
-        self.note_percent(&scanner, headers);
-        if let Some(more) = &mut self.operation.more {
-            // That of an earlier end.
-            more.failure = None;
+        if let Some(resource) = named.clone().or(created) {
+            operation.more_mut().resource = Some(resource);
         }
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
-        let is_read = is_whole || self.operation.state != OperationState::Succeeded;
-        if is_read && details::KEYS.iter().any(|key| scanner.may_have(key)) {
-            self.operation.final_body = Some(Arc::new(Unread::new(&body)));
-        }
+        let is_failure = operation.state != OperationState::Succeeded;
+        let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
+        let document = if is_read { &body[..] } else { &[] };
+        operation.note_details(Details::of(document, &operation.rule().monitor.failure));
         named
     }
 
-    /// The resource that the beginning of a body names.
-    fn named(&self, scanner: &Scanner, body: &[u8], base: &Uri) -> Option<Uri> {
-        let paths = &self.operation.protocol.spec().resource;
-        // So that no document is read for nothing.
-        let may_be_named = |path: &Vec<String>| path.first().is_some_and(|key| scanner.may_have(key));
-        if !paths.iter().any(may_be_named) {
-            return None;
+    /// The percentage of an earlier poll is no longer so after success.
+    fn note_final_percent(&mut self, body: &[u8]) {
+        if self.poller.operation.state == OperationState::Succeeded {
+            self.poller.operation.percent = None;
         }
-        let document = members(body);
-        let name = paths.iter().find_map(|path| details::at_path(&document, path))?;
-        self.resolver().locate(base, &name).map(|resource| self.without_credentials(&resource))
+        if self.search.scanned() < body.len() {
+            self.search = StatusSearch::new(self.poller.rule());
+            self.search.read(body, self.poller.rule());
+        }
+        self.note_percent();
+    }
+
+    /// The resource that the response names by what the protocol says.
+    fn resource_in(&self, body: &[u8], base: &Uri) -> Option<Uri> {
+        let poller = &self.poller;
+        let operation = &poller.operation;
+        let known = Known {
+            monitor: Some(&operation.monitor),
+            start: operation.start().map(|(_, start)| start).or(Some(&poller.context.template.uri)),
+            name: operation.id(),
+        };
+        let reference = |rule: &ResourceRule| match rule {
+            ResourceRule::Member(pointer) => details::string_at(body, pointer),
+            ResourceRule::Link(relation) => details::link(&self.response.head.headers, body, relation),
+            ResourceRule::Template(template) => template.expand(&known),
+        };
+        let reference = poller.rules().resource.iter().find_map(reference)?;
+        let resource = poller.resolver().locate(&reference, base)?;
+        Some(poller.without_propagated(&resource))
     }
 }
 
-/// Whether it is something, and no document on the operation's status.
-fn is_resource(answer: &Answer) -> bool {
-    let bytes = answer.read.bytes();
-    // No document on a status is that long.
-    bytes > details::MAX_BYTES
-        || bytes > 0 && details::at_path(&members(&answer.read.to_bytes()), &["status".to_owned()]).is_none()
+impl Poller {
+    fn final_response(&self) -> FinalResponse {
+        result::choice(self.config().final_response, self.rules().final_response)
+    }
+
+    /// Gives the caller the response.
+    pub(crate) fn done<T: Io>(self: Box<Self>, response: PartialResponse<T::Body>) -> Action<T> {
+        Action::Done(Box::new(response), self.end(Outcome::Response))
+    }
+
+    /// That of the start request, which is remembered wherever it matters.
+    fn start_method(&self) -> &Method {
+        self.operation.start().map_or(&Method::GET, |(method, _)| method)
+    }
+
+    /// The address of the start request, if that is known.
+    fn original(&self) -> Option<Uri> {
+        match self.context.caller {
+            Caller::Starts => Some(self.context.template.uri.clone()),
+            Caller::Resumes => self.operation.start().map(|(_, uri)| uri.clone()),
+        }
+    }
+
+    /// Whether the last response of the monitor is what the SDKs take for the result of a `PUT` or `PATCH`, if it is no document
+    /// about an operation.
+    fn may_status_response_be_result(&self) -> bool {
+        result::may_be_status_response(self.start_method(), &self.operation.rule().by)
+    }
 }
 
 /// The HTTP status at the beginning of a header's value, such as `404 Not Found`.
@@ -260,9 +301,6 @@ fn outcome_status(text: &str) -> Option<StatusCode> {
 }
 
 fn state_of(outcome: StatusCode) -> OperationState {
-    if outcome.is_client_error() || outcome.is_server_error() {
-        OperationState::Failed
-    } else {
-        OperationState::Succeeded
-    }
+    let is_error = outcome.is_client_error() || outcome.is_server_error();
+    if is_error { OperationState::Failed } else { OperationState::Succeeded }
 }

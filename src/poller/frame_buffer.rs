@@ -1,33 +1,29 @@
-//! Frames: what was read of a body and is kept, in the order it came.
+//! `FrameBuffer`: what was read of a body and is kept, in the order it came.
 
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body::Frame;
 
-/// From this many frames on, small ones are put together, so that what is kept costs about as much as its bytes, even of a
-/// body that comes byte by byte.
-const MANY: usize = 64;
-const SMALL: usize = 512;
-const TOGETHER: usize = 16 * 1024;
+use crate::limits::{MERGE_FRAMES_FROM, MERGED_FRAME_BYTES, SMALL_FRAME_BYTES};
 
 #[derive(Debug, Default)]
-pub(crate) struct Frames {
+pub(crate) struct FrameBuffer {
     /// Here, because most status responses have no other.
     first: Option<Frame<Bytes>>,
     others: VecDeque<Frame<Bytes>>,
-    /// Small frames put together, after the `others`.
+    /// Small frames that are merged, after the `others`.
     tail: BytesMut,
     bytes: usize,
 }
 
-impl Frames {
+impl FrameBuffer {
     pub(crate) fn push(&mut self, frame: Frame<Bytes>) {
         if let Some(data) = frame.data_ref() {
             self.bytes += data.len();
-            if self.others.len() >= MANY && data.len() <= SMALL {
+            if self.others.len() >= MERGE_FRAMES_FROM && data.len() <= SMALL_FRAME_BYTES {
                 self.tail.extend_from_slice(data);
-                if self.tail.len() >= TOGETHER {
+                if self.tail.len() >= MERGED_FRAME_BYTES {
                     self.end_tail();
                 }
                 return;
@@ -117,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_body_that_comes_byte_by_byte_is_kept_in_few_frames() {
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         let body: Vec<u8> = (0..100_000).map(|index| (index % 251) as u8).collect();
         body.iter().for_each(|&byte| frames.push(Frame::data(Bytes::copy_from_slice(&[byte]))));
         frames.push(Frame::trailers(HeaderMap::new()));
@@ -138,7 +134,7 @@ mod tests {
     #[test]
     fn the_beginning_can_be_left_out() {
         for skipped in 0..=10 {
-            let mut frames = Frames::default();
+            let mut frames = FrameBuffer::default();
             ["abc", "", "d", "efghi"].into_iter().for_each(|data| frames.push(Frame::data(data.into())));
             frames.skip(skipped);
             assert_eq!(frames.to_bytes(), "abcdefghi".as_bytes()[skipped.min(9)..]);
@@ -148,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_beginning_can_be_looked_at() {
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         let body = vec![7; 20_000];
         body.chunks(150).for_each(|data| frames.push(Frame::data(Bytes::copy_from_slice(data))));
         for bytes in [0, 1, 149, 150, 151, 9_600, 9_601, 19_999, 20_000, 30_000] {
@@ -156,14 +152,14 @@ mod tests {
         }
         assert_eq!(frames.to_bytes(), body);
 
-        let mut one = Frames::default();
+        let mut one = FrameBuffer::default();
         one.push(Frame::data(Bytes::from_static(b"abc")));
         assert_eq!((one.first(2), one.first(3), one.first(4)), ("ab".into(), "abc".into(), "abc".into()));
     }
 
     #[test]
     fn few_frames_stay_as_they_are() {
-        let mut frames = Frames::default();
+        let mut frames = FrameBuffer::default();
         for data in ["a", "", "bc"] {
             frames.push(Frame::data(data.into()));
         }

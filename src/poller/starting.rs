@@ -1,98 +1,292 @@
-//! Announce: what is made of a response that may announce an operation, and of a request that takes one up.
+//! Starting: does this response start an operation?
 
 use std::{
-    borrow::Cow,
-    time::{Duration, Instant},
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
-use http::{HeaderName, Method, Uri, header::LOCATION, uri::Authority};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, Method, Uri,
+    header::{CONTENT_TYPE, LOCATION},
+};
+use http_body::Frame;
 
 use crate::{
     address::{
-        error::AddressError,
-        resolver::{Address, Resolver, Trust, propagate_query, text, with_api_version_alone},
+        error::{AddressError, AddressErrorKind},
+        policy::{Address, Credentials},
+        resolver::{Resolver, header_text},
+        uri::without_secrets,
     },
-    event::Event,
+    config::Config,
+    event::{
+        Event,
+        tracing::{Beginning, Spans},
+    },
     json::{
-        members::members,
-        scanner::{Kind, Scanner},
+        scanner::{Scanner, Selectors},
+        selector::Match,
     },
-    operation::details,
+    limits::{MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_ID_BYTES, START_BODY_TIME},
+    operation::{Operation, details},
     poller::{
-        Phase, Poller,
-        action::{Answer, GiveUp, Next},
+        frame_buffer::FrameBuffer,
+        phases::{Action, Caller, Context, MonitorUri, Poller, Purpose, Unrecognized, remember_start},
+        reason::Io,
+        response::PartialResponse,
+        schedule::Schedule,
     },
     protocol::{
-        Candidate, FinalResponse,
-        start_rule::{By, StartRule},
+        Candidate,
+        start_rule::{By, StartRule, WhenMissing},
+        template::Known,
     },
-    request::template::RequestLine,
-    timing::moment::Moment,
+    request::template::{CapturedRequest, RequestTemplate},
 };
-
-/// How long a response is looked into at most for whether it announces an operation. Then it passes through.
-const CONSIDER_TIME: Duration = Duration::from_secs(10);
 
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
 const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id");
 
-/// What is known while a response is looked into.
-pub(crate) struct Announcing {
-    line: RequestLine,
-    considered: Vec<Considered>,
+/// A response that may start an operation, and is being read for it. There is no operation yet.
+pub(crate) struct Starting<T: Io> {
+    config: Arc<Config>,
+    captured: CapturedRequest,
+    response: PartialResponse<T::Body>,
+    candidates: Vec<Considered>,
+    empty_frames: u32,
+    beginning: Moment,
 }
 
-/// A way in which the response may announce an operation, as far as it has been looked into.
+/// What the driver knows when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The time of day.
+    pub(crate) wall: SystemTime,
+    /// For the jitter.
+    pub(crate) seed: u64,
+}
+
+/// Whether a response has started an operation.
+#[must_use]
+pub(crate) enum Started<T: Io> {
+    /// That is not known yet: read on in the body of the response, and report the next frame, its end or its failure.
+    Reading(Box<Starting<T>>),
+    Accepted(Action<T>),
+    /// It has not: give the caller this response, and the rest of its body, unchanged.
+    NotAnOperation(Box<PartialResponse<T::Body>>),
+}
+
+/// A rule by which the response may start an operation, as far as the body has been read for it.
 struct Considered {
     candidate: Candidate,
     scanner: Scanner,
-    /// How much of the body was looked through for the name, since that begins at the beginning.
+    /// How much of the body was searched for the name, since that search begins at the beginning.
     searched: usize,
-    /// Whether the response's body meets the condition.
+    /// Whether the body meets the rule's condition.
     is_met: Option<bool>,
-    /// Whether the body has the name of the operation, where that is needed.
+    /// Whether the body names the operation, where that is needed.
     is_named: Option<bool>,
 }
 
-impl Considered {
-    fn new(candidate: Candidate) -> Self {
-        let announcement = candidate.announcement();
-        let is_met = announcement.condition.is_none().then_some(true);
-        let is_named = (!matches!(announcement.by, By::Body { .. })).then_some(true);
-        Self { is_met, is_named, scanner: Scanner::new(), searched: 0, candidate }
+impl<T: Io> Starting<T> {
+    /// When [`on_due`](Self::on_due) is to be reported, if the body gives nothing before.
+    pub(crate) const WAKE_AT: Duration = START_BODY_TIME;
+
+    /// A response that [may start](Config::may_start_operation) an operation. Time begins with it.
+    pub(crate) fn begin(
+        config: Arc<Config>,
+        captured: CapturedRequest,
+        response: PartialResponse<T::Body>,
+        beginning: Moment,
+    ) -> Started<T> {
+        let head = &response.head;
+        let mut candidates = config.candidates(&captured.method, head.status, &head.headers);
+        let first = candidates.next();
+        // Most operations are announced by a head alone.
+        if let Some(first) = first.as_ref().filter(|first| first.rule().is_decided_by_head()).cloned() {
+            drop(candidates);
+            return Started::Accepted(accept(config, captured, response, first, beginning, Duration::ZERO));
+        }
+        let is_json = is_json(&head.headers);
+        let candidates = first.into_iter().chain(candidates);
+        let candidates = candidates.filter_map(|candidate| Considered::new(candidate, is_json)).collect();
+        Box::new(Self { config, captured, response, candidates, empty_frames: 0, beginning }).decide(Duration::ZERO)
     }
 
-    fn read(&mut self, data: &[u8], answer: &Answer) {
-        let announcement = self.candidate.announcement();
-        let watches = announcement.condition.as_ref().map_or(&[][..], |condition| &condition.status);
-        let words = &self.candidate.protocol.spec().words;
-        let is_running = self.scanner.scan(data, watches).map(|(word, _)| !words.state(word).is_terminal());
-        if let (Some(is_running), Some(kind)) = (is_running, self.scanner.found(watches)) {
-            self.is_met.get_or_insert(is_running && kind != Kind::Presence);
-        } else if self.scanner.fallback(watches).is_some() {
-            self.is_met = Some(false);
+    pub(crate) fn body(&mut self) -> &mut T::Body {
+        &mut self.response.body
+    }
+
+    /// The next frame of the body.
+    pub(crate) fn on_frame(mut self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Started<T> {
+        if frame.is_trailers() {
+            // Nothing comes after trailers.
+            self.response.frames.push(frame);
+            return self.on_end(now);
+        }
+        let Some(data) = frame.data_ref().cloned() else { return Started::Reading(self) };
+        self.response.frames.push(frame);
+        self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
+        // A body that is always ready never lets the timer fire.
+        if now >= Self::WAKE_AT || self.empty_frames > MAX_EMPTY_FRAMES {
+            return self.on_due(now);
+        }
+        let max_bytes = self.config.max_status_bytes;
+        for considered in &mut self.candidates {
+            considered.read(&data, &self.response.frames);
+            let limit = if considered.is_named.is_none() { max_bytes.min(MAX_DETAILS_BYTES) } else { max_bytes };
+            if self.response.frames.bytes() > limit {
+                considered.close(&self.response.frames, Body::Part);
+            }
+        }
+        self.decide(now)
+    }
+
+    /// The body is at its end.
+    pub(crate) fn on_end(mut self: Box<Self>, now: Duration) -> Started<T> {
+        self.candidates.iter_mut().for_each(|considered| considered.close(&self.response.frames, Body::Whole));
+        self.decide(now)
+    }
+
+    /// It has been read for long enough, or it broke off: what has been read is all that there is.
+    pub(crate) fn on_due(mut self: Box<Self>, now: Duration) -> Started<T> {
+        self.candidates.iter_mut().for_each(|considered| considered.close(&self.response.frames, Body::Part));
+        self.decide(now)
+    }
+
+    /// Accepts the operation by the first rule that may still apply, if it is certain that it does.
+    fn decide(mut self: Box<Self>, now: Duration) -> Started<T> {
+        self.candidates.retain(|considered| considered.verdict() != Some(false));
+        match self.candidates.first().map(Considered::verdict) {
+            None => Started::NotAnOperation(Box::new(self.response)),
+            Some(Some(true)) => {
+                let candidate = self.candidates.swap_remove(0).candidate;
+                let Self { config, captured, response, beginning, .. } = *self;
+                Started::Accepted(accept(config, captured, response, candidate, beginning, now))
+            }
+            Some(_) => Started::Reading(self),
+        }
+    }
+}
+
+/// The response starts an operation.
+fn accept<T: Io>(
+    config: Arc<Config>,
+    captured: CapturedRequest,
+    mut response: PartialResponse<T::Body>,
+    candidate: Candidate,
+    beginning: Moment,
+    now: Duration,
+) -> Action<T> {
+    let (method, template) = captured.into_template(&config.omitted_extensions);
+    let (operation, monitor_uri, refusal) =
+        operation(&config, &method, &template, &response, &candidate, beginning.wall);
+    let spans = Spans::begin(Beginning::Accepted, &method, &template.uri, &operation);
+    let schedule = Schedule::new(config.timeout, beginning.seed);
+    let context = Context { config, method, template, spans, caller: Caller::Starts, age: Duration::ZERO };
+    let unrecognized = Unrecognized::default();
+    let mut poller = Box::new(Poller { context, operation, schedule, monitor_uri, unrecognized });
+    poller.record_elapsed(now);
+    poller.emit(|operation| Event::Accepted { operation });
+    if let Some(error) = refusal {
+        return poller.fail_address(error);
+    }
+    poller.delay(response.retry_after(now), now);
+    response.frames.clear();
+    poller.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+}
+
+/// What is known of an operation that was accepted, and the error if its monitor must not be asked.
+fn operation<B>(
+    config: &Config,
+    method: &Method,
+    template: &RequestTemplate,
+    response: &PartialResponse<B>,
+    candidate: &Candidate,
+    wall: SystemTime,
+) -> (Operation, MonitorUri, Option<AddressError>) {
+    let rule = candidate.rule();
+    let headers = &response.head.headers;
+    let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
+    let named = config.named_origins(&candidate.protocol);
+    let resolver = Resolver::new(&template.uri, template.host(), config.base_uri.as_ref(), named);
+    let address = monitor_address(rule, headers, &body, &template.uri, &resolver);
+
+    let (uri, monitor_uri) = monitor(config, template, &address, &resolver);
+    let credentials = address.as_ref().map_or(Credentials::Withhold, |address| address.credentials);
+    let mut operation = Operation::new(Address { uri, credentials }, candidate.protocol.clone(), candidate.start_rule);
+    let name = name(rule, &body).filter(|_| matches!(rule.by, By::Name { .. }));
+    operation.id = id(headers).or(name).map(Box::from);
+    operation.accepted_at = Some(wall);
+    operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
+    // A `Location` that does not name the monitor may be where the result is.
+    if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
+        if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.uri) {
+            operation.note_location(template.without_propagated(&config.propagate_query, &location));
+        }
+    }
+    remember_start(config, &mut operation, method, &template.uri);
+    (operation, monitor_uri, address.err())
+}
+
+/// How much of the body has been read.
+#[derive(Clone, Copy, PartialEq)]
+enum Body {
+    Whole,
+    Part,
+}
+
+impl Considered {
+    /// `None` if a body would be needed that is not JSON.
+    fn new(candidate: Candidate, is_json: Json) -> Option<Self> {
+        let rule = candidate.rule();
+        let reads_body = rule.by.reads_body();
+        if reads_body && is_json == Json::No {
+            return None;
+        }
+        let is_met = match &rule.condition {
+            None => Some(true),
+            Some(condition) if is_json == Json::No => Some(condition.when_missing == WhenMissing::Starts),
+            Some(_) => None,
+        };
+        let selectors: Selectors =
+            rule.condition.as_ref().map_or_else(|| Selectors::from([]), |condition| condition.selectors.clone());
+        let is_named = (!reads_body).then_some(true);
+        Some(Self { scanner: Scanner::new(&selectors), searched: 0, is_met, is_named, candidate })
+    }
+
+    fn read(&mut self, data: &[u8], frames: &FrameBuffer) {
+        let rule = self.candidate.rule();
+        let words = &self.candidate.protocol.rules().words;
+        let mut position = 0;
+        while let (Some(found), Some(condition)) = (self.scanner.scan(&data[position..]), &rule.condition) {
+            position += found.read;
+            let is_running = condition.selectors[found.selector].matches == Match::String
+                && !words.meaning(found.word).state.is_terminal();
+            self.is_met = Some(self.is_met.unwrap_or(true) && is_running);
         }
         if self.scanner.is_at_end() {
-            self.close(answer, true);
-        } else if self.is_named.is_none() && answer.read.bytes() >= 2 * self.searched {
-            self.searched = answer.read.bytes();
-            self.is_named = is_named(announcement, answer);
+            self.close(frames, Body::Whole);
+        } else if self.is_named.is_none() && frames.bytes() >= 2 * self.searched {
+            self.searched = frames.bytes();
+            self.is_named = is_named(rule, &frames.to_bytes());
         }
     }
 
-    /// Decides when the body is whole, or as much of it as there is going to be.
-    fn close(&mut self, answer: &Answer, is_whole: bool) {
-        let announcement = self.candidate.announcement();
-        let or_absent = announcement.condition.as_ref().is_none_or(|condition| condition.or_absent);
-        // A header announces it as long as nothing else is said; a name in half a body does not.
-        let is_enough = is_whole || announcement.by.header().is_some();
-        self.is_met.get_or_insert(is_enough && or_absent);
+    /// Decides when there is no more of the body.
+    fn close(&mut self, frames: &FrameBuffer, body: Body) {
+        let rule = self.candidate.rule();
+        let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
+        // A header announces an operation as long as nothing else is said; a name in half a body does not.
+        let is_enough = body == Body::Whole || rule.by.header().is_some();
+        self.is_met.get_or_insert(is_enough && starts);
         if self.is_named.is_none() {
-            self.is_named = Some(is_named(announcement, answer).unwrap_or(false));
+            self.is_named = Some(is_named(rule, &frames.to_bytes()).unwrap_or(false));
         }
     }
 
-    /// Whether it does announce one.
+    /// Whether the response starts an operation by this rule.
     fn verdict(&self) -> Option<bool> {
         match (self.is_met, self.is_named) {
             (Some(false), _) | (_, Some(false)) => Some(false),
@@ -102,197 +296,82 @@ impl Considered {
     }
 }
 
-/// The name of the operation in a response's body.
-fn name(announcement: &StartRule, answer: &Answer) -> Option<String> {
-    let By::Body { member: path, .. } = &announcement.by else { return None };
-    details::at_path(&members(&answer.read.to_bytes()), path)
+/// Whether a body is JSON, by its media type.
+#[derive(Clone, Copy, PartialEq)]
+enum Json {
+    Yes,
+    No,
 }
 
-/// Whether the name in what has been read of a response's body is that of an operation, if there is one.
-fn is_named(announcement: &StartRule, answer: &Answer) -> Option<bool> {
-    let By::Body { contains, .. } = &announcement.by else { return None };
-    name(announcement, answer).map(|name| name.contains(contains.as_str()))
+/// Bodies of other types are not read: event streams and NDJSON would be held up.
+fn is_json(headers: &HeaderMap) -> Json {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media_type == "application/json" || media_type.ends_with("+json") { Json::Yes } else { Json::No }
 }
 
-impl Poller {
-    /// Takes in a response that may announce an operation.
-    pub(crate) fn on_start(&mut self, line: RequestLine, answer: &mut Answer, now: Instant) -> Next {
-        let now = self.touch(now);
-        answer.arrived = now;
-        let head = &answer.head;
-        let mut candidates = self.layer.settings().candidates(&line.method, head.status, &head.headers);
-        match candidates.next() {
-            Some(first) if first.announcement().is_by_head() => {
-                drop(candidates);
-                return self.accept(&line, &first, answer, now);
-            }
-            first => {
-                let considered = first.into_iter().chain(candidates).map(Considered::new).collect();
-                self.phase = Phase::Announcing(Box::new(Announcing { line, considered }));
-            }
-        }
-        self.timer = now.after(CONSIDER_TIME);
-        self.decide(answer, false, now)
-    }
-
-    /// Takes what has been read of a response for all that there is.
-    pub(crate) fn consider_no_longer(&mut self, answer: &mut Answer, now: Moment) -> Next {
-        let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
-        announcing.considered.iter_mut().for_each(|candidate| candidate.close(answer, false));
-        self.decide(answer, false, now)
-    }
-
-    pub(crate) fn consider(&mut self, answer: &mut Answer, data: &[u8], now: Moment) -> Next {
-        let max_status_bytes = self.layer.settings().max_status_bytes;
-        let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
-        for candidate in &mut announcing.considered {
-            candidate.read(data, answer);
-            let is_unlikely = candidate.is_named.is_none();
-            let limit = if is_unlikely { max_status_bytes.min(details::MAX_BYTES) } else { max_status_bytes };
-            if answer.read.bytes() > limit {
-                candidate.close(answer, false);
-            }
-        }
-        self.decide(answer, false, now)
-    }
-
-    /// Accepts the operation as the first of those that still may announce it does, if that is certain.
-    pub(crate) fn decide(&mut self, answer: &mut Answer, is_whole: bool, now: Moment) -> Next {
-        let Phase::Announcing(announcing) = &mut self.phase else { return self.pass_through() };
-        let mut accepted = None;
-        for candidate in &mut announcing.considered {
-            if is_whole {
-                candidate.close(answer, true);
-            }
-            match candidate.verdict() {
-                Some(false) => {}
-                None => return Next::Read,
-                Some(true) => {
-                    accepted = Some(candidate.candidate.clone());
-                    break;
-                }
-            }
-        }
-        match (accepted, std::mem::replace(&mut self.phase, Phase::Ended)) {
-            (Some(accepted), Phase::Announcing(announcing)) => self.accept(&announcing.line, &accepted, answer, now),
-            _ => self.pass_through(),
-        }
-    }
-
-    pub(crate) fn pass_through(&mut self) -> Next {
-        self.phase = Phase::Ended;
-        Next::PassThrough
-    }
-
-    fn accept(&mut self, line: &RequestLine, accepted: &Candidate, answer: &mut Answer, now: Moment) -> Next {
-        let announcement = accepted.announcement();
-        self.operation.protocol = accepted.protocol.clone();
-        self.operation.announcement = accepted.announcement;
-        self.set_deadline(now);
-
-        let headers = &answer.head.headers;
-        let name = name(announcement, answer);
-        let address = self.announced_address(announcement, answer, name.as_deref(), &line.uri);
-        let uri = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
-        self.operation.monitor = match uri {
-            Some(uri) => self.without_credentials(uri),
-            None => with_api_version_alone(&line.uri),
-        };
-        let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| text(headers.get(header)?));
-        self.operation.id =
-            id.filter(|id| !id.is_empty() && id.len() <= details::MAX_ID).map(Box::from).or(name.map(Box::from));
-        self.operation.is_anonymous = address.as_ref().is_ok_and(|address| address.trust == Trust::Anonymous);
-        if announcement.by.header() != Some(&LOCATION) {
-            self.note_location(self.location(headers, &line.uri));
-        }
-        self.remember_start(line);
-        self.spans.begin(&line.method, &line.uri, &self.operation);
-        self.tell(|operation| Event::Accepted { operation });
-        match address {
-            Ok(_) => {
-                self.schedule(answer.hint(now), now);
-                answer.read.clear();
-                self.drain(false, now)
-            }
-            Err(error) => self.give_up_address(error),
-        }
-    }
-
-    fn announced_address(
-        &self,
-        announcement: &StartRule,
-        answer: &Answer,
-        name: Option<&str>,
-        start: &Uri,
-    ) -> Result<Address, AddressError> {
-        match (&announcement.by, announcement.address(&answer.head.headers)) {
-            (By::Body { template, .. }, _) => {
-                // A verb after a colon is none of the version's (AIP-136).
-                let first = start.path().split(['/', ':']).nth(1);
-                let template = match first.unwrap_or_default() {
-                    "" => template.replace("{first}/", ""),
-                    first => template.replace("{first}", first),
-                };
-                let reference = template.replace("{name}", name.unwrap_or_default());
-                self.resolver_of(Cow::Borrowed(start)).resolve_text(&reference, start)
-            }
-            (_, Some((header, value))) => self.resolver_of(Cow::Borrowed(start)).resolve(header, value, start),
-            (By::Own | By::Header(_), None) => self.resolver_of(Cow::Borrowed(start)).check(start),
-        }
-    }
-
-    /// Takes an operation up again, whose monitor is asked by the caller's own request.
-    pub(crate) fn resume(&mut self, now: Instant) -> Result<(), Next> {
-        let now = self.touch(now);
-        self.set_deadline(now);
-        self.phase = Phase::Sending;
-        self.timer = self.deadline;
-        let own = self.start.uri();
-        self.spans.begin(&Method::GET, &own, &self.operation);
-        self.tell(|operation| Event::Accepted { operation });
-        if self.operation.protocol.is_unknown() {
-            return Err(self.give_up(GiveUp::Protocol));
-        }
-        self.operation.polls = self.operation.polls.saturating_add(1);
-        // By this request's own origin: its credentials are for nobody else until it is seen that it is the monitor's.
-        let here = Resolver { first: None, ..self.resolver_of(Cow::Borrowed(&own)) };
-        match here.check(&self.operation.monitor) {
-            Ok(address) => {
-                self.operation.is_anonymous |= address.trust == Trust::Anonymous;
-                if self.operation.is_anonymous {
-                    self.resumed = Some(Trust::Anonymous);
-                }
-                self.operation.monitor = self.without_credentials(&address.uri);
-                self.spans.send(&own);
-                Ok(())
-            }
-            Err(error) => Err(self.give_up_address(error)),
-        }
-    }
-
-    fn set_deadline(&mut self, now: Moment) {
-        let timeout = self.layer.settings().timeout;
-        self.deadline = timeout.map_or(Moment::NEVER, |timeout| now.after(timeout));
-    }
-
-    /// What those who resume need of the start request: to fetch the result, and for the polls.
-    fn remember_start(&mut self, line: &RequestLine) {
-        let monitor = &self.operation.monitor;
-        let has_result_elsewhere = self.final_response() != FinalResponse::Status;
-        // Most are so, and need none of what follows.
-        let is_plainly_here = line.uri.query().is_none() && origin(&line.uri) == origin(monitor);
-        if is_plainly_here && !has_result_elsewhere {
-            return;
-        }
-        let start = with_api_version_alone(&line.uri);
-        let is_carried = propagate_query(&self.layer.settings().propagate_query, start.query(), monitor).is_some();
-        let is_elsewhere = (monitor.scheme(), monitor.authority()) != (start.scheme(), start.authority());
-        if is_carried || is_elsewhere || has_result_elsewhere {
-            self.operation.more_mut().start = Some((line.method.clone(), start));
-        }
+/// What the body of a start response names the operation by: its address, or its name.
+fn name(rule: &StartRule, body: &[u8]) -> Option<String> {
+    match &rule.by {
+        By::Link(pointer) => details::string_at(body, pointer),
+        By::Name { pointer, .. } => details::name_at(body, pointer),
+        By::Header(_) | By::RequestUri | By::Template(_) => None,
     }
 }
 
-fn origin(uri: &Uri) -> (Option<&str>, Option<&str>) {
-    (uri.scheme_str(), uri.authority().map(Authority::as_str))
+/// Whether that is an operation's, if there is one.
+fn is_named(rule: &StartRule, body: &[u8]) -> Option<bool> {
+    let name = name(rule, body)?;
+    match &rule.by {
+        By::Name { contains, .. } => Some(name.contains(contains.as_str())),
+        _ => Some(true),
+    }
+}
+
+/// Where the monitor is.
+fn monitor_address(
+    rule: &StartRule,
+    headers: &HeaderMap,
+    body: &[u8],
+    start: &Uri,
+    resolver: &Resolver<'_>,
+) -> Result<Address, AddressError> {
+    let missing = |header| AddressError::new(AddressErrorKind::Missing, header, None);
+    let name = name(rule, body);
+    let known = Known { monitor: None, start: Some(start), name: name.as_deref() };
+    match &rule.by {
+        By::Header(header) => {
+            resolver.resolve_header(header, headers, start).unwrap_or_else(|| Err(missing(Some(header.clone()))))
+        }
+        By::Link(_) => resolver.resolve(name.as_deref().ok_or_else(|| missing(None))?, start),
+        By::Name { template, .. } | By::Template(template) => {
+            resolver.resolve(&template.expand(&known).ok_or_else(|| missing(None))?, start)
+        }
+        By::RequestUri => resolver.check(start),
+    }
+}
+
+/// What is kept of the monitor's address.
+fn monitor(
+    config: &Config,
+    template: &RequestTemplate,
+    address: &Result<Address, AddressError>,
+    resolver: &Resolver<'_>,
+) -> (Uri, MonitorUri) {
+    let request = &template.uri;
+    let named = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
+    let Some(uri) = named else { return (without_secrets(request), MonitorUri::OfOperation) };
+    let is_request_uri = || {
+        let has_secrets = request.query().is_some() && uri.path() == request.path();
+        has_secrets && resolver.check(request).is_ok_and(|own| own.uri == *uri)
+    };
+    match is_request_uri() {
+        true => (without_secrets(uri), MonitorUri::OfRequest),
+        false => (template.without_propagated(&config.propagate_query, uri), MonitorUri::OfOperation),
+    }
+}
+
+fn id(headers: &HeaderMap) -> Option<String> {
+    let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| header_text(headers.get(header)?));
+    id.filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES).map(str::to_owned)
 }

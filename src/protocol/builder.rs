@@ -1,18 +1,23 @@
 //! `ProtocolBuilder`: what a protocol is made of.
 
-use std::{borrow::Cow, fmt, ops::RangeInclusive, sync::Arc};
-
-use http::{HeaderName, StatusCode};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
-    address::origin::Origin,
-    json::scanner::{MAX_DEPTH, MAX_WATCHES},
-    protocol::{FinalResponse, Protocol, Spec, TrustRule, start_rule::StartRule, state::Words},
+    address::{origin::Origin, policy::TrustRule},
+    limits::MAX_SELECTORS,
+    protocol::{
+        KNOWN_NAMES, Protocol, Rules,
+        cancel_rule::CancelRule,
+        error::{Mistake, ProtocolError},
+        final_response::{FinalResponse, ResourceRule},
+        start_rule::StartRule,
+        template::{Template, Variable},
+    },
 };
 
 /// Builds a [`Protocol`]; see [`Protocol::builder`].
 ///
-/// Mistakes, such as a header name that is none, are told of by [`build`](Self::build).
+/// What is wrong, such as a header name that is none, is reported by [`build`](Self::build).
 ///
 /// # Example
 ///
@@ -40,153 +45,124 @@ use crate::{
 /// ```
 #[must_use]
 pub struct ProtocolBuilder {
-    spec: Spec,
-    mistake: Option<ProtocolError>,
+    rules: Rules,
+    mistake: Mistake,
 }
 
-/// A mistake in a [`Protocol`] that was being built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProtocolError {
-    /// Nothing announces an operation.
-    NoAnnouncement,
-    /// Not the name of a header.
-    Header(String),
-    /// Not an HTTP status that this may be on: start responses have 200 to 263, others 100 to 999.
-    Status(u16),
-    /// Not a method.
-    Method(String),
-    /// Not a JSON pointer (RFC 6901) to a member of an object, or one of more than 8 keys, or with a key of more than 63
-    /// bytes.
-    Pointer(String),
-    /// More than 32 places for a status, or more than 256 announcements.
-    TooMany,
-    /// Not an origin.
-    Origin(String),
-    /// The name of a [known](Protocol::known) protocol, which stored operations would be taken for.
-    Name(String),
-}
-
-impl fmt::Display for ProtocolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAnnouncement => f.write_str("a protocol needs an announcement"),
-            Self::Header(name) => write!(f, "{name:?} is not the name of a header"),
-            Self::Status(status) => write!(f, "{status} is not an HTTP status that this may be on"),
-            Self::Method(method) => write!(f, "{method:?} is not a method"),
-            Self::Pointer(pointer) => write!(f, "{pointer:?} is not a JSON pointer to a member, of 8 keys at most"),
-            Self::TooMany => f.write_str("there are too many announcements, or places for a status"),
-            Self::Origin(origin) => write!(f, "{origin:?} is not an origin"),
-            Self::Name(name) => write!(f, "{name:?} is the name of another protocol"),
-        }
+impl Protocol {
+    /// Builds a protocol of your own, which goes by `name`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{FinalResponse, LroLayer, Protocol, StartRule, StatusRule};
+    ///
+    /// // 201 with `X-Job`, whose JSON has `{"job": {"phase": "…"}}` and, when done, `{"job": {"href": "…"}}`.
+    /// let jobs = Protocol::builder("jobs")
+    ///     .announced(StartRule::by_header("x-job").statuses([201]).monitor(StatusRule::new().status_at("/job/phase")))
+    ///     .succeeded(["Shipped"])
+    ///     .failed(["Lost"])
+    ///     .resource_at("/job/href")
+    ///     .final_response(FinalResponse::Resource)
+    ///     .build()?;
+    /// let layer = LroLayer::new().protocol(jobs);
+    /// # let _ = layer;
+    /// # Ok::<_, tower_lro::ProtocolError>(())
+    /// ```
+    pub fn builder(name: impl Into<Cow<'static, str>>) -> ProtocolBuilder {
+        ProtocolBuilder::new(name.into())
     }
-}
-
-impl std::error::Error for ProtocolError {}
-
-pub(crate) fn header(name: &str, mistake: &mut Option<ProtocolError>) -> Option<HeaderName> {
-    let header = HeaderName::try_from(name).ok();
-    if header.is_none() {
-        mistake.get_or_insert_with(|| ProtocolError::Header(name.to_owned()));
-    }
-    header
-}
-
-pub(crate) fn statuses(
-    codes: impl IntoIterator<Item = u16>,
-    range: RangeInclusive<u16>,
-    mistake: &mut Option<ProtocolError>,
-) -> Vec<StatusCode> {
-    let status = |code: u16| match StatusCode::from_u16(code) {
-        Ok(status) if range.contains(&code) => Some(status),
-        _ => {
-            mistake.get_or_insert(ProtocolError::Status(code));
-            None
-        }
-    };
-    codes.into_iter().filter_map(status).collect()
-}
-
-/// The keys of a JSON pointer ([RFC 6901]).
-///
-/// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
-pub(crate) fn keys(pointer: &str, mistake: &mut Option<ProtocolError>) -> Option<Vec<String>> {
-    let keys: Option<Vec<String>> = pointer
-        .strip_prefix('/')
-        .map(|keys| keys.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect());
-    let keys = keys.filter(|keys| keys.len() <= MAX_DEPTH && keys.iter().all(|key| key.len() < 64));
-    if keys.is_none() {
-        mistake.get_or_insert_with(|| ProtocolError::Pointer(pointer.to_owned()));
-    }
-    keys
 }
 
 impl ProtocolBuilder {
     pub(crate) fn new(name: Cow<'static, str>) -> Self {
-        let spec = Spec {
-            name,
-            is_unknown: false,
-            announcements: Vec::new(),
-            words: Words::default(),
-            trust: Vec::new(),
-            allowed: Vec::new(),
-            final_response: FinalResponse::Status,
-            resource: Vec::new(),
-        };
-        Self { spec, mistake: None }
+        Self { rules: Rules::new(name), mistake: Mistake::default() }
     }
 
     #[cfg(test)]
     pub(crate) fn named(mut self, name: &'static str) -> Self {
-        self.spec.name = name.into();
+        self.rules.name = name.into();
         self
     }
 
-    fn keep(&mut self, mistake: Option<ProtocolError>) {
-        self.mistake = self.mistake.take().or(mistake);
-    }
-
     /// One more way to announce an operation. The first that matches wins.
-    pub fn announced(mut self, announcement: StartRule) -> Self {
-        self.keep(announcement.mistake.clone().or(announcement.monitor.mistake.clone()));
-        self.spec.announcements.push(announcement);
+    pub fn announced(mut self, rule: StartRule) -> Self {
+        rule.mistake().into_iter().for_each(|mistake| self.mistake.note(mistake));
+        self.rules.start_rules.push(rule);
         self
     }
 
     /// More words for success, beside `Succeeded`, `Completed`, `Success`, `PartiallySucceeded` and `PartiallyCompleted`.
     pub fn succeeded(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.spec.words.succeeded.extend(words.into_iter().map(Into::into));
+        self.rules.words.succeeded.extend(words.into_iter().map(Into::into));
         self
     }
 
     /// More words for failure, beside `Failed`, `ValidationFailed` and `Rejected`.
     pub fn failed(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.spec.words.failed.extend(words.into_iter().map(Into::into));
+        self.rules.words.failed.extend(words.into_iter().map(Into::into));
         self
     }
 
     /// More words for cancelling, beside `Canceled` and `Cancelled`.
     pub fn canceled(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.spec.words.canceled.extend(words.into_iter().map(Into::into));
+        self.rules.words.canceled.extend(words.into_iter().map(Into::into));
         self
     }
 
-    /// Words that mean that the operation is still running, though they are among those above.
+    /// More words that mean that the operation is still running: those that mean something else by default, and those that
+    /// would be reported as unrecognized.
     pub fn running(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.spec.words.running.extend(words.into_iter().map(Into::into));
+        self.rules.words.running.extend(words.into_iter().map(Into::into));
         self
     }
 
-    /// The member of a final status body that names the resource, as a JSON pointer.
+    /// The string at this JSON pointer of the final status response is the address of the resource, absolute or relative. If
+    /// several ways to the resource are given, the first that gives an address counts.
     pub fn resource_at(mut self, pointer: &str) -> Self {
-        let keys = keys(pointer, &mut self.mistake);
-        self.spec.resource.extend(keys);
+        let pointer = self.mistake.pointer(pointer);
+        self.rules.resource.extend(pointer.map(ResourceRule::Member));
         self
     }
 
-    /// What is handed over; [`LroLayer::final_response`](crate::LroLayer::final_response) overrides it.
+    /// The link with this relation is the resource: in the `Link` header ([RFC 8288]) of the final status response, or in its
+    /// body's `links`, an array of `rel` and `href` or an object (JSON:API), or `_links` (HAL).
+    ///
+    /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
+    pub fn resource_link(mut self, relation: &str) -> Self {
+        self.rules.resource.push(ResourceRule::Link(relation.to_owned()));
+        self
+    }
+
+    /// The resource is at an address that follows from what is known: `{monitor}/results`, `/jobs/{name}/archive`. Placeholders
+    /// are `{monitor}`, `{name}`, `{+name}`, and of the start request `{path}`, `{parent}` and `{first}`.
+    pub fn resource_template(mut self, template: &str) -> Self {
+        let all =
+            [Variable::Monitor, Variable::Name, Variable::PathName, Variable::Path, Variable::Parent, Variable::First];
+        let template = self.mistake.ok(Template::parse(template, &all));
+        self.rules.resource.extend(template.map(ResourceRule::Template));
+        self
+    }
+
+    /// What the caller gets on success; [`LroLayer::final_response`](crate::LroLayer::final_response) overrides it.
     pub fn final_response(mut self, final_response: FinalResponse) -> Self {
-        self.spec.final_response = final_response;
+        self.rules.final_response = final_response;
+        self
+    }
+
+    /// How an operation is canceled: what [`Operation::cancel`](crate::Operation::cancel) makes.
+    pub fn cancel(mut self, rule: CancelRule) -> Self {
+        rule.mistake.get().into_iter().for_each(|mistake| self.mistake.note(mistake));
+        self.rules.cancel = Some(rule);
+        self
+    }
+
+    /// The service works asynchronously only where the start request says `Prefer: respond-async` ([RFC 7240]);
+    /// [`LroLayer::ask_for_async`](crate::LroLayer::ask_for_async) adds it.
+    ///
+    /// [RFC 7240]: https://www.rfc-editor.org/rfc/rfc7240#section-4.1
+    pub fn needs_respond_async(mut self) -> Self {
+        self.rules.needs_respond_async = true;
         self
     }
 
@@ -197,52 +173,63 @@ impl ProtocolBuilder {
         to: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let rule = TrustRule { from: self.origins(from), to: self.origins(to) };
-        self.spec.trust.push(rule);
+        self.rules.trust.push(rule);
         self
     }
 
     /// These origins may be polled without credentials.
     pub fn allows<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Self {
         let origins = self.origins(origins);
-        self.spec.allowed.extend(origins);
+        self.rules.anonymous.extend(origins);
         self
     }
 
     fn origins<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> Vec<Origin> {
-        let origin = |text: &str| {
-            text.parse().map_err(|_| self.mistake.get_or_insert_with(|| ProtocolError::Origin(text.to_owned())).clone())
-        };
-        texts.into_iter().map(origin).filter_map(Result::ok).collect()
+        let mut origins = Vec::new();
+        for text in texts {
+            match text.parse() {
+                Ok(origin) => origins.push(origin),
+                Err(_) => self.mistake.note(ProtocolError::Origin(text.to_owned())),
+            }
+        }
+        origins
     }
 
-    /// One that has no mistakes, as tests have seen.
+    /// Skips validation; tests cover the known protocols.
     pub(crate) fn finish(self) -> Protocol {
-        Protocol(Arc::new(self.spec))
+        Protocol(Arc::new(self.rules))
     }
 
     /// The protocol.
     ///
     /// # Errors
     ///
-    /// The first mistake that was made.
+    /// The first thing that was wrong.
     pub fn build(mut self) -> Result<Protocol, ProtocolError> {
-        let too_many = |announcement: &StartRule| {
-            let condition = announcement.condition.as_ref().map_or(0, |condition| condition.status.len());
-            announcement.monitor.status.len().max(condition) > usize::from(MAX_WATCHES)
+        if KNOWN_NAMES.contains(&&*self.rules.name) {
+            self.mistake.note(ProtocolError::Name(self.rules.name.clone().into_owned()));
+        }
+        self.validated()
+    }
+
+    /// The protocol, whatever its name.
+    pub(crate) fn validated(mut self) -> Result<Protocol, ProtocolError> {
+        let has_too_many = |rule: &StartRule| {
+            let condition = rule.condition.as_ref().map_or(0, |condition| condition.selectors.len());
+            rule.monitor.interest().len().max(condition) > MAX_SELECTORS
         };
-        if Protocol::known().any(|known| known.name() == self.spec.name) {
-            let name = self.spec.name.clone().into_owned();
-            self.keep(Some(ProtocolError::Name(name)));
+        let rules = &self.rules.start_rules;
+        if rules.is_empty() {
+            self.mistake.note(ProtocolError::NoStartRule);
+        } else if rules.len() > usize::from(u8::MAX) || rules.iter().any(has_too_many) {
+            self.mistake.note(ProtocolError::TooMany);
         }
-        let announcements = &self.spec.announcements;
-        if announcements.is_empty() {
-            self.keep(Some(ProtocolError::NoAnnouncement));
-        } else if announcements.len() > usize::from(u8::MAX) || announcements.iter().any(too_many) {
-            self.keep(Some(ProtocolError::TooMany));
+        if let Some(word) = self.rules.words.contradiction() {
+            self.mistake.contradiction(&format!("the status {word:?} has two meanings"));
         }
-        match self.mistake {
+        match self.mistake.get() {
             Some(mistake) => Err(mistake),
-            None => Ok(Protocol(Arc::new(self.spec))),
+            None => Ok(self.finish()),
         }
     }
 }
@@ -250,8 +237,8 @@ impl ProtocolBuilder {
 impl fmt::Debug for ProtocolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProtocolBuilder")
-            .field("name", &self.spec.name)
-            .field("mistake", &self.mistake)
+            .field("name", &self.rules.name)
+            .field("mistake", &self.mistake.get())
             .finish_non_exhaustive()
     }
 }

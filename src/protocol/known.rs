@@ -3,10 +3,12 @@
 use std::sync::LazyLock;
 
 use crate::protocol::{
-    FinalResponse, Protocol,
+    Protocol,
     builder::ProtocolBuilder,
+    cancel_rule::CancelRule,
+    final_response::FinalResponse,
     start_rule::StartRule,
-    status_rule::{MissingStatus, StatusRule},
+    status_rule::{MissingStatus, StatusRule, is_transient},
 };
 
 /// Azure Maps answers from its geographies (`us.`, `eu.`).
@@ -39,7 +41,7 @@ fn plain() -> StatusRule {
     StatusRule::new()
         .status_at("/status")
         .when_status_missing(MissingStatus::Succeeded)
-        .final_error_statuses(400..=499)
+        .final_error_statuses((400..=499).filter(|&code| !is_transient(code)))
         .relocated_by("location", [202])
 }
 
@@ -58,7 +60,7 @@ fn azure_core() -> ProtocolBuilder {
 fn azure_resource_manager() -> ProtocolBuilder {
     const STATE: &str = "/properties/provisioningState";
     let operation = || StatusRule::new().status_at("/status");
-    let location = || StatusRule::new().status_at("/status").status_at(STATE).http_status_only();
+    let location = || StatusRule::new().status_at(STATE).status_at("/status").http_status_only();
     // What is deleted may take its monitor with it.
     let deletion = || location().success_statuses([404]);
     let resource = || StatusRule::new().status_at(STATE).when_status_missing(MissingStatus::Succeeded).fixed_uri();
@@ -117,18 +119,24 @@ fn odata() -> ProtocolBuilder {
         .relocated_by("location", [202])
         .outcome_header("asyncresult")
         .unwrap_application_http();
-    Protocol::builder("odata").announced(StartRule::by_header("location").monitor(monitor))
+    Protocol::builder("odata")
+        .announced(StartRule::by_header("location").monitor(monitor))
+        .needs_respond_async()
+        .cancel(CancelRule::new("DELETE", "{monitor}"))
 }
 
 fn fhir() -> ProtocolBuilder {
-    // A 500 is the outcome of the job, unless it asks to come again; what passes are throttling and the gateways' own errors.
-    // That a token has expired says nothing of the job.
-    let outcomes = (400..=599).filter(|code| ![401, 403, 407].contains(code));
+    // A 500 is the outcome of the job, unless it has a `Retry-After`. That a token has expired says nothing of the job.
+    let is_retryable = |code: u16| is_transient(code) && code != 500;
+    let final_errors = (400..=599).filter(|&code| !is_retryable(code) && ![401, 403, 407].contains(&code));
     let monitor = StatusRule::new()
         .http_status_only()
-        .final_error_statuses(outcomes)
-        .retryable_statuses([408, 429, 502, 503, 504]);
-    Protocol::builder("fhir").announced(StartRule::by_header("content-location").monitor(monitor))
+        .final_error_statuses(final_errors)
+        .retryable_statuses((400..=599).filter(|&code| is_retryable(code)));
+    Protocol::builder("fhir")
+        .announced(StartRule::by_header("content-location").monitor(monitor))
+        .needs_respond_async()
+        .cancel(CancelRule::new("DELETE", "{monitor}"))
 }
 
 fn async_request_reply() -> ProtocolBuilder {
@@ -143,24 +151,29 @@ fn key_vault() -> ProtocolBuilder {
         .announced(StartRule::by_header("location").monitor(monitor))
         .resource_at("/target")
         .final_response(FinalResponse::Resource)
+        .cancel(CancelRule::new("PATCH", "{monitor}").body("application/json", r#"{"cancellation_requested":true}"#))
 }
 
 fn aip_151() -> ProtocolBuilder {
     let monitor = StatusRule::new()
-        .status_present("/error")
         .status_present("/response")
+        .status_present("/error")
         // An operation may end without a response.
         .status_true("/done")
         .when_status_missing(MissingStatus::Running)
         .fixed_uri();
-    let announcement = StartRule::by_body("/name", "/{first}/{name}")
+    let start = StartRule::by_body("/name", "/{first}/{+name}")
         .name_contains("operations/")
         .methods(["POST", "PUT", "PATCH", "DELETE"])
         .unless_present("/error")
         .unless_present("/response")
         .unless_true("/done")
         .monitor(monitor);
-    Protocol::builder("aip-151").announced(announcement).succeeded(["response", "done"]).failed(["error"])
+    Protocol::builder("aip-151")
+        .announced(start)
+        .succeeded(["response", "done"])
+        .failed(["error"])
+        .cancel(CancelRule::new("POST", "{monitor}:cancel"))
 }
 
 macro_rules! known {
@@ -303,14 +316,14 @@ known! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::KNOWN_NAMES;
 
     #[test]
-    fn they_are_built_without_a_mistake_and_go_by_names_of_their_own() {
+    fn known_protocols_are_valid_and_have_names_of_their_own() {
         for builder in BUILDERS {
             assert_eq!(builder().named("another").build().err(), None);
         }
-        let names: std::collections::BTreeSet<String> =
-            Protocol::known().map(|known| known.name().to_owned()).collect();
-        assert_eq!(names.len(), BUILDERS.len());
+        let names: Vec<_> = Protocol::known().map(|known| known.name().to_owned()).collect();
+        assert_eq!(names, KNOWN_NAMES);
     }
 }

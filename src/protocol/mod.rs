@@ -1,26 +1,39 @@
-//! `Protocol`: how a family of services announces, reports and concludes operations, as data.
+//! `Protocol`: how a family of services starts, reports and concludes operations, as data.
 
 pub(crate) mod builder;
+pub(crate) mod cancel_rule;
+pub(crate) mod error;
+pub(crate) mod final_response;
 mod known;
 pub(crate) mod start_rule;
 pub(crate) mod state;
 pub(crate) mod status_rule;
+pub(crate) mod template;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
-use self::{builder::ProtocolBuilder, start_rule::StartRule, state::Words};
-use crate::address::origin::Origin;
+use crate::{
+    address::{origin::Origin, policy::TrustRule},
+    protocol::{
+        cancel_rule::CancelRule,
+        final_response::{FinalResponse, ResourceRule},
+        start_rule::StartRule,
+        state::StatusWords,
+        status_rule::MissingStatus,
+    },
+};
 
-/// How a family of services announces, reports and concludes long-running operations.
+/// How a family of services starts, reports and concludes long-running operations.
 ///
-/// Data, not code: what makes a start response one and names the monitor, where a status response has its status word, which
-/// words are terminal, what the final response is, and which other origins the family answers from. What differs between
-/// services is in these values alone; [`Protocol::builder`] makes further ones.
+/// Data, not code: what makes a response start an operation and names its monitor ([`StartRule`]), where a status response has
+/// its status ([`StatusRule`](crate::StatusRule)), which statuses are terminal, what the final response is ([`FinalResponse`]),
+/// and which other origins the family answers from. What differs between services is in these values alone;
+/// [`Protocol::builder`] makes further ones.
 ///
 /// [`LroLayer::new`](crate::LroLayer::new) speaks [`Protocol::operation_location`]. A layer can speak several; the first
-/// that recognises a response wins.
+/// that recognizes a response wins.
 ///
 /// # Example
 ///
@@ -32,85 +45,67 @@ use crate::address::origin::Origin;
 /// # let _ = layer;
 /// ```
 #[derive(Clone)]
-pub struct Protocol(Arc<Spec>);
+pub struct Protocol(Arc<Rules>);
 
-#[cfg(feature = "__internals")]
-pub(crate) const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
-
+/// What a protocol is made of.
 #[derive(Clone)]
-pub(crate) struct Spec {
+pub(crate) struct Rules {
     name: Cow<'static, str>,
+    /// Whether it stands for a protocol of which nothing but the name is known.
     is_unknown: bool,
-    announcements: Vec<StartRule>,
-    pub(crate) words: Words,
+    pub(crate) start_rules: Vec<StartRule>,
+    pub(crate) words: StatusWords,
     pub(crate) trust: Vec<TrustRule>,
-    pub(crate) allowed: Vec<Origin>,
+    pub(crate) anonymous: Vec<Origin>,
     pub(crate) final_response: FinalResponse,
-    /// The members of a final status body that name the resource.
-    pub(crate) resource: Vec<Vec<String>>,
+    /// Where a final status response names the resource.
+    pub(crate) resource: Vec<ResourceRule>,
+    pub(crate) cancel: Option<CancelRule>,
+    pub(crate) needs_respond_async: bool,
 }
 
-/// Start requests to an origin in `from` may be polled with their credentials at an origin in `to`.
-#[derive(Clone)]
-pub(crate) struct TrustRule {
-    pub(crate) from: Vec<Origin>,
-    pub(crate) to: Vec<Origin>,
+impl Rules {
+    fn new(name: Cow<'static, str>) -> Self {
+        Self {
+            name,
+            is_unknown: false,
+            start_rules: Vec::new(),
+            words: StatusWords::default(),
+            trust: Vec::new(),
+            anonymous: Vec::new(),
+            final_response: FinalResponse::Status,
+            resource: Vec::new(),
+            cancel: None,
+            needs_respond_async: false,
+        }
+    }
 }
 
-/// What is handed over when an operation has succeeded.
-///
-/// A result that stands elsewhere is fetched by the rules for polls: origin, headers, retries and deadline. An operation that
-/// did not succeed has no result; its final status response is handed over.
-///
-/// # Example
-///
-/// ```
-/// use http::Request;
-/// use tower::{Layer, ServiceExt};
-/// use tower_lro::{FinalResponse, LroLayer, ResponseExt, simulator::{Simulator, SimulatorBody}};
-///
-/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // Azure Maps names what it has made in `Resource-Location`. This fetches it.
-/// let client = LroLayer::new().final_response(FinalResponse::Resource).layer(Simulator::new());
-/// let request = Request::post("https://atlas.microsoft.com/mapData").body(SimulatorBody::default())?;
-/// let response = client.oneshot(request).await?;
-/// assert!(response.operation().and_then(|operation| operation.resource()).is_some());
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum FinalResponse {
-    /// What the protocol says, if it says where the result is. Else as the Azure SDKs conclude operations: what is at the resource that the final status response names; else after a
-    /// `PUT` or `PATCH` what is at the address of the start request, unless `Location` names the monitor and its last answer
-    /// is no document with a `status`, but the result itself; else after a `POST` what is at the `Location` that was given
-    /// beside the monitor's address; else the final status response.
-    Auto,
-    /// The final status response.
-    #[default]
-    Status,
-    /// What is at the resource that the final status response names: by its `Resource-Location` header, or by the member of
-    /// its body that the protocol says (`resourceLocation`). The final status response where it names none.
-    Resource,
-    /// What is at the `Location` of the final status response, or else of the start response if that does not name the
-    /// monitor by it. The final status response where there is none.
-    Location,
-    /// What is at the address of the start request. The final status response of an operation that is resumed where that
-    /// address is not known.
-    OriginalUri,
-}
+/// The names of the protocols that have a constructor here.
+pub(crate) const KNOWN_NAMES: &[&str] = &[
+    "operation-location",
+    "location",
+    "azure-core",
+    "azure-resource-manager",
+    "fabric",
+    "graph",
+    "odata",
+    "fhir",
+    "async-request-reply",
+    "key-vault",
+    "aip-151",
+];
 
-/// How a response may announce an operation.
+/// A protocol, and the rule by which a response may start an operation.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) protocol: Protocol,
-    pub(crate) announcement: u8,
+    pub(crate) start_rule: u8,
 }
 
 impl Candidate {
-    pub(crate) fn announcement(&self) -> &StartRule {
-        self.protocol.announcement(self.announcement)
+    pub(crate) fn rule(&self) -> &StartRule {
+        self.protocol.start_rule(self.start_rule)
     }
 }
 
@@ -128,36 +123,39 @@ impl Protocol {
         &self.0.name
     }
 
-    /// Builds a protocol of your own, which goes by `name`.
+    /// The same protocol, read strictly: where a response without a status means success
+    /// ([`MissingStatus::Succeeded`]), it does so only if the monitor has answered 202 or given a status before. Otherwise it is
+    /// an error, [`Cause::Status`](crate::Cause::Status).
+    ///
+    /// For plain protocols ([`location`](Self::location), [`async_request_reply`](Self::async_request_reply)) at services of which
+    /// you do not know whether they give their state under another name.
     ///
     /// # Example
     ///
     /// ```
-    /// use tower_lro::{StartRule, FinalResponse, LroLayer, StatusRule, Protocol};
+    /// use tower_lro::{LroLayer, Protocol};
     ///
-    /// // 201 with `X-Job`, whose JSON has `{"job": {"phase": "…"}}` and, when done, `{"job": {"href": "…"}}`.
-    /// let jobs = Protocol::builder("jobs")
-    ///     .announced(StartRule::by_header("x-job").statuses([201]).monitor(StatusRule::new().status_at("/job/phase")))
-    ///     .succeeded(["Shipped"])
-    ///     .failed(["Lost"])
-    ///     .resource_at("/job/href")
-    ///     .final_response(FinalResponse::Resource)
-    ///     .build()?;
-    /// let layer = LroLayer::new().protocol(jobs);
+    /// let layer = LroLayer::new().protocol(Protocol::location().strict());
     /// # let _ = layer;
-    /// # Ok::<_, tower_lro::ProtocolError>(())
     /// ```
-    pub fn builder(name: impl Into<Cow<'static, str>>) -> ProtocolBuilder {
-        ProtocolBuilder::new(name.into())
+    #[must_use]
+    pub fn strict(&self) -> Self {
+        let mut rules = (*self.0).clone();
+        for rule in &mut rules.start_rules {
+            if rule.monitor.when_status_missing == MissingStatus::Succeeded {
+                rule.monitor.when_status_missing = MissingStatus::SucceededAfterAccepted;
+            }
+        }
+        Self(Arc::new(rules))
     }
 
-    /// Stands for one of which only the name is known, as of a stored operation, until a layer is asked for it.
+    /// Stands for a protocol of which only the name is known, that of a stored operation, until a layer is asked for it.
     #[cfg(feature = "serde")]
     pub(crate) fn unknown(name: String) -> Self {
-        let stand_in = Self::builder(name).announced(StartRule::at_request_uri()).finish();
-        let mut spec = Arc::unwrap_or_clone(stand_in.0);
-        spec.is_unknown = true;
-        Self(Arc::new(spec))
+        let mut rules = Rules::new(name.into());
+        rules.is_unknown = true;
+        rules.start_rules.push(StartRule::at_request_uri());
+        Self(Arc::new(rules))
     }
 
     /// Whether it [stands for](Self::unknown) one that has not been found.
@@ -165,26 +163,22 @@ impl Protocol {
         self.0.is_unknown
     }
 
-    pub(crate) fn spec(&self) -> &Spec {
+    pub(crate) fn rules(&self) -> &Rules {
         &self.0
     }
 
-    /// The announcement of this place; the first, if there is none, as of an operation that another version has stored.
-    pub(crate) fn announcement(&self, place: u8) -> &StartRule {
-        let announcements = &self.0.announcements;
-        announcements.get(usize::from(place)).unwrap_or(&announcements[0])
+    /// The start rule with this index; the first, if there is none, as for an operation that another version has stored.
+    pub(crate) fn start_rule(&self, index: u8) -> &StartRule {
+        let rules = &self.0.start_rules;
+        rules.get(usize::from(index)).unwrap_or(&rules[0])
     }
 
-    /// The place of the announcement that is assumed where none is known.
+    /// The index of the start rule that is assumed where none is known.
     pub(crate) fn default_for_resume(&self) -> u8 {
-        (0..).zip(&self.0.announcements).find(|(_, announcement)| announcement.is_assumed).map_or(0, |(place, _)| place)
+        (0..).zip(&self.0.start_rules).find(|(_, rule)| rule.is_default_for_resume).map_or(0, |(index, _)| index)
     }
 
-    pub(crate) fn announcements(&self) -> &[StartRule] {
-        &self.0.announcements
-    }
-
-    /// The places of the announcements that the head of a response matches.
+    /// The indices of the start rules that the head of a response matches.
     pub(crate) fn matches<'a>(
         &'a self,
         method: &'a Method,
@@ -192,29 +186,14 @@ impl Protocol {
         headers: &'a HeaderMap,
     ) -> impl Iterator<Item = u8> + 'a {
         (0..)
-            .zip(self.announcements())
+            .zip(&self.0.start_rules)
             .filter(move |(_, it)| it.matches(method, status, headers))
-            .map(|(place, _)| place)
+            .map(|(index, _)| index)
     }
 }
 
 impl fmt::Debug for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Protocol").field(&self.0.name).finish()
-    }
-}
-
-impl StartRule {
-    fn matches(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.statuses.contains(&status)
-            && self.by.header().is_none_or(|header| headers.contains_key(header))
-            && self.also.as_ref().is_none_or(|header| headers.contains_key(header))
-            && (self.methods.is_empty() || self.methods.contains(method))
-    }
-
-    /// The header that has the monitor's address, and its value.
-    pub(crate) fn address<'a>(&'a self, headers: &'a HeaderMap) -> Option<(&'a HeaderName, &'a HeaderValue)> {
-        let header = self.by.header()?;
-        Some((header, headers.get(header)?))
     }
 }

@@ -1,46 +1,55 @@
-//! `StartRule`: what makes a response announce an operation.
+//! `StartRule`: what makes a response start an operation.
 
 use std::fmt;
 
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::{
-    json::scanner::{Kind, Watch},
+    json::{
+        scanner::Selectors,
+        selector::{Match, Pointer, Selector},
+    },
     protocol::{
-        builder::{ProtocolError, header, keys, statuses},
+        error::{Mistake, ProtocolError, status_codes},
         status_rule::StatusRule,
+        template::{Template, Variable},
     },
 };
 
 /// What makes a response to a start request announce an operation, and where its monitor is.
 ///
-/// On `202` unless [`on`](Self::statuses) says otherwise, and for any method. Every status other than 202 may also be that of a
-/// response that announces nothing: see [`unless_terminal`](Self::unless_terminal).
+/// On `202` unless [`statuses`](Self::statuses) says otherwise, and for any method. Every status other than 202 may also be that
+/// of a response that announces nothing: see [`unless_terminal`](Self::unless_terminal).
+///
+/// # What reading bodies costs
+///
+/// Some rules need the body of the start response: [`by_link`](Self::by_link), [`by_body`](Self::by_body) and the `unless_…`
+/// ones. Bodies of `application/json` and `+json` are read for them, for at most 10 seconds and up to
+/// [`LroLayer::max_status_bytes`](crate::LroLayer::max_status_bytes), before a response that announces nothing is passed on,
+/// untouched. Bodies of other types (event streams, NDJSON) are never read.
 ///
 /// # Example
 ///
 /// ```
 /// use tower_lro::{StartRule, StatusRule, Protocol, ProtocolBuilder};
 ///
-/// let announcements = [
+/// let monitor = || StatusRule::new().status_at("/status");
+/// let rules = [
 ///     // A `PUT` is answered 201 with `Operation-Location`, and a body that says that it is not ready.
-///     StartRule::by_header("operation-location")
-///         .statuses([201])
-///         .methods(["PUT"])
-///         .unless_terminal_or_missing("/state")
-///         .monitor(StatusRule::new().status_at("/status")),
+///     StartRule::by_header("operation-location").statuses([201]).methods(["PUT"]).unless_terminal_or_missing("/state"),
 ///     // 202 with both headers; or with `Location` alone, which is assumed where only the monitor's address is known.
 ///     StartRule::by_header("operation-location").requires_header("location"),
 ///     StartRule::by_header("location").default_for_resume(),
+///     // `{"links": {"self": "/jobs/1"}}`
+///     StartRule::by_link("/links/self"),
 ///     // 200 and `{"job": "jobs/1", "done": false}`: the monitor is at `/v2/jobs/1`.
-///     StartRule::by_body("/job", "/v2/{name}")
-///         .name_contains("jobs/")
-///         .unless_true("/done")
-///         .unless_present("/error"),
-///     // 202, and nothing else: the monitor is at the address of the request.
+///     StartRule::by_body("/job", "/v2/{+name}").name_contains("jobs/").unless_true("/done").unless_present("/error"),
+///     // 202, and nothing else: the monitor is at the address of the request, or at the one above it.
 ///     StartRule::at_request_uri(),
+///     StartRule::at("{parent}").methods(["POST"]),
 /// ];
-/// let protocol = announcements.into_iter().fold(Protocol::builder("jobs"), ProtocolBuilder::announced).build()?;
+/// let announced = |protocol: ProtocolBuilder, rule: StartRule| protocol.announced(rule.monitor(monitor()));
+/// let protocol = rules.into_iter().fold(Protocol::builder("jobs"), announced).build()?;
 /// # let _ = protocol;
 /// # Ok::<_, tower_lro::ProtocolError>(())
 /// ```
@@ -50,156 +59,201 @@ pub struct StartRule {
     pub(crate) statuses: Vec<StatusCode>,
     pub(crate) methods: Vec<Method>,
     pub(crate) by: By,
-    /// A header that has to be there, too.
-    pub(crate) also: Option<HeaderName>,
+    pub(crate) requires_header: Option<HeaderName>,
     pub(crate) condition: Option<Condition>,
-    pub(crate) is_assumed: bool,
+    pub(crate) is_default_for_resume: bool,
     pub(crate) monitor: StatusRule,
-    pub(crate) mistake: Option<ProtocolError>,
+    mistake: Mistake,
 }
 
-#[derive(Clone)]
+/// Where the monitor is.
+#[derive(Clone, Debug)]
 pub(crate) enum By {
     /// A header has the address.
     Header(HeaderName),
-    /// A member of the body has a name, which `template` makes an address of.
-    Body { member: Vec<String>, contains: String, template: String },
+    /// A member of the body has the address.
+    Link(Pointer),
+    /// A member of the body has a name, which the template makes an address of.
+    Name { pointer: Pointer, contains: String, template: Template },
     /// The address is that of the start request.
-    Own,
+    RequestUri,
+    /// The address follows from that of the start request.
+    Template(Template),
 }
 
 impl By {
     pub(crate) fn header(&self) -> Option<&HeaderName> {
         match self {
             Self::Header(header) => Some(header),
-            Self::Body { .. } | Self::Own => None,
+            _ => None,
         }
+    }
+
+    /// Whether the body of the start response is needed.
+    pub(crate) fn reads_body(&self) -> bool {
+        matches!(self, Self::Link(_) | Self::Name { .. })
     }
 }
 
 /// What the body of a response must not say for it to announce an operation: a status that is terminal, a member that is
 /// there, or that is `true`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Condition {
-    pub(crate) status: Vec<Watch>,
-    /// Whether a body without one does, too.
-    pub(crate) or_absent: bool,
+    pub(crate) selectors: Selectors,
+    pub(crate) when_missing: WhenMissing,
+}
+
+/// What a body without any of the members means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenMissing {
+    Starts,
+    PassesThrough,
 }
 
 impl StartRule {
-    /// Whether the head of a response decides it.
-    pub(crate) fn is_by_head(&self) -> bool {
-        self.condition.is_none() && !matches!(self.by, By::Body { .. })
-    }
-
     /// A header has the address of the monitor.
     pub fn by_header(name: &str) -> Self {
-        let mut mistake = None;
-        let header = header(name, &mut mistake);
-        Self::by(header.map_or(By::Own, By::Header), mistake)
+        let mut mistake = Mistake::default();
+        let by = mistake.header(name).map_or(By::RequestUri, By::Header);
+        Self::new(by, [202], mistake)
     }
 
-    /// A member of the response's JSON has the name of the operation, at this JSON pointer, and `template` makes the address
-    /// of its monitor: `{name}` in it stands for the name, and `{first}` for the first segment of the start request's path.
+    /// The string at this JSON pointer of the response's body is the address of the monitor, absolute or relative.
     ///
-    /// On `200`. The response is read for it, and passes through untouched if there is no such name.
+    /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it.
+    pub fn by_link(pointer: &str) -> Self {
+        let mut mistake = Mistake::default();
+        let by = mistake.pointer(pointer).map_or(By::RequestUri, By::Link);
+        Self::new(by, [200, 201, 202], mistake)
+    }
+
+    /// The string or integer at this JSON pointer of the response's body is the name of the operation, and `template` makes the
+    /// address of its monitor: `{name}` in it stands for the name, percent-encoded, `{+name}` for a name that is a path,
+    /// `{first}` for the first segment of the start request's path, and `{path}` and `{parent}` for that path and the one above it.
+    ///
+    /// On `200`. [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn by_body(pointer: &str, template: &str) -> Self {
-        let mut mistake = None;
-        let member = keys(pointer, &mut mistake).unwrap_or_default();
-        let by = By::Body { member, contains: String::new(), template: template.to_owned() };
-        Self { statuses: vec![StatusCode::OK], ..Self::by(by, mistake) }
+        const ALLOWED: [Variable; 5] =
+            [Variable::Name, Variable::PathName, Variable::First, Variable::Path, Variable::Parent];
+        let mut mistake = Mistake::default();
+        let pointer = mistake.pointer(pointer);
+        let template_text = template;
+        let template = mistake.ok(Template::parse(template, &ALLOWED)).filter(|template| {
+            let has_name = template.has(Variable::Name) || template.has(Variable::PathName);
+            if !has_name {
+                let problem = "has no placeholder {name} or {+name}".to_owned();
+                mistake.note(ProtocolError::Template { template: template_text.to_owned(), problem });
+            }
+            has_name
+        });
+        let by = match (pointer, template) {
+            (Some(pointer), Some(template)) => By::Name { pointer, contains: String::new(), template },
+            _ => By::RequestUri,
+        };
+        Self::new(by, [200], mistake)
     }
 
     /// The monitor is at the address of the start request itself.
     pub fn at_request_uri() -> Self {
-        Self::by(By::Own, None)
+        Self::new(By::RequestUri, [202], Mistake::default())
     }
 
-    fn by(by: By, mistake: Option<ProtocolError>) -> Self {
+    /// The monitor is at an address that follows from that of the start request: `{path}` stands for its path, `{parent}` for
+    /// the path above it, and `{first}` for the first segment.
+    pub fn at(template: &str) -> Self {
+        let mut mistake = Mistake::default();
+        let template = mistake.ok(Template::parse(template, &[Variable::Path, Variable::Parent, Variable::First]));
+        Self::new(template.map_or(By::RequestUri, By::Template), [202], mistake)
+    }
+
+    fn new<const N: usize>(by: By, statuses: [u16; N], mut mistake: Mistake) -> Self {
         Self {
-            statuses: vec![StatusCode::ACCEPTED],
+            statuses: status_codes(statuses, 200..=299, &mut mistake),
             methods: Vec::new(),
             by,
-            also: None,
+            requires_header: None,
             condition: None,
-            is_assumed: false,
+            is_default_for_resume: false,
             monitor: StatusRule::new(),
             mistake,
         }
     }
 
-    /// The HTTP statuses that it may be on, from 200 to 263.
+    /// The HTTP statuses, from 200 to 299, that announce an operation.
     pub fn statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.statuses = statuses(codes, 200..=263, &mut self.mistake);
+        self.statuses = status_codes(codes, 200..=299, &mut self.mistake);
         self
     }
 
-    /// The methods that it may answer. All, unless it is said.
+    /// The methods of start requests. All, unless they are given.
     pub fn methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         for name in methods {
             match Method::from_bytes(name.as_ref().as_bytes()) {
                 Ok(method) => self.methods.push(method),
-                Err(_) => _ = self.mistake.get_or_insert_with(|| ProtocolError::Method(name.as_ref().to_owned())),
+                Err(_) => self.mistake.note(ProtocolError::Method(name.as_ref().to_owned())),
             }
         }
         self
     }
 
-    /// It announces an operation only if this header is there, too.
+    /// A response announces an operation only if it has this header, too.
     pub fn requires_header(mut self, name: &str) -> Self {
-        self.also = header(name, &mut self.mistake);
+        self.requires_header = self.mistake.header(name);
         self
     }
 
-    /// It announces no operation if the response's own JSON has a terminal status at this JSON pointer. It does if there is no
-    /// status at all.
+    /// A response announces no operation if its JSON has a terminal status at this JSON pointer. It does if there is no status.
     ///
-    /// The response is read for it, for 10 seconds at the most, and passes through untouched if it announces nothing.
+    /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_terminal(self, pointer: &str) -> Self {
-        self.with_condition(pointer, Kind::Text, true)
+        self.with_condition(pointer, Match::String, WhenMissing::Starts)
     }
 
-    /// It announces an operation only if the response's own JSON has a status at this JSON pointer that is not terminal.
+    /// A response announces an operation only if its JSON has a status at this JSON pointer that is not terminal.
     ///
-    /// The response is read for it, for 10 seconds at the most, and passes through untouched if it announces nothing.
+    /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_terminal_or_missing(self, pointer: &str) -> Self {
-        self.with_condition(pointer, Kind::Text, false)
+        self.with_condition(pointer, Match::String, WhenMissing::PassesThrough)
     }
 
-    /// It announces no operation if the response's own JSON has a member at this JSON pointer that is not null.
+    /// A response announces no operation if its JSON has a member at this JSON pointer that is not null.
     ///
-    /// The response is read for it, and passes through untouched if it announces nothing.
+    /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_present(self, pointer: &str) -> Self {
-        self.with_condition(pointer, Kind::Presence, true)
+        self.with_condition(pointer, Match::Present, WhenMissing::Starts)
     }
 
-    /// It announces no operation if the response's own JSON has `true` at this JSON pointer.
+    /// A response announces no operation if its JSON has `true` at this JSON pointer.
     ///
-    /// The response is read for it, and passes through untouched if it announces nothing.
+    /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_true(self, pointer: &str) -> Self {
-        self.with_condition(pointer, Kind::True, true)
+        self.with_condition(pointer, Match::True, WhenMissing::Starts)
     }
 
-    fn with_condition(mut self, pointer: &str, kind: Kind, or_absent: bool) -> Self {
-        if let Some(path) = keys(pointer, &mut self.mistake) {
-            let condition = self.condition.get_or_insert(Condition { status: Vec::new(), or_absent: true });
-            condition.status.push(Watch { path, kind });
-            condition.or_absent &= or_absent;
+    fn with_condition(mut self, pointer: &str, matches: Match, when_missing: WhenMissing) -> Self {
+        if let Some(pointer) = self.mistake.pointer(pointer) {
+            let before = self.condition.take();
+            let others = before.iter().flat_map(|condition| condition.selectors.iter().cloned());
+            let selectors = others.chain([Selector::new(pointer, matches)]).collect();
+            let passes = before.as_ref().is_some_and(|before| before.when_missing == WhenMissing::PassesThrough);
+            let when_missing = if passes { WhenMissing::PassesThrough } else { when_missing };
+            self.condition = Some(Condition { selectors, when_missing });
         }
         self
     }
 
-    /// What is assumed where nothing but a monitor's address is known ([`Resume::new`](crate::Resume::new)). The first
-    /// announcement, unless it is said.
+    /// The rule that is assumed where nothing but a monitor's address is known ([`Resume::new`](crate::Resume::new)). The first
+    /// one, unless another is marked.
     pub fn default_for_resume(mut self) -> Self {
-        self.is_assumed = true;
+        self.is_default_for_resume = true;
         self
     }
 
-    /// Of [`by_body`](Self::by_body): the name must have this text in it.
+    /// For [`by_body`](Self::by_body): the name must contain this text.
     pub fn name_contains(mut self, text: &str) -> Self {
-        if let By::Body { contains, .. } = &mut self.by {
-            *contains = text.to_owned();
+        match &mut self.by {
+            By::Name { contains, .. } => text.clone_into(contains),
+            _ => self.mistake.contradiction("name_contains is for rules by a name in the body"),
         }
         self
     }
@@ -209,10 +263,32 @@ impl StartRule {
         self.monitor = monitor;
         self
     }
+
+    /// Whether the head of a response decides it.
+    pub(crate) fn is_decided_by_head(&self) -> bool {
+        self.condition.is_none() && !self.by.reads_body()
+    }
+
+    /// Whether the head of a response may announce an operation by this rule.
+    pub(crate) fn matches(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
+        self.statuses.contains(&status)
+            && self.by.header().is_none_or(|header| headers.contains_key(header))
+            && self.requires_header.as_ref().is_none_or(|header| headers.contains_key(header))
+            && (self.methods.is_empty() || self.methods.contains(method))
+    }
+
+    /// What was wrong with it, if anything.
+    pub(crate) fn mistake(&self) -> Option<ProtocolError> {
+        self.mistake.get().or_else(|| self.monitor.mistake())
+    }
 }
 
 impl fmt::Debug for StartRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartRule").field("on", &self.statuses).field("to", &self.methods).finish_non_exhaustive()
+        f.debug_struct("StartRule")
+            .field("statuses", &self.statuses)
+            .field("methods", &self.methods)
+            .field("by", &self.by)
+            .finish_non_exhaustive()
     }
 }

@@ -1,142 +1,220 @@
-//! `StatusRule`: how a monitor answers.
+//! `StatusRule`: how a status monitor answers.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use http::{HeaderName, StatusCode};
 
 use crate::{
-    json::scanner::{Kind, Watch},
-    protocol::builder::{ProtocolError, header, keys, statuses},
+    json::{
+        scanner::Selectors,
+        selector::{Match, Pointer, Selector},
+    },
+    protocol::error::{Mistake, ProtocolError, status_codes},
 };
 
-/// How a monitor answers: where its status is, and what counts where there is none.
+/// How a status monitor answers: where its status is, and what a response without one means.
 ///
 /// [`StatusRule::new`] has no place for a status yet; most have it `status_at("/status")`.
+///
+/// # Where the status is
+///
+/// 1. In the [header](Self::status_header), if there is one and the response has it.
+/// 2. In the body, at the first of the pointers, in the order in which they were given, whose member matches. (A member that
+///    is given first decides as soon as it is read; those behind it when the others have been met, or the document has ended.)
+/// 3. In the HTTP status: a 202 means running, and for the rest [`MissingStatus`] says what a response without a status means.
 ///
 /// # Example
 ///
 /// ```
 /// use tower_lro::{StartRule, StatusRule, Protocol, MissingStatus};
 ///
-/// let monitors = [
+/// let rules = [
 ///     // `{"job": {"phase": "Running"}}`. Without a phase it is still running; a 410 is the operation's own failure.
 ///     StatusRule::new().status_at("/job/phase").when_status_missing(MissingStatus::Running).final_error_statuses([410]),
 ///     // `{"progress": 30}`: `100` is then among the protocol's words for success.
-///     StatusRule::new().status_scalar_at("/progress"),
+///     StatusRule::new().status_scalar_at("/progress").fraction_at("/progress"),
 ///     // `{"finished": true}`, or an `{"error": …}`: `finished` and `error` are the words.
-///     StatusRule::new().status_true("/finished").status_present("/error").when_status_missing(MissingStatus::Running),
-///     // `X-Job-Status: Running`. A 409 passes, and the poll is repeated.
+///     StatusRule::new().status_present("/error").status_true("/finished").when_status_missing(MissingStatus::Running),
+///     // `X-Job-Status: Running`. A 409 is transient, and the poll is repeated.
 ///     StatusRule::new().status_header("x-job-status").retryable_statuses([409, 429, 503]),
 ///     // 202 until it is done, at an address that may change each time; a deletion takes its monitor with it.
 ///     StatusRule::new().http_status_only().relocated_by("location", [202]).success_statuses([404]),
-///     // The result is where a 302 or 303 says; one that says nothing is handed over itself.
+///     // The result is where a 302 or 303 says; one that says nothing is the final response itself.
 ///     StatusRule::new().http_status_only().fixed_uri().result_redirects([302, 303]).result_may_be_missing(),
 ///     // The outcome is an HTTP message, or has its HTTP status in a header.
 ///     StatusRule::new().http_status_only().unwrap_application_http().outcome_header("asyncresult"),
 /// ];
-/// for monitor in monitors {
-///     Protocol::builder("jobs").announced(StartRule::by_header("x-job").monitor(monitor)).build()?;
+/// for rule in rules {
+///     let protocol = Protocol::builder("jobs").announced(StartRule::by_header("x-job").monitor(rule));
+///     protocol.succeeded(["100", "finished"]).failed(["error"]).build()?;
 /// }
 /// # Ok::<_, tower_lro::ProtocolError>(())
 /// ```
 #[derive(Clone)]
 #[must_use]
 pub struct StatusRule {
-    pub(crate) status: Vec<Watch>,
+    pub(crate) status: Vec<Selector>,
     pub(crate) status_header: Option<HeaderName>,
-    pub(crate) is_by_http: bool,
+    pub(crate) http_status_only: bool,
     pub(crate) when_status_missing: MissingStatus,
-    pub(crate) outcomes: Vec<StatusCode>,
+    pub(crate) final_errors: Vec<StatusCode>,
     pub(crate) successes: Vec<StatusCode>,
-    pub(crate) retryable_statuses: Vec<StatusCode>,
+    pub(crate) retryable: Vec<StatusCode>,
+    /// Whether those are the description's own.
+    has_own_retryable: bool,
     pub(crate) result_redirects: Vec<StatusCode>,
     pub(crate) result_may_be_missing: bool,
-    pub(crate) moves: Option<Moves>,
+    pub(crate) relocation: Option<Relocation>,
     pub(crate) outcome_header: Option<HeaderName>,
-    pub(crate) unwrap_application_http: bool,
-    pub(crate) mistake: Option<ProtocolError>,
+    pub(crate) unwraps_messages: bool,
+    pub(crate) percent: Vec<PercentAt>,
+    pub(crate) failure: Vec<Pointer>,
+    /// The status members, and behind them those that have a percentage.
+    interest: Selectors,
+    pub(crate) mistake: Mistake,
 }
 
-/// A status response may move its monitor by this header.
-#[derive(Clone)]
-pub(crate) struct Moves {
-    /// The header that announces the monitor, if it is none of its own.
+/// A member that says how far the operation is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PercentAt {
+    pub(crate) pointer: Pointer,
+    pub(crate) unit: PercentUnit,
+}
+
+/// What counts as all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PercentUnit {
+    Hundred,
+    One,
+}
+
+/// A status response may name the monitor's next address in a header.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Relocation {
+    /// The header, if it is not the one that announced the monitor.
     pub(crate) header: Option<HeaderName>,
     /// On these HTTP statuses; on all, if there are none.
     pub(crate) statuses: Vec<StatusCode>,
 }
 
 /// What a good response of the monitor means that has no status. (A 202 always means that the operation is running.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum MissingStatus {
-    /// An error, [`Cause::Status`](crate::Cause::Status).
+    /// An error, [`Cause::Status`](crate::Cause::Status). Once a status was seen, a failed poll, which is repeated.
     #[default]
     Error,
-    /// That the operation has succeeded.
+    /// That the operation has succeeded. Where the monitor has never answered 202 nor given a status, that is an assumption:
+    /// [`Operation::is_success_assumed`](crate::Operation::is_success_assumed) says so.
     Succeeded,
+    /// That the operation has succeeded, if the monitor has answered 202 or given a status before; else it is an error.
+    SucceededAfterAccepted,
     /// That it is running.
     Running,
 }
 
+/// The HTTP statuses that say nothing of the operation: throttling, and what servers, gateways and CDNs answer for the service
+/// behind them.
+pub(crate) const fn is_transient(code: u16) -> bool {
+    matches!(code, 408 | 425 | 429 | 500 | 502..=504 | 509 | 520..=527 | 529 | 530 | 598 | 599)
+}
+
+/// The members that have a percentage by default, at the top level of a status response.
+const PERCENT: [&str; 3] = ["/percentComplete", "/percentCompleted", "/percentageComplete"];
+
 impl StatusRule {
-    /// One of which 408, 429, 500, 502, 503 and 504 are failed polls, which is moved by the header that announced it, and
-    /// of which a 303 names the result.
+    /// A rule of which 408, 425, 429, 500, 502, 503, 504, 509, 520 to 527, 529, 530, 598 and 599 are transient, whose monitor is
+    /// relocated by the header that announced it, and of which a 303 names the result.
     pub fn new() -> Self {
-        let known = |codes: &[u16]| codes.iter().filter_map(|&code| StatusCode::from_u16(code).ok()).collect();
-        Self {
+        let mut rule = Self {
             status: Vec::new(),
             status_header: None,
-            is_by_http: false,
+            http_status_only: false,
             when_status_missing: MissingStatus::Error,
-            outcomes: Vec::new(),
+            final_errors: Vec::new(),
             successes: Vec::new(),
-            retryable_statuses: known(&[408, 429, 500, 502, 503, 504]),
-            result_redirects: known(&[303]),
+            retryable: (400..600)
+                .filter(|&code| is_transient(code))
+                .filter_map(|code| StatusCode::from_u16(code).ok())
+                .collect(),
+            has_own_retryable: false,
+            result_redirects: vec![StatusCode::SEE_OTHER],
             result_may_be_missing: false,
-            moves: Some(Moves { header: None, statuses: Vec::new() }),
+            relocation: Some(Relocation { header: None, statuses: Vec::new() }),
             outcome_header: None,
-            unwrap_application_http: false,
-            mistake: None,
-        }
+            unwraps_messages: false,
+            percent: Vec::new(),
+            failure: Vec::new(),
+            interest: Arc::new([]),
+            mistake: Mistake::default(),
+        };
+        rule.percent = PERCENT
+            .iter()
+            .filter_map(|pointer| Some(PercentAt { pointer: Pointer::parse(pointer)?, unit: PercentUnit::Hundred }))
+            .collect();
+        rule.compiled()
     }
 
-    /// The status is the string at this JSON pointer. If several are given, the first in the body counts.
+    /// What the scanner looks for: the status members, and behind them those that have a percentage.
+    pub(crate) fn interest(&self) -> &Selectors {
+        &self.interest
+    }
+
+    fn compiled(mut self) -> Self {
+        let percent = self.percent.iter().map(|at| Selector::new(at.pointer.clone(), Match::Scalar));
+        self.interest = self.status.iter().cloned().chain(percent).collect();
+        self
+    }
+
+    /// Whether it says anywhere how an operation ends.
+    pub(crate) fn can_end(&self) -> bool {
+        let has_status = !self.status.is_empty() || self.status_header.is_some();
+        has_status || self.when_status_missing != MissingStatus::Error || !self.successes.is_empty()
+    }
+
+    /// The status is the string at this JSON pointer. Numbers in a pointer are keys of objects and indices of arrays.
     pub fn status_at(self, pointer: &str) -> Self {
-        self.watch(pointer, Kind::Text)
+        self.selector(pointer, Match::String)
     }
 
-    /// The status is the string, number or literal at this JSON pointer, as its text: `30`, `true`.
+    /// The status is the string, number or boolean at this JSON pointer, as its text: `30`, `true`.
     pub fn status_scalar_at(self, pointer: &str) -> Self {
-        self.watch(pointer, Kind::Scalar)
+        self.selector(pointer, Match::Scalar)
     }
 
-    /// The status is the last key of this JSON pointer, where there is `true`, and no other place has a status.
+    /// The status is the last key of this JSON pointer, where there is `true`.
     pub fn status_true(self, pointer: &str) -> Self {
-        self.watch(pointer, Kind::True)
+        self.selector(pointer, Match::True)
     }
 
     /// The status is the last key of this JSON pointer, where there is a value that is not null.
     pub fn status_present(self, pointer: &str) -> Self {
-        self.watch(pointer, Kind::Presence)
+        self.selector(pointer, Match::Present)
     }
 
-    fn watch(mut self, pointer: &str, kind: Kind) -> Self {
-        let path = keys(pointer, &mut self.mistake);
-        self.status.extend(path.map(|path| Watch { path, kind }));
-        self
+    /// The status is the word `null`, where there is null or no value at this JSON pointer.
+    pub fn status_absent(self, pointer: &str) -> Self {
+        self.selector(pointer, Match::Absent)
+    }
+
+    fn selector(mut self, pointer: &str, matches: Match) -> Self {
+        if let Some(pointer) = self.mistake.pointer(pointer) {
+            self.status.push(Selector::new(pointer, matches));
+        }
+        self.compiled()
     }
 
     /// The status is the value of this header, where it is there.
     pub fn status_header(mut self, name: &str) -> Self {
-        self.status_header = header(name, &mut self.mistake);
+        self.status_header = self.mistake.header(name);
         self
     }
 
-    /// The HTTP status decides: 202 means running, and every other success the end. Of status words in the body those of
-    /// failure and cancelling count nevertheless.
+    /// The HTTP status decides: 202 means running, and every other success that the operation has succeeded. Of status words in
+    /// the body those of failure and cancelling count nevertheless.
     pub fn http_status_only(mut self) -> Self {
-        self.is_by_http = true;
+        self.http_status_only = true;
         self.when_status_missing = MissingStatus::Succeeded;
         self
     }
@@ -147,14 +225,14 @@ impl StatusRule {
         self
     }
 
-    /// An error response with one of these HTTP statuses is the outcome of the operation, which has failed, and is handed
-    /// over, unless it is that of a failed poll. By default it is an error, [`Cause::StatusRule`](crate::Cause::StatusRule).
+    /// An error response with one of these HTTP statuses is the final response of an operation that has failed, unless its
+    /// HTTP status is retryable. By default it is an error, [`Cause::Monitor`](crate::Cause::Monitor).
     ///
-    /// A 5xx that says when to come again is a failed poll nevertheless; so is a 404 before the first status where a good
-    /// response must have a status. Mind that layers outside see an outcome as the response to the start request: a retry layer
-    /// that sends it again for a 500 starts the work anew.
+    /// A 5xx with a `Retry-After` is a failed poll nevertheless; so is a 404 before the first status where a good
+    /// response must have a status. Mind that layers outside see a final response as the response to the start request: a retry
+    /// layer that sends it again for a 500 starts the work again.
     pub fn final_error_statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.outcomes = statuses(codes, 400..=599, &mut self.mistake);
+        self.final_errors = status_codes(codes, 400..=599, &mut self.mistake);
         self
     }
 
@@ -162,55 +240,103 @@ impl StatusRule {
     /// thing was to be deleted. (A 404 before the first status is a failed poll first, because monitors may be late.) The
     /// response keeps its HTTP status.
     pub fn success_statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.successes = statuses(codes, 200..=599, &mut self.mistake);
+        self.successes = status_codes(codes, 200..=599, &mut self.mistake);
         self
     }
 
-    /// The HTTP statuses of polls that failed in passing and are repeated.
+    /// The HTTP statuses of failed polls that are repeated, instead of those of [`StatusRule::new`].
     pub fn retryable_statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.retryable_statuses = statuses(codes, 400..=599, &mut self.mistake);
+        self.retryable = status_codes(codes, 400..=599, &mut self.mistake);
+        self.has_own_retryable = true;
         self
     }
 
-    /// The redirects that name the result, instead of 303 alone; all others move the monitor. A 302 among them means that an
-    /// answer to which the client has come by a redirect of its own is the result, too.
+    /// The redirects that name the result, instead of 303 alone; all others relocate the monitor. A 302 among them means that a
+    /// response to which the client has come by following a redirect by itself is the result, too.
     pub fn result_redirects(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
-        self.result_redirects = statuses(codes, 300..=399, &mut self.mistake);
+        self.result_redirects = status_codes(codes, 300..=399, &mut self.mistake);
         self
     }
 
-    /// A redirect that names the result, but with an address that is missing, or that must not be asked, is handed over
-    /// itself. By default it is an error.
+    /// A redirect that names the result, but with an address that is missing, or that must not be asked, is the final
+    /// response itself. By default it is an error.
     pub fn result_may_be_missing(mut self) -> Self {
         self.result_may_be_missing = true;
         self
     }
 
-    /// A status response that is not the last may move the monitor by this header, if its HTTP status is one of these (any,
-    /// if there are none).
+    /// A status response of an operation that is running may relocate the monitor by this header, if its HTTP status is one of
+    /// these (any, if there are none).
     pub fn relocated_by(mut self, name: &str, codes: impl IntoIterator<Item = u16>) -> Self {
-        let header = header(name, &mut self.mistake);
-        let statuses = statuses(codes, 200..=299, &mut self.mistake);
-        self.moves = Some(Moves { header, statuses });
+        let header = self.mistake.header(name);
+        let statuses = status_codes(codes, 200..=299, &mut self.mistake);
+        if self.relocation.is_none() {
+            self.mistake.contradiction("a monitor with a fixed URI cannot be relocated by a header");
+        }
+        self.relocation = Some(Relocation { header, statuses });
         self
     }
 
     /// The monitor stays where it is, but for redirects.
     pub fn fixed_uri(mut self) -> Self {
-        self.moves = None;
+        if self.relocation.as_ref().is_some_and(|relocation| relocation.header.is_some()) {
+            self.mistake.contradiction("a monitor that is relocated by a header has no fixed URI");
+        }
+        self.relocation = None;
         self
     }
 
-    /// This header of the final response has the HTTP status of the outcome; it becomes that of what is handed over.
+    /// This header of the final response has the HTTP status of the outcome, which becomes that of the final response.
     pub fn outcome_header(mut self, name: &str) -> Self {
-        self.outcome_header = header(name, &mut self.mistake);
+        self.outcome_header = self.mistake.header(name);
         self
     }
 
-    /// A final response of `application/http` is the outcome as an HTTP message, and is handed over as a response.
+    /// A final response of `application/http` is the outcome as an HTTP message, and becomes that response.
     pub fn unwrap_application_http(mut self) -> Self {
-        self.unwrap_application_http = true;
+        self.unwraps_messages = true;
         self
+    }
+
+    /// The number, or the string with a number and perhaps a `%`, at this JSON pointer is a percentage. It takes precedence over
+    /// `percentComplete`, `percentCompleted` and `percentageComplete`, which every rule knows.
+    pub fn percent_at(self, pointer: &str) -> Self {
+        self.percent(pointer, PercentUnit::Hundred)
+    }
+
+    /// The same for a fraction, from 0 to 1.
+    pub fn fraction_at(self, pointer: &str) -> Self {
+        self.percent(pointer, PercentUnit::One)
+    }
+
+    fn percent(mut self, pointer: &str, unit: PercentUnit) -> Self {
+        if let Some(pointer) = self.mistake.pointer(pointer) {
+            let own = self.percent.len() - PERCENT.len();
+            self.percent.insert(own, PercentAt { pointer, unit });
+        }
+        self.compiled()
+    }
+
+    /// The member of the final response at this JSON pointer says why the operation failed: an object, or a string. Takes
+    /// precedence over `/error`, which every rule knows. If several are given, the first that is there counts.
+    pub fn failure_at(mut self, pointer: &str) -> Self {
+        let pointer = self.mistake.pointer(pointer);
+        self.failure.extend(pointer);
+        self
+    }
+
+    /// An HTTP status that stands in two classes.
+    pub(crate) fn contradiction(&self) -> Option<String> {
+        const NONE: &Vec<StatusCode> = &Vec::new();
+        // The default ones take precedence over the others, silently: nobody has to leave them out.
+        let retryable = if self.has_own_retryable { &self.retryable } else { NONE };
+        let classes = [("final error", &self.final_errors), ("success", &self.successes), ("retryable", retryable)];
+        classes.iter().enumerate().find_map(|(index, (name, codes))| {
+            classes[..index].iter().find_map(|(other, others)| {
+                let twice = codes.iter().find(|code| others.contains(code))?;
+                Some(format!("HTTP status {twice} is among the {other} statuses and among the {name} statuses"))
+            })
+        })
     }
 }
 
@@ -222,6 +348,19 @@ impl Default for StatusRule {
 
 impl fmt::Debug for StatusRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StatusRule").field("is_by_http", &self.is_by_http).finish_non_exhaustive()
+        let status: Vec<_> = self.status.iter().map(|selector| selector.pointer.to_string()).collect();
+        f.debug_struct("StatusRule")
+            .field("status", &status)
+            .field("http_status_only", &self.http_status_only)
+            .field("when_status_missing", &self.when_status_missing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StatusRule {
+    /// What was wrong with it, if anything.
+    pub(crate) fn mistake(&self) -> Option<ProtocolError> {
+        let contradiction = || self.contradiction().map(ProtocolError::Contradiction);
+        self.mistake.get().or_else(contradiction).or_else(|| (!self.can_end()).then_some(ProtocolError::NoStatus))
     }
 }

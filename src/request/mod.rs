@@ -1,4 +1,4 @@
-//! What is kept of the start request in order to poll.
+//! What is kept of the caller's request in order to poll.
 
-pub(crate) mod headers;
+mod headers;
 pub(crate) mod template;

@@ -1,208 +1,189 @@
-//! Snapshot: what is kept of the start request in order to poll.
+//! `RequestTemplate`: what polls repeat of the caller's request.
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{ACCEPT, ACCEPT_LANGUAGE, HOST, USER_AGENT},
-    uri::{Authority, PathAndQuery},
 };
 
 use crate::{
-    address::resolver::{MAX_URI, Trust},
+    address::{
+        policy::{Address, Credentials},
+        uri::{has_authority, without_propagated},
+    },
     operation::Resume,
-    request::{headers, headers::PackedHeaders},
+    request::headers::{Host, RepeatedHeaders},
 };
 
-/// Of more headers than that, most are values of the same names, which take no room.
-const MAX_ROOM: usize = 64;
-
-/// A request's own timeout, of reqwest, which does not show its extensions to everybody. Among these, because few have one.
-#[derive(Clone, Copy)]
-#[cfg_attr(not(feature = "reqwest"), allow(dead_code, reason = "what only reqwest's doors know of"))]
-pub(crate) struct RequestTimeout(pub(crate) Duration);
-
 /// What is kept of every request in case that it starts an operation. Its body is not.
-pub(crate) struct Draft {
+#[derive(Debug)]
+pub(crate) struct CapturedRequest {
     pub(crate) method: Method,
-    uri: Uri,
+    pub(crate) uri: Uri,
     version: Version,
     pub(crate) extensions: Extensions,
-    headers: PackedHeaders,
+    headers: RepeatedHeaders,
+    timeout: Option<Duration>,
 }
 
-impl Draft {
-    /// Without headers: those are packed where the draft is going to stay, since they are long to move.
+impl CapturedRequest {
     #[inline]
-    pub(crate) const fn new(method: Method, uri: Uri, version: Version, extensions: Extensions) -> Self {
-        Self { method, uri, version, extensions, headers: PackedHeaders::new() }
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        let line = RequestLine { method: request.method().clone(), uri: request.uri().clone() };
+        Self::new(line, request.version(), request.headers(), request.extensions().clone(), None)
     }
 
+    /// `timeout` is that of single requests, where the transport has such a thing.
     #[inline]
-    pub(crate) fn pack(&mut self, headers: &HeaderMap) {
-        self.headers.pack(headers, !has_authority(&self.uri));
+    pub(crate) fn new(
+        line: RequestLine,
+        version: Version,
+        headers: &HeaderMap,
+        extensions: Extensions,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let RequestLine { method, uri } = line;
+        let host = if has_authority(&uri) { Host::Drop } else { Host::Keep };
+        Self { headers: RepeatedHeaders::of(headers, host), method, uri, version, extensions, timeout }
     }
 
-    pub(crate) fn uri(&self) -> &Uri {
-        &self.uri
+    /// The `Host` header, if the URI names no host.
+    pub(crate) fn host(&self) -> Option<HeaderValue> {
+        if has_authority(&self.uri) { None } else { self.headers.host() }
     }
 
-    /// It did start one.
-    pub(crate) fn seal(mut self) -> (RequestLine, Snapshot) {
+    /// It did start an operation, or resume one.
+    pub(crate) fn into_template(mut self, omitted: &[OmittedExtension]) -> (Method, RequestTemplate) {
+        // A layer below would take it for its own.
         self.extensions.remove::<Resume>();
-        // Of a layer above.
-        self.extensions.remove::<OddAddress>();
-        let uri = self.uri;
-        let (headers, len) = self.headers.seal();
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let authority = uri.authority().map_or("", Authority::as_str);
-        let rest = uri.path_and_query().map_or("", PathAndQuery::as_str);
-        let parts = [scheme, if scheme.is_empty() { "" } else { "://" }, authority, rest];
-        let address_len = parts.iter().map(|part| part.len()).sum::<usize>();
-        let mut text = Vec::with_capacity(address_len + headers.len());
-        let is_text = match authority {
-            "" => rest.starts_with('/') || rest == "*",
-            _ => rest.is_empty() || rest.starts_with(['/', '?']),
-        };
-        if address_len > MAX_URI || !is_text {
-            self.extensions.insert(OddAddress(uri.clone()));
-        } else {
-            parts.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
-        }
-        let address_len = text.len() as u16;
-        text.extend_from_slice(headers);
-        let snapshot = Snapshot {
-            text: text.into(),
-            address_len,
-            query_len: if address_len == 0 { 0 } else { uri.query().map_or(0, |query| query.len() as u16) },
-            version: self.version,
-            extensions: self.extensions,
-            room: len.min(MAX_ROOM) as u8 + 1,
-        };
-        (RequestLine { method: self.method, uri }, snapshot)
+        omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
+        let Self { method, uri, version, extensions, headers, timeout } = self;
+        (method, RequestTemplate { uri, version, extensions, headers: headers.shrink(), timeout })
     }
 }
 
-/// An address of parts that are an address, and whose text is none, for its length or its form.
-#[derive(Clone)]
-struct OddAddress(Uri);
+/// An extension of the caller's request that polls do not get.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OmittedExtension {
+    pub(crate) remove: fn(&mut Extensions),
+}
 
-/// What the start request asked for.
+impl OmittedExtension {
+    pub(crate) fn of<T: Clone + Send + Sync + 'static>() -> Self {
+        Self { remove: |extensions| _ = extensions.remove::<T>() }
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
 pub(crate) struct RequestLine {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
 }
 
-/// What is kept of the start request in order to poll, in little room.
-pub(crate) struct Snapshot {
-    /// The address, and the headers behind it.
-    text: Box<[u8]>,
-    address_len: u16,
-    /// That of the address's end which is the query.
-    query_len: u16,
+/// What is kept of the caller's request in order to poll.
+#[derive(Debug)]
+pub(crate) struct RequestTemplate {
+    pub(crate) uri: Uri,
     version: Version,
     extensions: Extensions,
-    /// For how many headers there is room at once in a request: for these, and for the `Host` that transports add.
-    room: u8,
+    headers: RepeatedHeaders,
+    timeout: Option<Duration>,
 }
 
-/// A request that is to be sent.
+/// A request that the layer sends.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "reqwest-middleware"), allow(dead_code, reason = "what only reqwest's doors look at"))]
-pub struct Outgoing {
+#[cfg_attr(
+    not(feature = "reqwest-middleware"),
+    allow(dead_code, reason = "only reqwest's integrations look at all of it")
+)]
+pub struct PollRequest {
     pub(crate) request: Request<()>,
-    pub(crate) trust: Trust,
-    /// The start request's own.
+    pub(crate) credentials: Credentials,
+    /// The caller's own, for single requests.
     pub(crate) timeout: Option<Duration>,
 }
 
-impl Snapshot {
-    #[cfg(any(test, feature = "__internals"))]
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let mut draft = Draft::new(
-            request.method().clone(),
-            request.uri().clone(),
-            request.version(),
-            request.extensions().clone(),
-        );
-        draft.pack(request.headers());
-        draft.seal().1
-    }
+/// What a response should best be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accept {
+    AsCaller,
+    /// The status is read from JSON, whatever the caller asked for the result.
+    JsonFirst,
+}
 
-    /// The start request's address, made anew: a copy, so that whoever keeps it does not keep the headers.
-    pub(crate) fn uri(&self) -> Uri {
-        match self.extensions.get() {
-            Some(OddAddress(uri)) => uri.clone(),
-            None => Uri::try_from(&self.text[..self.address_len.into()]).unwrap_or_default(),
-        }
-    }
-
-    /// Its query.
-    pub(crate) fn query(&self) -> Option<&str> {
-        if let Some(OddAddress(uri)) = self.extensions.get() {
-            return uri.query();
-        }
-        let range = usize::from(self.address_len - self.query_len)..usize::from(self.address_len);
-        std::str::from_utf8(&self.text[range]).ok().filter(|query| !query.is_empty())
-    }
-
-    /// The `Host` header that the start request had, if its URI names no host.
+impl RequestTemplate {
+    /// The `Host` header of the caller's request, if its URI names no host.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        let mut host = None;
-        self.for_each_header(|name, value| {
-            if name == HOST {
-                host.get_or_insert(value);
-            }
-        });
-        host
+        if has_authority(&self.uri) { None } else { self.headers.host() }
     }
 
-    #[inline]
-    fn for_each_header(&self, each: impl FnMut(HeaderName, HeaderValue)) {
-        // A copy, which is gone with the request, because `Bytes` that are shared take 40 bytes more while the operation waits.
-        headers::for_each(&Bytes::copy_from_slice(&self.text[self.address_len.into()..]), each);
+    /// An address of the service, without the query parameters of the caller's request that polls add to it.
+    pub(crate) fn without_propagated(&self, names: &[String], uri: &Uri) -> Uri {
+        without_propagated(names, self.uri.query(), uri)
     }
 
-    /// A `GET` on `uri` with the start request's version, and the headers and extensions that an origin so trusted may see.
-    pub(crate) fn request(&self, uri: Uri, trust: Trust) -> Outgoing {
+    /// A `GET`, with the caller's version, and the headers and extensions that go to such an address.
+    pub(crate) fn request(&self, address: Address, accept: Accept) -> PollRequest {
+        let Address { uri, credentials } = address;
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         *request.version_mut() = self.version;
         // `Host` is kept for addresses without one.
         let names_host = has_authority(request.uri());
-        let is_repeated = |name: &HeaderName| trust.may_see(name) && !(names_host && name == HOST);
-        _ = request.headers_mut().try_reserve(self.room.into());
         let headers = request.headers_mut();
-        self.for_each_header(|name, value| {
-            if is_repeated(&name) {
+        // With room for what transports add.
+        _ = headers.try_reserve(self.headers.len().min(MAX_ROOM) + 1);
+        self.headers.for_each(|name, value| {
+            let is_redundant = names_host && name == HOST;
+            if !credentials.hides(&name) && !is_redundant {
                 headers.append(name, value);
             }
         });
-        if trust == Trust::Credentials {
+        if accept == Accept::JsonFirst {
+            accept_json_first(headers);
+        }
+        if credentials == Credentials::Send {
             *request.extensions_mut() = self.extensions.clone();
         }
-        Outgoing { request, trust, timeout: self.extensions.get().map(|&RequestTimeout(timeout)| timeout) }
+        PollRequest { request, credentials, timeout: self.timeout }
     }
 }
 
-impl Trust {
-    fn may_see(self, name: &HeaderName) -> bool {
+/// Of more headers than that, most are values of the same names, which take no room of their own.
+const MAX_ROOM: usize = 64;
+
+impl Credentials {
+    pub(crate) fn hides(self, name: &HeaderName) -> bool {
         match self {
-            Self::Credentials => true,
-            Self::Anonymous => [ACCEPT, ACCEPT_LANGUAGE, USER_AGENT].contains(name),
+            Self::Send => false,
+            Self::Withhold => ![ACCEPT, ACCEPT_LANGUAGE, USER_AGENT].contains(name),
         }
     }
-
-    /// Leaves in the caller's own request what an origin so trusted may see.
-    pub(crate) fn keep(self, headers: &mut HeaderMap) {
-        let hidden: Vec<_> = headers.keys().filter(|&name| !self.may_see(name) && name != HOST).cloned().collect();
-        hidden.into_iter().for_each(|name| _ = headers.remove(name));
-    }
 }
 
-pub(crate) fn has_authority(uri: &Uri) -> bool {
-    uri.authority().is_some()
+/// Puts JSON before what the caller accepts: a service that can answer HTML, too, would, and the status would be lost.
+fn accept_json_first(headers: &mut HeaderMap) {
+    let is_json_first = |value: &HeaderValue| {
+        let first = value.as_bytes().split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default();
+        let first = first.trim_ascii().to_ascii_lowercase();
+        first == b"application/json" || first == b"*/*" || first.ends_with(b"+json")
+    };
+    let Some(first) = headers.get(ACCEPT) else { return };
+    if is_json_first(first) {
+        return;
+    }
+    // Equal weights leave the choice to the service, so that the others get less.
+    let values: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let ranges = values.iter().flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty());
+    let accept = ranges.fold("application/json".to_owned(), |accept, range| {
+        let weight = if range.contains(";q=") || range.contains("; q=") { "" } else { ";q=0.9" };
+        accept + ", " + range + weight
+    });
+    if let Ok(accept) = HeaderValue::try_from(accept) {
+        headers.insert(ACCEPT, accept);
+    }
 }
 
 #[cfg(test)]
@@ -217,8 +198,17 @@ mod tests {
         request.body(()).unwrap()
     }
 
-    fn repeated(headers: &[(&str, &str)], trust: Trust) -> Vec<String> {
-        let poll = Snapshot::of(&request(headers)).request(Uri::from_static("/monitor"), trust).request;
+    fn poll_at(request: &Request<()>, uri: &'static str, credentials: Credentials) -> Request<()> {
+        let (_, template) = CapturedRequest::of(request).into_template(&[]);
+        template.request(Address { uri: Uri::from_static(uri), credentials }, Accept::AsCaller).request
+    }
+
+    fn poll_of(request: &Request<()>) -> Request<()> {
+        poll_at(request, "/monitor", Credentials::Send)
+    }
+
+    fn repeated(headers: &[(&str, &str)], credentials: Credentials) -> Vec<String> {
+        let poll = poll_at(&request(headers), "/monitor", credentials);
         poll.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
     }
 
@@ -250,9 +240,16 @@ mod tests {
             "Keep-Alive",
             "Proxy-Connection",
             "HTTP2-Settings",
+            "X-HTTP-Method",
+            "X-HTTP-Method-Override",
+            "X-Method-Override",
+            "X-Idempotency-Key",
+            "Digest",
+            "Repr-Digest",
+            "Content-Digest",
         ]
         .map(|name| (name, "x"));
-        assert_eq!(repeated(&dropped, Trust::Credentials), [""; 0]);
+        assert_eq!(repeated(&dropped, Credentials::Send), [""; 0]);
         let kept = [
             "accept",
             "authorization",
@@ -268,9 +265,11 @@ mod tests {
             "x-custom",
             "icy",
             "ranges",
+            "x-http",
+            "digests",
         ]
         .map(|name| (name, "x"));
-        assert_eq!(repeated(&kept, Trust::Credentials), kept.map(|(name, value)| format!("{name}: {value}")));
+        assert_eq!(repeated(&kept, Credentials::Send), kept.map(|(name, value)| format!("{name}: {value}")));
     }
 
     #[test]
@@ -282,7 +281,7 @@ mod tests {
             ("x-hop-2", "3"),
             ("connection", "x-hop-2"),
         ];
-        assert_eq!(repeated(&headers, Trust::Credentials), ["x-end: 2"]);
+        assert_eq!(repeated(&headers, Credentials::Send), ["x-end: 2"]);
     }
 
     #[test]
@@ -292,7 +291,7 @@ mod tests {
             *request.uri_mut() = Uri::from_static(start);
             for listed in ["", "x-hop"] {
                 request.headers_mut().insert("connection", HeaderValue::from_static(listed));
-                let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
+                let poll = poll_of(&request);
                 let mut names: Vec<_> = poll.headers().keys().map(HeaderName::as_str).collect();
                 names.sort_unstable();
                 assert_eq!(names, kept, "{listed}");
@@ -304,8 +303,7 @@ mod tests {
     fn repeated_and_odd_values_survive() {
         let mut request = request(&[("cookie", "a"), ("cookie", "b"), ("x-empty", "")]);
         request.headers_mut().insert("x-bytes", HeaderValue::from_bytes(b"\xff\x80").unwrap());
-        let snapshot = Snapshot::of(&request);
-        let poll = snapshot.request(Uri::from_static("/monitor"), Trust::Credentials).request;
+        let poll = poll_of(&request);
         assert_eq!(poll.headers(), request.headers());
         assert_eq!((poll.method(), poll.version()), (&Method::GET, Version::HTTP_2));
     }
@@ -316,21 +314,21 @@ mod tests {
             let mut request = request(&[("x-first", "1")]);
             request.headers_mut().insert("authorization", HeaderValue::from_str(&"t".repeat(length)).unwrap());
             request.headers_mut().insert("x-last", HeaderValue::from_static("2"));
-            let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
+            let poll = poll_of(&request);
             assert_eq!(poll.headers(), request.headers(), "{length}");
         }
         for (name, length) in [("authorization", 1000), (&"x".repeat(usize::from(u16::MAX)), 0)] {
             let value = "t".repeat(length);
-            let poll = repeated(&[(name, &value)], Trust::Credentials);
+            let poll = repeated(&[(name, &value)], Credentials::Send);
             assert_eq!(poll, [format!("{name}: {value}")]);
         }
         let mut request = request(&[]);
         // More than there may be names.
         (0..40_000).for_each(|n| _ = request.headers_mut().append("x-many", n.into()));
-        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
+        let poll = poll_of(&request);
         assert_eq!(poll.headers(), request.headers());
         request.headers_mut().insert("connection", HeaderValue::from_static("x-many"));
-        assert!(Snapshot::of(&request).request(Uri::default(), Trust::Credentials).request.headers().is_empty());
+        assert!(poll_of(&request).headers().is_empty());
     }
 
     #[test]
@@ -339,9 +337,40 @@ mod tests {
         let mut secret = HeaderValue::from_static("secret");
         secret.set_sensitive(true);
         request.headers_mut().insert("authorization", secret);
-        let poll = Snapshot::of(&request).request(Uri::from_static("/monitor"), Trust::Credentials).request;
+        let poll = poll_of(&request);
         assert!(poll.headers()["authorization"].is_sensitive());
         assert!(!poll.headers()["x-plain"].is_sensitive());
+    }
+
+    #[test]
+    fn json_comes_first_where_the_status_is_read_from_it() {
+        for (accept, expected) in [
+            (&[][..], &[][..]),
+            (&["application/json"], &["application/json"]),
+            (&["*/*"], &["*/*"]),
+            (&["application/vnd.api+json; q=1, text/html"], &["application/vnd.api+json; q=1, text/html"]),
+            (&["text/html"], &["application/json, text/html;q=0.9"]),
+            (
+                &["text/html, application/json;q=0.5,*/*; q=0.1"],
+                &["application/json, text/html;q=0.9, application/json;q=0.5, */*; q=0.1"],
+            ),
+            (&["text/csv", "text/html"], &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
+        ] {
+            let headers: Vec<_> = accept.iter().map(|&value| ("accept", value)).collect();
+            let (_, template) = CapturedRequest::of(&request(&headers)).into_template(&[]);
+            let address = Address { uri: Uri::from_static("/monitor"), credentials: Credentials::Send };
+            let values = |accept| {
+                let request = template.request(address.clone(), accept).request;
+                request
+                    .headers()
+                    .get_all("accept")
+                    .iter()
+                    .map(|value| value.to_str().unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(values(Accept::JsonFirst), expected, "{accept:?}");
+            assert_eq!(values(Accept::AsCaller), accept);
+        }
     }
 
     #[test]
@@ -356,13 +385,12 @@ mod tests {
             ("subscription-key", "s"),
         ];
         assert_eq!(
-            repeated(&headers, Trust::Anonymous),
+            repeated(&headers, Credentials::Withhold),
             ["accept: application/json", "accept-language: sv", "user-agent: me"]
         );
         let mut request = request(&headers);
         request.extensions_mut().insert("secret");
-        let snapshot = Snapshot::of(&request);
-        assert!(snapshot.request(Uri::default(), Trust::Anonymous).request.extensions().is_empty());
-        assert_eq!(snapshot.request(Uri::default(), Trust::Credentials).request.extensions().get(), Some(&"secret"));
+        assert!(poll_at(&request, "/", Credentials::Withhold).extensions().is_empty());
+        assert_eq!(poll_of(&request).extensions().get(), Some(&"secret"));
     }
 }

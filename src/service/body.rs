@@ -7,18 +7,17 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{Response, response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::poller::action::Answer;
+use crate::poller::frame_buffer::FrameBuffer;
 
 pin_project! {
     /// The body of the responses of [`Lro`](crate::Lro).
     ///
-    /// Of a response that passed through it is the inner body. Of a final status response it gives what was read of the inner
+    /// For a response that passed through it is the inner body. For a final response it gives what was read of the inner
     /// body to find the status, and then the rest as it comes: frames, trailers, `size_hint` and `is_end_stream` are those
-    /// of the inner body, as if nothing had been read. The data are [`Bytes`] whatever the inner body's are, without a copy
+    /// of the inner body, as if nothing had been read. Its data are [`Bytes`] whatever the inner body's are, without a copy
     /// where those are `Bytes` too.
     ///
     /// # Example
@@ -53,74 +52,73 @@ pin_project! {
         B: Body,
     {
         Untouched { #[pin] body: B },
-        Read { in_hand: Pin<Box<InHand<B>>> },
+        Buffered { body: Box<BufferedBody<B>> },
     }
 }
 
-pin_project! {
-    /// A response in hand: what was read of it, and the rest of its body. Pinned, because a body need not be `Unpin`.
-    pub(crate) struct InHand<B>
-    where
-        B: Body,
-    {
-        answer: Answer,
-        // An error that came while nobody but the layer was reading.
-        error: Option<B::Error>,
-        // The body must not be asked again: not every body answers after its end.
-        is_over: bool,
-        #[pin]
-        body: B,
-    }
+/// What was read of a body, and then the rest.
+struct BufferedBody<B: Body> {
+    frames: FrameBuffer,
+    rest: OpenBody<B>,
 }
 
-impl<B: Body> InHand<B> {
-    pub(crate) fn new(answer: Answer, body: B) -> Pin<Box<Self>> {
-        Box::pin(Self { answer, error: None, is_over: false, body })
+/// A body that is being read. In a box of its own, because it need not be `Unpin`.
+pub(crate) struct OpenBody<B: Body> {
+    body: Pin<Box<B>>,
+    /// An error that came while nobody but the layer was reading.
+    error: Option<B::Error>,
+    /// The body must not be asked again: not every body answers after its end.
+    is_over: bool,
+}
+
+impl<B: Body> OpenBody<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self { body: Box::pin(body), error: None, is_over: false }
     }
 
-    pub(crate) fn answer(self: Pin<&mut Self>) -> &mut Answer {
-        self.project().answer
+    /// Reads on. An error is [kept](Self::take_error).
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        Poll::Ready(match ready!(self.poll_frame(cx)) {
+            Some(Ok(frame)) => Next::Frame(frame),
+            Some(Err(error)) => {
+                self.error = Some(error);
+                Next::Broken
+            }
+            None => Next::End,
+        })
     }
 
-    pub(crate) fn set_error(self: Pin<&mut Self>, error: B::Error) {
-        *self.project().error = Some(error);
+    pub(crate) fn take_error(&mut self) -> Option<B::Error> {
+        self.error.take()
     }
 
-    /// Reads on in the inner body.
-    pub(crate) fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        if *this.is_over || this.body.is_end_stream() {
-            *this.is_over = true;
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.is_over || self.body.is_end_stream() {
+            self.is_over = true;
             return Poll::Ready(None);
         }
-        let frame = ready!(poll_bytes(this.body, cx));
-        *this.is_over = !matches!(frame, Some(Ok(_)));
+        let frame = ready!(poll_bytes(self.body.as_mut(), cx));
+        self.is_over = !matches!(frame, Some(Ok(_)));
         Poll::Ready(frame)
     }
+}
 
-    /// Gives what was read, and then reads on.
-    fn poll_again(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.as_mut().project();
-        let read = this.answer.read.pop().map(Ok).or_else(|| this.error.take().map(Err));
-        if read.is_some() { Poll::Ready(read) } else { self.poll_frame(cx) }
+/// What comes next of a body.
+pub(crate) enum Next {
+    Frame(Frame<Bytes>),
+    End,
+    Broken,
+}
+
+impl<B: Body> BufferedBody<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let read = self.frames.pop().map(Ok).or_else(|| self.rest.take_error().map(Err));
+        if read.is_some() { Poll::Ready(read) } else { self.rest.poll_frame(cx) }
     }
 
-    /// The response, as if nothing had been read of it.
-    pub(crate) fn into_response(mut self: Pin<Box<Self>>) -> Response<LroBody<B>> {
-        let (empty, ()) = Response::new(()).into_parts();
-        let head = std::mem::replace(&mut self.as_mut().answer().head, empty);
-        Response::from_parts(head, LroBody { inner: Inner::Read { in_hand: self } })
-    }
-
-    /// The head, with what was read of the body.
-    pub(crate) fn to_response(self: Pin<&mut Self>) -> Response<Bytes> {
-        let (empty, ()) = Response::new(()).into_parts();
-        let answer = self.answer();
-        let head: response::Parts = std::mem::replace(&mut answer.head, empty);
-        Response::from_parts(head, answer.read.to_bytes())
+    fn is_end_stream(&self) -> bool {
+        let is_read = self.frames.is_empty() && self.rest.error.is_none();
+        is_read && (self.rest.is_over || self.rest.body.is_end_stream())
     }
 }
 
@@ -133,6 +131,11 @@ impl<B: Body> LroBody<B> {
     pub(crate) fn untouched(body: B) -> Self {
         Self { inner: Inner::Untouched { body } }
     }
+
+    /// What was read of a body, and then the rest, as if nothing had been read.
+    pub(crate) fn buffered(frames: FrameBuffer, rest: OpenBody<B>) -> Self {
+        Self { inner: Inner::Buffered { body: Box::new(BufferedBody { frames, rest }) } }
+    }
 }
 
 impl<B: Body> Body for LroBody<B> {
@@ -142,25 +145,22 @@ impl<B: Body> Body for LroBody<B> {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().inner.project() {
             InnerProjection::Untouched { body } => poll_bytes(body, cx),
-            InnerProjection::Read { in_hand } => in_hand.as_mut().poll_again(cx),
+            InnerProjection::Buffered { body } => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Inner::Untouched { body } => body.is_end_stream(),
-            Inner::Read { in_hand } => {
-                let is_read = in_hand.answer.read.is_empty() && in_hand.error.is_none();
-                is_read && (in_hand.is_over || in_hand.body.is_end_stream())
-            }
+            Inner::Buffered { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.inner {
             Inner::Untouched { body } => body.size_hint(),
-            Inner::Read { in_hand } => {
-                sum(SizeHint::with_exact(in_hand.answer.read.bytes() as u64), in_hand.body.size_hint())
+            Inner::Buffered { body } => {
+                sum(SizeHint::with_exact(body.frames.bytes() as u64), body.rest.body.size_hint())
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `ResponseFuture`: call, read, wait, ready, poll.
+//! `ResponseFuture`: does what the machine's actions say.
 
 use std::{
     collections::hash_map::RandomState,
@@ -8,28 +8,35 @@ use std::{
     marker::PhantomData,
     mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::{Instant, SystemTime},
+    time::Duration,
 };
 
-use http::Method;
+use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::{
+    config::Config,
     error::{BoxError, Cause, Error, OperationError, failed::OperationFailed, status::StatusError},
-    layer::LroLayer,
+    limits::MAX_STEPS_PER_WAKE,
     operation::{Operation, Resume},
     poller::{
-        Poller,
-        action::{Answer, GiveUp, Next},
+        phases::{Action, Poller, Reading, Sending, Waiting},
+        reason::{Io, Reason, Unusable},
+        response::{Arrived, PartialResponse},
+        resuming,
+        starting::{Moment, Started, Starting},
     },
-    request::template::Draft,
+    request::template::CapturedRequest,
     service::{
-        body::InHand,
+        body::{LroBody, Next, OpenBody},
+        canceling::spawn_cancel,
+        clock::{Alarm, Clock, NoTimer},
         transport::{AsRequest, AsResponse},
+        unmatched,
     },
 };
 
@@ -69,25 +76,36 @@ pin_project! {
         S: Service<R>,
         S::Response: AsResponse,
     {
-        // The caller's request, and what is kept of it if the layer is not off. Neither once all is over, whoever keeps this.
+        // The caller's request, and what is kept of it if the layer is not disabled. Neither once all is over.
         First {
             #[pin]
             future: Option<S::Future>,
             start: Option<Box<Start<S>>>,
         },
-        Polling {
-            polling: Pin<Box<Polling<S, R>>>,
-            // What to do at first.
-            next: Option<Next>,
-        },
+        Operating { operating: Pin<Box<Operating<S, R>>> },
+        // Nothing was sent.
+        Refused { error: Option<Error<S::Error>> },
     }
 }
 
 /// What is kept beside the first call in order to poll.
 pub(crate) struct Start<S> {
     pub(crate) service: S,
-    pub(crate) layer: LroLayer,
-    pub(crate) draft: Draft,
+    pub(crate) config: Arc<Config>,
+    pub(crate) captured: CapturedRequest,
+}
+
+type BodyOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Body;
+type UrlOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Url;
+type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
+type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
+
+/// What the machine hands on for this service.
+struct IoOf<S, R>(PhantomData<fn(S, R)>);
+
+impl<S: Service<R, Response: AsResponse>, R> Io for IoOf<S, R> {
+    type Body = OpenBody<BodyOf<S, R>>;
+    type Error = S::Error;
 }
 
 impl<S, R> ResponseFuture<S, R>
@@ -99,44 +117,39 @@ where
         Self { state: State::First { future: Some(future), start: Some(start) } }
     }
 
-    pub(crate) const fn off(future: S::Future) -> Self {
+    pub(crate) const fn pass_through(future: S::Future) -> Self {
         Self { state: State::First { future: Some(future), start: None } }
     }
 
-    /// Of a request that [takes an operation up](Start::resumes).
+    pub(crate) const fn refused(error: Error<S::Error>) -> Self {
+        Self { state: State::Refused { error: Some(error) } }
+    }
+
+    /// For a request that resumes an operation.
     #[cold]
-    pub(crate) fn resumed(mut start: Start<S>, mut request: R) -> Self
-    where
-        R: AsRequest<S::Response, S::Error>,
-    {
-        let resume = start.draft.extensions.remove::<Resume>();
-        let now = now();
-        let mut poller = Poller::new(start.layer, start.draft.seal().1, resume, now, seed());
-        let (io, next) = match poller.resume(now) {
-            Ok(()) => {
-                let (uri, trust) = poller.resumed_at();
-                request.take_up(uri, trust);
-                let future = poller.spans().run(|| start.service.call(request));
-                (Io::Calling { future }, Next::Read)
-            }
-            Err(next) => (Io::Idle, next),
-        };
-        let polling = Polling {
-            service: start.service,
-            poller,
-            address: Default::default(),
-            io,
-            alarm: Alarm { sleep: None },
-            _request: PhantomData,
-        };
-        Self { state: State::Polling { polling: Box::pin(polling), next: Some(next) } }
+    pub(crate) fn resume(start: Start<S>, resume: Resume) -> Self {
+        let Start { service, config, captured } = start;
+        let clock = Clock::start(config.timer.as_ref());
+        let action = resuming::resume(config.clone(), captured, resume, moment(&clock));
+        let operating = Operating::new(service, config, clock, UrlOf::<S, R>::default(), Step::Told(action));
+        Self { state: State::Operating { operating } }
+    }
+
+    /// Goes on from a response that may start an operation.
+    #[cold]
+    pub(crate) fn follow(start: Start<S>, response: S::Response) -> Self {
+        let Start { service, config, captured } = start;
+        let clock = Clock::start(config.timer.as_ref());
+        let beginning = moment(&clock);
+        // Monitors are found from where the request was sent to, and not from where that has led.
+        let (response, url) = response.into_http();
+        let (head, body) = response.into_parts();
+        let arrived = Arrived { head, body: OpenBody::new(body), effective_uri: None };
+        let response = PartialResponse::new(arrived, clock.now(), beginning.wall);
+        let started = Starting::begin(config.clone(), captured, response, beginning);
+        Self { state: State::Operating { operating: Operating::new(service, config, clock, url, started.into()) } }
     }
 }
-
-type BodyOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Body;
-type AddressOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Address;
-type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
-type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
 
 impl<S, R> Future for ResponseFuture<S, R>
 where
@@ -150,23 +163,30 @@ where
         let mut state = self.project().state;
         if let StateProjection::First { mut future, start } = state.as_mut().project() {
             let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
-            let mut result = ready!(first.poll(cx));
-            // By reference, for a response is long to move.
-            let begins = matches!((&result, &*start), (Ok(response), Some(start)) if start.concerns(response));
+            if start.as_ref().is_some_and(|start| Clock::check(start.config.timer.as_ref()).is_err()) {
+                state.set(State::First { future: None, start: None });
+                return Poll::Ready(Err(Error::NoTimer));
+            }
+            let result = ready!(first.poll(cx));
+            // Borrow: moving the response is expensive.
+            let begins =
+                matches!((&result, &*start), (Ok(response), Some(start)) if start.may_start_operation(response));
             if !begins {
-                if let (Err(error), Some(start)) = (&mut result, &*start) {
-                    R::redact(error, start.draft.uri());
-                }
                 future.set(None);
                 *start = None;
                 return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
             }
             let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
-            let (polling, next) = Polling::begin(*start, response);
-            state.set(State::Polling { polling, next: Some(next) });
+            state.set(ResponseFuture::follow(*start, response).state);
         }
-        let StateProjection::Polling { polling, next } = state.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(polling.as_mut().poll(cx, next.take()));
+        let outcome = match state.as_mut().project() {
+            StateProjection::Operating { operating } => ready!(operating.as_mut().poll(cx)),
+            StateProjection::Refused { error } => match error.take() {
+                Some(error) => Err(error),
+                None => return Poll::Pending,
+            },
+            StateProjection::First { .. } => return Poll::Pending,
+        };
         state.set(State::First { future: None, start: None });
         Poll::Ready(outcome)
     }
@@ -182,249 +202,313 @@ where
 }
 
 impl<S> Start<S> {
-    #[cfg(feature = "reqwest-middleware")]
-    pub(crate) fn with_service<T>(self, service: T) -> Start<T> {
-        Start { service, layer: self.layer, draft: self.draft }
-    }
-
-    /// Whether the response may announce an operation.
+    /// Whether the response may start an operation.
     #[inline]
-    pub(crate) fn concerns<T: AsResponse>(&self, response: &T) -> bool {
-        let settings = self.layer.settings();
-        settings.may_be_announced(&self.draft.method, response.status(), response.headers())
-            // Another layer below may have seen it through already.
-            && response.extensions().get::<Operation>().is_none()
-    }
-
-    /// Whether the request takes an operation up: nothing but a `GET` can.
-    pub(crate) fn resumes(&self) -> bool {
-        self.draft.method == Method::GET && self.draft.extensions.get::<Resume>().is_some()
+    pub(crate) fn may_start_operation<T: AsResponse>(&self, response: &T) -> bool {
+        let Self { config, captured, .. } = self;
+        let may_start = config.may_start_operation(&captured.method, response.status(), response.headers())
+            // Another layer below may have polled it to completion already.
+            && response.extensions().get::<Operation>().is_none();
+        if !may_start && response.status() == StatusCode::ACCEPTED {
+            unmatched::report(config, captured, response.headers());
+        }
+        may_start
     }
 }
 
 pin_project! {
-    /// An operation under way: the machine, and what moves its bytes.
-    pub(crate) struct Polling<S, R>
+    /// An operation under way: the machine's phase, and what moves its bytes.
+    struct Operating<S, R>
     where
         S: Service<R>,
         S::Response: AsResponse,
     {
         service: S,
-        poller: Poller,
+        config: Arc<Config>,
+        clock: Clock,
         // Where the last response came from.
-        address: AddressOf<S, R>,
-        #[pin]
-        io: Io<S::Future, BodyOf<S, R>>,
+        last_url: UrlOf<S, R>,
+        step: Step<S, R>,
         #[pin]
         alarm: Alarm,
-        _request: PhantomData<fn(R)>,
     }
-}
 
-pin_project! {
-    #[project = IoProjection]
-    #[project_replace = IoOwned]
-    enum Io<F, B>
+    impl<S, R> PinnedDrop for Operating<S, R>
     where
-        B: Body,
+        S: Service<R>,
+        S::Response: AsResponse,
     {
-        // Waiting, or done.
-        Idle,
-        Readying,
-        Calling { #[pin] future: F },
-        Reading { in_hand: Pin<Box<InHand<B>>> },
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(poller) = this.step.poller() {
+                poller.on_dropped();
+                if let Some(canceller) = &this.config.cancel_on_drop {
+                    spawn_cancel(canceller, poller.cancel_request(), &this.config, &poller.operation);
+                }
+            }
+        }
     }
 }
 
-/// How much may be ready at once before everybody else on the thread gets a turn.
-const MAX_TURNS: u32 = 128;
+/// Where the driver is: the machine's phase, and the future or the body that it waits for.
+enum Step<S: Service<R, Response: AsResponse>, R> {
+    /// What the machine has said is not done yet.
+    Told(Action<IoOf<S, R>>),
+    PassesThrough(Box<PartialResponse<OpenBody<BodyOf<S, R>>>>),
+    Starting(Box<Starting<IoOf<S, R>>>),
+    Waiting(Waiting),
+    Readying(Sending),
+    // In a box, so that steps can be moved.
+    Calling(Sending, Pin<Box<S::Future>>),
+    Reading(Box<Reading<IoOf<S, R>>>),
+    Over,
+}
 
-impl<S, R> Polling<S, R>
+impl<S: Service<R, Response: AsResponse>, R> Step<S, R> {
+    /// The operation's, if there is one and it has not ended.
+    fn poller(&self) -> Option<&Poller> {
+        match self {
+            Self::Told(action) => action.poller(),
+            Self::Waiting(waiting) => Some(waiting.poller()),
+            Self::Readying(sending) | Self::Calling(sending, _) => Some(sending.poller()),
+            Self::Reading(reading) => Some(&reading.poller),
+            Self::PassesThrough(_) | Self::Starting(_) | Self::Over => None,
+        }
+    }
+}
+
+impl<S: Service<R, Response: AsResponse>, R> From<Started<IoOf<S, R>>> for Step<S, R> {
+    fn from(started: Started<IoOf<S, R>>) -> Self {
+        match started {
+            Started::Reading(starting) => Self::Starting(starting),
+            Started::Accepted(action) => Self::Told(action),
+            Started::NotAnOperation(response) => Self::PassesThrough(response),
+        }
+    }
+}
+
+impl<S, R> Operating<S, R>
+where
+    S: Service<R, Response: AsResponse>,
+{
+    fn new(service: S, config: Arc<Config>, clock: Clock, last_url: UrlOf<S, R>, step: Step<S, R>) -> Pin<Box<Self>> {
+        Box::pin(Self { service, config, clock, last_url, step, alarm: Alarm::Unset })
+    }
+}
+
+/// What came of a step: the next one, or the same one if it has to wait.
+type Polled<S, R> = Result<Step<S, R>, Step<S, R>>;
+
+impl<S, R> Operating<S, R>
 where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
     R: AsRequest<S::Response, S::Error>,
 {
-    /// Of a response that [may announce](Start::concerns) an operation.
     #[cold]
-    pub(crate) fn begin(start: Start<S>, response: S::Response) -> (Pin<Box<Self>>, Next) {
-        let Start { service, layer, draft } = start;
-        let now = now();
-        let (line, snapshot) = draft.seal();
-        let mut poller = Poller::new(layer, snapshot, None, now, seed());
-        // Monitors are found from where the request was sent to, and not from where that has led.
-        let (response, address) = response.into_http();
-        let (head, body) = response.into_parts();
-        let mut answer = Answer::new(head, None, SystemTime::now());
-        let next = poller.on_start(line, &mut answer, now);
-        let io = Io::Reading { in_hand: InHand::new(answer, body) };
-        let polling = Self { service, poller, address, io, alarm: Alarm { sleep: None }, _request: PhantomData };
-        (Box::pin(polling), next)
-    }
-
-    #[cold]
-    fn poll(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut first: Option<Next>,
-    ) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
-        let mut this = self.project();
-        let poller = this.poller;
-        let mut turns = 0;
-        loop {
-            turns += 1;
-            if turns > MAX_TURNS {
-                cx.waker().wake_by_ref();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
+        for _ in 0..MAX_STEPS_PER_WAKE {
+            let step = mem::replace(self.as_mut().project().step, Step::Over);
+            let next = match step {
+                Step::Told(action) => match self.as_mut().act(action) {
+                    Ok(step) => Ok(step),
+                    Err(outcome) => return Poll::Ready(outcome),
+                },
+                Step::PassesThrough(response) => return Poll::Ready(Ok(self.respond(*response, None))),
+                Step::Starting(starting) => self.as_mut().poll_starting(starting, cx),
+                Step::Waiting(waiting) => self.as_mut().poll_waiting(waiting, cx),
+                Step::Readying(sending) => self.as_mut().poll_readying(sending, cx),
+                Step::Calling(sending, future) => self.as_mut().poll_calling(sending, future, cx),
+                Step::Reading(reading) => self.as_mut().poll_reading(reading, cx),
+                Step::Over => return Poll::Pending,
+            };
+            let (step, is_pending) = match next {
+                Ok(next) => (next, false),
+                Err(same) => (same, true),
+            };
+            *self.as_mut().project().step = step;
+            if is_pending {
                 return Poll::Pending;
             }
-            let mut transport = None;
-            let next = match (first.take(), this.io.as_mut().project()) {
-                (Some(next), _) => next,
-                (None, IoProjection::Idle) => {
-                    ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
-                    poller.on_timer(None, now())
-                }
-                (None, IoProjection::Readying) => match poller.spans().run(|| this.service.poll_ready(cx)) {
-                    Poll::Ready(Ok(())) => match R::from_outgoing(poller.request(), this.address) {
-                        Some(request) => {
-                            let future = poller.spans().run(|| this.service.call(request));
-                            this.io.set(Io::Calling { future });
-                            continue;
-                        }
-                        None => poller.on_unsendable(),
-                    },
-                    Poll::Ready(Err(mut error)) => {
-                        R::redact(&mut error, &poller.target().0);
-                        transport = Some(Cause::Service(error));
-                        poller.on_service_gone(now())
-                    }
-                    Poll::Pending => {
-                        ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
-                        poller.on_timer(None, now())
-                    }
-                },
-                (None, IoProjection::Calling { future }) => match poller.spans().run(|| future.poll(cx)) {
-                    Poll::Ready(Ok(response)) => {
-                        let effective_uri = response.effective_uri(|| poller.target().0);
-                        let (response, address) = response.into_http();
-                        let (head, body) = response.into_parts();
-                        let mut answer = Answer::new(head, effective_uri, SystemTime::now());
-                        let next = poller.on_head(&mut answer, now());
-                        *this.address = address;
-                        this.io.set(Io::Reading { in_hand: InHand::new(answer, body) });
-                        next
-                    }
-                    Poll::Ready(Err(mut error)) => {
-                        R::redact(&mut error, &poller.target().0);
-                        transport = Some(Cause::Service(error));
-                        poller.on_service_error(now())
-                    }
-                    Poll::Pending => {
-                        ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
-                        poller.on_timer(None, now())
-                    }
-                },
-                (None, IoProjection::Reading { in_hand }) => {
-                    match poller.spans().run(|| in_hand.as_mut().poll_frame(cx)) {
-                        Poll::Ready(Some(Ok(frame))) => poller.on_frame(in_hand.as_mut().answer(), frame, now()),
-                        Poll::Ready(None) => poller.on_end(in_hand.as_mut().answer(), now()),
-                        Poll::Ready(Some(Err(error))) => {
-                            let next = poller.on_broken(in_hand.as_mut().answer(), now());
-                            if let Next::HandOver | Next::PassThrough = next {
-                                in_hand.as_mut().set_error(error);
-                            } else {
-                                transport = Some(Cause::Body(error.into()));
-                            }
-                            next
-                        }
-                        Poll::Pending => {
-                            ready!(this.alarm.as_mut().poll_due(poller.timer(), cx));
-                            poller.on_timer(Some(in_hand.as_mut().answer()), now())
-                        }
-                    }
-                }
-            };
-            match next {
-                Next::Read => {}
-                Next::Wait => this.io.set(Io::Idle),
-                Next::Send => this.io.set(Io::Readying),
-                Next::HandOver | Next::PassThrough => {
-                    let IoOwned::Reading { in_hand } = this.io.as_mut().project_replace(Io::Idle) else { continue };
-                    let mut response = in_hand.into_response();
-                    S::Response::restore(mem::take(this.address), response.extensions_mut());
-                    if let Next::HandOver = next {
-                        response.extensions_mut().insert(poller.take_operation());
-                    }
-                    return Poll::Ready(Ok(S::Response::hand_over(response)));
-                }
-                Next::Fail(why) => {
-                    let operation = poller.take_operation();
-                    let in_hand = match this.io.as_mut().project_replace(Io::Idle) {
-                        IoOwned::Reading { mut in_hand } => {
-                            let mut response = in_hand.as_mut().to_response();
-                            S::Response::restore(mem::take(this.address), response.extensions_mut());
-                            response
-                        }
-                        IoOwned::Idle | IoOwned::Readying | IoOwned::Calling { .. } => Default::default(),
-                    };
-                    let cause = match why {
-                        GiveUp::Timeout => Cause::Timeout,
-                        GiveUp::Transport => transport.unwrap_or(Cause::Timeout),
-                        GiveUp::Monitor => Cause::Monitor(in_hand),
-                        GiveUp::Address(error) => Cause::Address(*error),
-                        GiveUp::Status(kind) => {
-                            Cause::Status(StatusError::new(kind, in_hand, poller.max_status_bytes()))
-                        }
-                        GiveUp::Protocol => Cause::Protocol,
-                        GiveUp::Failed => {
-                            Cause::Failed(OperationFailed::new(operation.clone(), in_hand.status(), Some(in_hand)))
-                        }
-                    };
-                    return Poll::Ready(Err(Error::Operation(OperationError::new(operation, cause))));
-                }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_alarm(self: Pin<&mut Self>, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<Result<(), NoTimer>> {
+        let this = self.project();
+        this.alarm.poll_due(due, this.clock, cx)
+    }
+
+    fn poll_starting(
+        mut self: Pin<&mut Self>,
+        mut starting: Box<Starting<IoOf<S, R>>>,
+        cx: &mut Context<'_>,
+    ) -> Polled<S, R> {
+        Ok(match starting.body().poll_next(cx) {
+            Poll::Ready(Next::Frame(frame)) => starting.on_frame(frame, self.clock.now()).into(),
+            Poll::Ready(Next::End) => starting.on_end(self.clock.now()).into(),
+            Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()).into(),
+            Poll::Pending => match self.as_mut().poll_alarm(Some(Starting::<IoOf<S, R>>::WAKE_AT), cx) {
+                Poll::Ready(Ok(()) | Err(NoTimer)) => starting.on_due(self.clock.now()).into(),
+                Poll::Pending => return Err(Step::Starting(starting)),
+            },
+        })
+    }
+
+    fn poll_waiting(mut self: Pin<&mut Self>, waiting: Waiting, cx: &mut Context<'_>) -> Polled<S, R> {
+        match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
+            Poll::Ready(Ok(())) => Ok(Step::Told(waiting.on_due(self.clock.now()))),
+            Poll::Ready(Err(NoTimer)) => Ok(Step::Told(waiting.into_poller().fail(Reason::NoTimer))),
+            Poll::Pending => Err(Step::Waiting(waiting)),
+        }
+    }
+
+    fn poll_readying(mut self: Pin<&mut Self>, mut sending: Sending, cx: &mut Context<'_>) -> Polled<S, R> {
+        let this = self.as_mut().project();
+        let service = this.service;
+        match sending.poller().context.spans.run(|| service.poll_ready(cx)) {
+            Poll::Ready(Ok(())) => {
+                let Some(request) = R::from_poll(sending.request(), this.last_url) else {
+                    return Ok(Step::Told(sending.on_unsendable()));
+                };
+                let future = sending.poller().context.spans.run(|| service.call(request));
+                Ok(Step::Calling(sending, Box::pin(future)))
+            }
+            Poll::Ready(Err(mut error)) => {
+                R::redact(&mut error);
+                Ok(Step::Told(sending.on_service_gone(error, this.clock.now())))
+            }
+            Poll::Pending => self.poll_deadline(sending, Step::Readying, cx),
+        }
+    }
+
+    fn poll_calling(
+        mut self: Pin<&mut Self>,
+        sending: Sending,
+        mut future: Pin<Box<S::Future>>,
+        cx: &mut Context<'_>,
+    ) -> Polled<S, R> {
+        match sending.poller().context.spans.run(|| future.as_mut().poll(cx)) {
+            Poll::Ready(Ok(response)) => {
+                // It may hold a permit of a limit.
+                drop(future);
+                let effective_uri = response.effective_uri(|| sending.poller().target().uri);
+                let (response, url) = response.into_http();
+                let (head, body) = response.into_parts();
+                let arrived = Arrived { head, body: OpenBody::new(body), effective_uri };
+                let this = self.project();
+                *this.last_url = url;
+                Ok(Step::Told(sending.on_response(arrived, this.clock.now(), this.clock.wall())))
+            }
+            Poll::Ready(Err(mut error)) => {
+                R::redact(&mut error);
+                Ok(Step::Told(sending.on_service_error(error, self.clock.now())))
+            }
+            Poll::Pending => self.as_mut().poll_deadline(sending, |sending| Step::Calling(sending, future), cx),
+        }
+    }
+
+    /// Nothing has happened but that time has passed.
+    fn poll_deadline(
+        mut self: Pin<&mut Self>,
+        sending: Sending,
+        same: impl FnOnce(Sending) -> Step<S, R>,
+        cx: &mut Context<'_>,
+    ) -> Polled<S, R> {
+        match self.as_mut().poll_alarm(sending.wake_at(), cx) {
+            Poll::Ready(Ok(())) => Ok(Step::Told(sending.on_late(self.clock.now()))),
+            Poll::Ready(Err(NoTimer)) => Ok(Step::Told(sending.into_poller().fail(Reason::NoTimer))),
+            Poll::Pending => Err(same(sending)),
+        }
+    }
+
+    fn poll_reading(
+        mut self: Pin<&mut Self>,
+        mut reading: Box<Reading<IoOf<S, R>>>,
+        cx: &mut Context<'_>,
+    ) -> Polled<S, R> {
+        let Reading { poller, response, .. } = &mut *reading;
+        let next = poller.context.spans.run(|| response.body.poll_next(cx));
+        Ok(Step::Told(match next {
+            Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
+            Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
+            Poll::Ready(Next::Broken) => reading.on_broken(self.clock.now()),
+            Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
+                Poll::Ready(Ok(())) => reading.on_due(self.clock.now()),
+                Poll::Ready(Err(NoTimer)) => reading.poller.fail(Reason::NoTimer),
+                Poll::Pending => return Err(Step::Reading(reading)),
+            },
+        }))
+    }
+
+    /// Does what the machine says, or has an outcome for the caller.
+    fn act(
+        self: Pin<&mut Self>,
+        action: Action<IoOf<S, R>>,
+    ) -> Result<Step<S, R>, Result<OutputOf<S, R>, ErrorOf<S, R>>> {
+        match action {
+            Action::Wait(waiting) => Ok(Step::Waiting(waiting)),
+            Action::Send(sending) => Ok(Step::Readying(sending)),
+            Action::Read(reading) => Ok(Step::Reading(reading)),
+            Action::Done(response, ended) => Err(Ok(self.respond(*response, Some(ended.into_operation())))),
+            Action::Failed(reason, ended) => Err(Err(self.fail(reason, ended.into_operation()))),
+            Action::Pending(delay, ended) => {
+                let cause = Cause::Pending { delay };
+                Err(Err(Error::Operation(OperationError::new(ended.into_operation(), cause))))
             }
         }
     }
-}
 
-/// Sees an operation through from a response that [may announce](Start::concerns) it on.
-#[cfg(feature = "reqwest-middleware")]
-pub(crate) fn follow<S, R>(start: Start<S>, response: S::Response) -> ResponseFuture<S, R>
-where
-    S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
-    R: AsRequest<S::Response, S::Error>,
-{
-    let (polling, next) = Polling::begin(start, response);
-    ResponseFuture { state: State::Polling { polling, next: Some(next) } }
-}
-
-pin_project! {
-    /// One timer for all that the machine waits for.
-    struct Alarm {
-        #[pin]
-        sleep: Option<Sleep>,
-    }
-}
-
-impl Alarm {
-    fn poll_due(self: Pin<&mut Self>, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = due.map(TokioInstant::from_std) else { return Poll::Pending };
-        let mut sleep = self.project().sleep;
-        match sleep.as_mut().as_pin_mut() {
-            Some(sleep) if sleep.deadline() == due => {}
-            // A timer takes a millisecond at least.
-            _ if due <= TokioInstant::now() => return Poll::Ready(()),
-            Some(sleep) => sleep.reset(due),
-            None => sleep.set(Some(sleep_until(due))),
+    /// A response with its body as it is, and, if it is an operation's, with that.
+    fn respond(
+        self: Pin<&mut Self>,
+        response: PartialResponse<OpenBody<BodyOf<S, R>>>,
+        operation: Option<Operation>,
+    ) -> OutputOf<S, R> {
+        let PartialResponse { head, frames, body, .. } = response;
+        let mut response = Response::from_parts(head, LroBody::buffered(frames, body));
+        S::Response::restore_url(mem::take(self.project().last_url), response.extensions_mut());
+        if let Some(operation) = operation {
+            response.extensions_mut().insert(operation);
         }
-        sleep.as_pin_mut().map_or(Poll::Pending, |sleep| sleep.poll(cx))
+        S::Response::from_http(response)
+    }
+
+    fn fail(self: Pin<&mut Self>, reason: Reason<IoOf<S, R>>, operation: Operation) -> ErrorOf<S, R> {
+        let this = self.project();
+        let cause = match reason {
+            Reason::Timeout { cancel } => {
+                if let Some(canceller) = &this.config.cancel_on_timeout {
+                    spawn_cancel(canceller, cancel.map(|cancel| *cancel), this.config, &operation);
+                }
+                Cause::Timeout
+            }
+            Reason::NoTimer => Cause::NoTimer,
+            Reason::Service(error) => Cause::Service(error),
+            Reason::Body(mut response) => Cause::Body(response.body.take_error().map_or_else(stalled, Into::into)),
+            Reason::Address(error) => Cause::Address(*error),
+            Reason::Protocol => Cause::Protocol,
+            Reason::Response(why, response) => {
+                let mut response = response.into_buffered();
+                S::Response::restore_url(mem::take(this.last_url), response.extensions_mut());
+                match why {
+                    Unusable::Monitor => Cause::Monitor(response),
+                    Unusable::Status(kind) => {
+                        Cause::Status(StatusError::new(kind, response, this.config.max_status_bytes))
+                    }
+                    Unusable::Failed => {
+                        Cause::Failed(OperationFailed::new(operation.clone(), response.status(), Some(response)))
+                    }
+                }
+            }
+        };
+        Error::Operation(OperationError::new(operation, cause))
     }
 }
 
-fn seed() -> u64 {
-    RandomState::new().hash_one(0)
+fn stalled() -> BoxError {
+    "the body gave no data".into()
 }
 
-fn now() -> Instant {
-    // Tokio's, which tests can pause.
-    TokioInstant::now().into_std()
+fn moment(clock: &Clock) -> Moment {
+    Moment { wall: clock.wall(), seed: RandomState::new().hash_one(0) }
 }

@@ -1,6 +1,8 @@
 //! `Lro`: the tower `Service`.
 
 pub(crate) mod body;
+mod canceling;
+mod clock;
 pub(crate) mod future;
 #[cfg(feature = "reqwest")]
 mod reqwest;
@@ -8,26 +10,34 @@ mod reqwest;
 mod reqwest_middleware;
 pub(crate) mod response_ext;
 pub(crate) mod transport;
+mod unmatched;
 
 use std::{
     mem,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use http_body::Body;
+use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    error::{BoxError, Error},
-    layer::LroLayer,
-    request::template::Draft,
+    config::Config,
+    error::{BoxError, Cause, Error, OperationError},
+    layer::{LroLayer, LroOverrides},
+    operation::{Resume, cancel::Cancel},
+    poller::{canceling::cancel_address, resuming::is_resume},
+    request::template::CapturedRequest,
     service::{
         body::LroBody,
+        clock::Clock,
         future::{ResponseFuture, Start},
+        transport::{AsRequest, AsResponse, prefer_respond_async},
     },
 };
 
-/// A service that sees long-running operations through.
+/// A service that polls long-running operations to completion.
 ///
 /// Made by [`LroLayer`]. Over a service of `http` requests and responses, such as a client of hyper-util, it is one itself;
 /// with feature `reqwest`, over a `reqwest::Client` as well.
@@ -59,10 +69,6 @@ use crate::{
 /// assert_eq!(client.get_ref().started(), 0);
 /// assert!(client.into_inner().recorded().is_empty());
 /// ```
-///
-/// # Panics
-///
-/// When there is something to wait for, outside of a tokio runtime with time enabled (`enable_time`).
 #[derive(Clone, Debug)]
 pub struct Lro<S> {
     inner: S,
@@ -92,17 +98,68 @@ impl<S> Lro<S> {
     }
 
     #[cfg(feature = "reqwest")]
-    pub(crate) fn layer(&self) -> &LroLayer {
+    fn layer(&self) -> &LroLayer {
         &self.layer
     }
 
     /// Takes the inner service, which is ready, and leaves its clone behind, which need not be.
-    pub(crate) fn take_inner(&mut self) -> S
+    fn take_inner(&mut self) -> S
     where
         S: Clone,
     {
         let clone = self.inner.clone();
         mem::replace(&mut self.inner, clone)
+    }
+
+    /// Sends a request of which everything is kept that polls need.
+    #[inline]
+    fn begin<R>(&mut self, config: Arc<Config>, captured: CapturedRequest, mut request: R) -> ResponseFuture<S, R>
+    where
+        S: Service<R, Response: AsResponse> + Clone,
+        R: AsRequest<S::Response, S::Error>,
+    {
+        if Clock::check_here(config.timer.as_ref()).is_err() {
+            return ResponseFuture::refused(Error::NoTimer);
+        }
+        if !captured.extensions.is_empty() {
+            if let Some(cancel) = captured.extensions.get::<Cancel>() {
+                return self.cancel(&config, &captured, cancel, request);
+            }
+            if is_resume(&captured) {
+                let resume = captured.extensions.get::<Resume>().cloned().unwrap_or_default();
+                return ResponseFuture::resume(Start { service: self.take_inner(), config, captured }, resume);
+            }
+        }
+        if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
+            prefer_respond_async(request.headers_mut());
+        }
+        let mut start = Box::new(Start { service: self.take_inner(), config, captured });
+        ResponseFuture::new(start.service.call(request), start)
+    }
+
+    /// Sends a request that cancels an operation to where that is done.
+    #[cold]
+    fn cancel<R>(
+        &mut self,
+        config: &Config,
+        captured: &CapturedRequest,
+        cancel: &Cancel,
+        mut request: R,
+    ) -> ResponseFuture<S, R>
+    where
+        S: Service<R, Response: AsResponse>,
+        R: AsRequest<S::Response, S::Error>,
+    {
+        match cancel_address(config, &captured.uri, captured.host(), cancel) {
+            Ok(address) => {
+                request.redirect_to(address);
+                ResponseFuture::pass_through(self.inner.call(request))
+            }
+            Err(error) => {
+                let operation = (*cancel.operation).clone();
+                ResponseFuture::refused(Error::Operation(OperationError::new(operation, Cause::Address(error))))
+            }
+        }
     }
 }
 
@@ -122,22 +179,19 @@ where
     }
 
     fn call(&mut self, request: http::Request<ReqBody>) -> Self::Future {
-        let layer = request.extensions().get().unwrap_or(&self.layer);
-        if layer.is_off() {
-            return ResponseFuture::off(self.inner.call(request));
+        let config = LroOverrides::config_for(request.extensions(), &self.layer);
+        if config.is_disabled() {
+            return ResponseFuture::pass_through(self.inner.call(request));
         }
-        let layer = layer.clone();
-        let draft = Draft::new(
-            request.method().clone(),
-            request.uri().clone(),
-            request.version(),
-            request.extensions().clone(),
-        );
-        let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
-        start.draft.pack(request.headers());
-        if start.resumes() {
-            return ResponseFuture::resumed(*start, request);
-        }
-        ResponseFuture::new(start.service.call(request), start)
+        let captured = CapturedRequest::of(&request);
+        self.begin(config, captured, request)
+    }
+}
+
+impl<S: Clone> Layer<S> for LroLayer {
+    type Service = Lro<S>;
+
+    fn layer(&self, inner: S) -> Lro<S> {
+        Lro::new(inner, self.clone())
     }
 }

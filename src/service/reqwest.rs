@@ -1,4 +1,4 @@
-//! The door for `reqwest::Client` as a tower service.
+//! The integration for `reqwest::Client` as a tower service.
 
 use std::{
     any::Any,
@@ -11,13 +11,15 @@ use reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 use tower_service::Service;
 
 use crate::{
-    address::resolver::Trust,
+    address::policy::Address,
     error::{BoxError, Error},
-    request::template::{Draft, Outgoing, RequestTimeout},
+    layer::LroOverrides,
+    redact::Redacted,
+    request::template::{CapturedRequest, PollRequest, RequestLine},
     service::{
         Lro,
         body::LroBody,
-        future::{ResponseFuture, Start},
+        future::ResponseFuture,
         transport::{AsRequest, AsResponse},
     },
 };
@@ -36,25 +38,19 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(draft) = draft(&mut request) else {
-            return ResponseFuture::off(self.get_mut().call(request));
+        let Some(captured) = capture(&mut request) else {
+            return ResponseFuture::pass_through(self.get_mut().call(request));
         };
-        let layer = draft.extensions.get().unwrap_or(self.layer());
-        if layer.is_off() {
-            return ResponseFuture::off(self.get_mut().call(request));
+        let config = LroOverrides::config_for(&captured.extensions, self.layer());
+        if config.is_disabled() {
+            return ResponseFuture::pass_through(self.get_mut().call(request));
         }
-        let layer = layer.clone();
-        let mut start = Box::new(Start { service: self.take_inner(), layer, draft });
-        start.draft.pack(request.headers());
-        if start.resumes() {
-            return ResponseFuture::resumed(*start, request);
-        }
-        ResponseFuture::new(start.service.call(request), start)
+        self.begin(config, captured, request)
     }
 }
 
-/// A draft without headers; none, if the address is none that could be polled for.
-pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
+/// What is kept of a request; `None`, if it has an address that could not be polled for.
+pub(crate) fn capture(request: &mut Request) -> Option<CapturedRequest> {
     // A request shows its extensions, which hold its timeout, only to those who turn it into an `http::Request`; and it
     // clones only without a body that streams. The headers are left out to save their clones.
     let headers = mem::take(request.headers_mut());
@@ -62,13 +58,9 @@ pub(crate) fn draft(request: &mut Request) -> Option<Draft> {
     let bare = request.try_clone();
     *request.headers_mut() = headers;
     *request.body_mut() = body;
-    let bare = http::Request::<Body>::try_from(bare?).ok()?;
-    let (head, _) = bare.into_parts();
-    let mut draft = Draft::new(head.method, head.uri, head.version, head.extensions);
-    if let Some(&timeout) = request.timeout() {
-        draft.extensions.insert(RequestTimeout(timeout));
-    }
-    Some(draft)
+    let (head, _) = http::Request::<Body>::try_from(bare?).ok()?.into_parts();
+    let line = RequestLine { method: head.method, uri: head.uri };
+    Some(CapturedRequest::new(line, head.version, request.headers(), head.extensions, request.timeout().copied()))
 }
 
 /// Extensions get into a request in no other form than that of `http`, whose address is made anew.
@@ -108,8 +100,8 @@ fn url_of(uri: &Uri, last: Option<&Url>) -> Option<Url> {
 }
 
 impl<E: 'static> AsRequest<Response, E> for Request {
-    fn from_outgoing(outgoing: Outgoing, last: &Option<Url>) -> Option<Self> {
-        let (head, ()) = outgoing.request.into_parts();
+    fn from_poll(poll: PollRequest, last: &Option<Url>) -> Option<Self> {
+        let (head, ()) = poll.request.into_parts();
         let url = url_of(&head.uri, last.as_ref())?;
         let mut request = match head.extensions.is_empty() {
             true => Self::new(head.method, url),
@@ -119,25 +111,29 @@ impl<E: 'static> AsRequest<Response, E> for Request {
         *request.version_mut() = head.version;
         *request.headers_mut() = head.headers;
         // Each change of it is an allocation.
-        if request.timeout() != outgoing.timeout.as_ref() {
-            *request.timeout_mut() = outgoing.timeout;
+        if request.timeout() != poll.timeout.as_ref() {
+            *request.timeout_mut() = poll.timeout;
         }
         Some(request)
     }
 
-    fn take_up(&mut self, uri: Uri, trust: Trust) {
+    fn redirect_to(&mut self, address: Address) {
         let timeout = self.timeout().copied();
-        // The extensions can be reached in no other form. It is a `GET`, and nothing is missed of its body.
+        // The extensions can be reached in no other form.
         let bare = Self::new(self.method().clone(), self.url().clone());
         let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return };
-        AsRequest::<Response, E>::take_up(&mut request, uri, trust);
+        AsRequest::<http::Response<Body>, E>::redirect_to(&mut request, address);
         if let Ok(mut request) = Self::try_from(request) {
             *request.timeout_mut() = timeout;
             *self = request;
         }
     }
 
-    fn redact(error: &mut E, _: &Uri) {
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
+
+    fn redact(error: &mut E) {
         redact(error);
     }
 }
@@ -153,7 +149,7 @@ fn redact(error: &mut dyn Any) {
 
 pub(crate) fn redact_url(error: &mut reqwest::Error) {
     if let Some(url) = error.url_mut() {
-        let redacted = url.as_str().parse().map(|uri| crate::redact::Redacted(&uri).to_string());
+        let redacted = url.as_str().parse().map(|uri| Redacted(&uri).to_string());
         match redacted.ok().and_then(|redacted| redacted.parse().ok()) {
             Some(redacted) => *url = redacted,
             None => url.set_query(None),
@@ -164,7 +160,7 @@ pub(crate) fn redact_url(error: &mut reqwest::Error) {
 impl AsResponse for Response {
     type Body = Body;
     type Output = Self;
-    type Address = Option<Url>;
+    type Url = Option<Url>;
 
     fn status(&self) -> StatusCode {
         self.status()
@@ -187,18 +183,18 @@ impl AsResponse for Response {
         if is_at(self.url(), &sent()) { None } else { self.url().as_str().parse().ok() }
     }
 
-    fn into_http(self) -> (http::Response<Body>, Self::Address) {
+    fn into_http(self) -> (http::Response<Body>, Self::Url) {
         let url = self.url().clone();
         (self.into(), Some(url))
     }
 
-    fn restore(url: Self::Address, extensions: &mut Extensions) {
+    fn restore_url(url: Self::Url, extensions: &mut Extensions) {
         if let Some(Ok(with_url)) = url.map(|url| http::Response::builder().url(url).body(())) {
             extensions.extend(with_url.into_parts().0.extensions);
         }
     }
 
-    fn hand_over(response: http::Response<LroBody<Body>>) -> Self {
+    fn from_http(response: http::Response<LroBody<Body>>) -> Self {
         response.map(Body::wrap).into()
     }
 }

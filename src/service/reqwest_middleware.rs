@@ -1,39 +1,40 @@
-//! The door for reqwest-middleware.
+//! The integration for reqwest-middleware.
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context as TaskContext, Poll},
+    task::{Context, Poll},
 };
 
 use async_trait::async_trait;
-use http::{Extensions, Uri};
+use http::{Extensions, HeaderMap};
 use reqwest::{Request, Response, Url};
 use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
 use tower_service::Service;
 
 use crate::{
-    address::resolver::Trust,
-    error::find::ErrorChain,
-    error::{Error, OperationError},
-    layer::LroLayer,
-    operation::Resume,
-    request::template::Outgoing,
+    address::policy::{Address, Credentials},
+    config::Config,
+    error::{Cause, DidNotComplete, Error, OperationError, find::ErrorChain},
+    layer::{LroLayer, LroOverrides},
+    operation::{Resume, cancel::Cancel},
+    poller::{canceling::cancel_address, resuming::is_resume},
+    request::template::{CapturedRequest, PollRequest},
     service::{
-        future::{ResponseFuture, Start, follow},
-        reqwest::{draft, redact_url},
-        transport::AsRequest,
+        clock::Clock,
+        future::{ResponseFuture, Start},
+        reqwest::{capture, redact_url},
+        transport::{AsRequest, prefer_respond_async},
     },
 };
 
 type BoxFuture<'a> = Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>>;
 
-/// Sees long-running operations through. Put it before what adds credentials or retries single requests, and behind
+/// Polls long-running operations to completion. Put it before what adds credentials or retries single requests, and behind
 /// nothing that sends a request again.
 ///
-/// Settings for one request are given by `RequestBuilder::with_extension(LroLayer::new()…)`, as is a
+/// Settings for one request are given by `RequestBuilder::with_extension(LroOverrides::new(…))`, as is a
 /// [`Resume`].
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
 #[async_trait]
@@ -44,69 +45,95 @@ impl Middleware for LroLayer {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let layer = extensions.get().unwrap_or(self).clone();
-        let draft = if layer.is_off() { None } else { draft(&mut request) };
-        let Some(mut draft) = draft else { return next.run(request, extensions).await };
-        draft.pack(request.headers());
-        let resume = extensions.get::<Resume>().cloned();
-        draft.extensions.extend(resume.clone().map(extension).unwrap_or_default());
-
-        let start = Start { service: (), layer, draft };
-        let (shared, outcome) = if start.resumes() {
-            let shared = Shared::of(extensions);
-            let start = start.with_service(Rest { next, extensions: shared.clone() });
-            let outcome = ResponseFuture::resumed(start, Sent { request, is_anonymous: false }).await;
-            (shared, outcome)
+        let config = LroOverrides::config_for(extensions, self);
+        let captured = if config.is_disabled() { None } else { capture(&mut request) };
+        let Some(mut captured) = captured else { return next.run(request, extensions).await };
+        if Clock::check(config.timer.as_ref()).is_err() {
+            return Err(MiddlewareError::middleware(Error::<MiddlewareError>::NoTimer));
+        }
+        if let Some(cancel) = extensions.get::<Cancel>() {
+            let cancel = cancel.clone();
+            return send_cancel(&config, &captured, cancel, request, extensions, next).await;
+        }
+        if let Some(resume) = extensions.get::<Resume>().cloned() {
+            captured.extensions.insert(resume);
+        }
+        if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
+            prefer_respond_async(request.headers_mut());
+        }
+        let shared;
+        let outcome = if is_resume(&captured) {
+            shared = SharedExtensions::of(extensions, &config);
+            let resume = captured.extensions.get::<Resume>().cloned().unwrap_or_default();
+            let service = ChainService { next, extensions: shared.clone() };
+            ResponseFuture::<_, ChainRequest>::resume(Start { service, config, captured }, resume).await
         } else {
-            let response = next.clone().run(request, extensions).await.map_err(|mut error| {
-                redact(&mut error, start.draft.uri());
-                error
-            })?;
-            if !start.concerns(&response) {
+            let response = next.clone().run(request, extensions).await?;
+            let start = Start { service: (), config, captured };
+            if !start.may_start_operation(&response) {
                 return Ok(response);
             }
-            let shared = Shared::of(extensions);
-            let start = start.with_service(Rest { next, extensions: shared.clone() });
-            (shared, follow(start, response).await)
+            let Start { config, captured, .. } = start;
+            shared = SharedExtensions::of(extensions, &config);
+            let service = ChainService { next, extensions: shared.clone() };
+            ResponseFuture::<_, ChainRequest>::follow(Start { service, config, captured }, response).await
         };
-        *extensions = shared.get();
-        extensions.extend(resume.map(extension).unwrap_or_default());
-        outcome.map_err(|error| match error {
-            Error::Service(error) => error,
-            Error::Operation(error) => {
-                let context = Context(error.cause_text());
-                MiddlewareError::Middleware(anyhow::Error::new(error).context(context))
-            }
-        })
+        shared.give_back(extensions);
+        outcome.map_err(into_middleware_error)
     }
 }
 
-fn extension<T: Clone + Send + Sync + 'static>(value: T) -> Extensions {
-    let mut extensions = Extensions::new();
-    extensions.insert(value);
-    extensions
+fn into_middleware_error(error: Error<MiddlewareError>) -> MiddlewareError {
+    match error {
+        Error::Service(error) => error,
+        Error::Operation(error) => {
+            // In a context, so that it is found whatever wraps it again: a wrapper that is `transparent` shows the sources
+            // of what it wraps, but not the thing itself.
+            let context = DidNotComplete(error.operation().monitor()).to_string();
+            MiddlewareError::Middleware(anyhow::Error::new(error).context(context))
+        }
+        Error::NoTimer => MiddlewareError::middleware(Error::<MiddlewareError>::NoTimer),
+    }
 }
 
-/// What an [`OperationError`] is wrapped in, so that it is found whatever wraps it again: a wrapper that is `transparent`
-/// shows the sources of what it wraps, but not the thing itself.
-struct Context(String);
-
-impl fmt::Display for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the request was accepted, but {}", self.0)
+/// Sends a request that cancels an operation to where that is done.
+async fn send_cancel(
+    config: &Config,
+    captured: &CapturedRequest,
+    cancel: Cancel,
+    mut request: Request,
+    extensions: &mut Extensions,
+    next: Next<'_>,
+) -> reqwest_middleware::Result<Response> {
+    // A layer below would take it for its own.
+    extensions.remove::<Cancel>();
+    match cancel_address(config, &captured.uri, captured.host(), &cancel) {
+        Ok(address) => {
+            let credentials = address.credentials;
+            AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address);
+            match credentials {
+                Credentials::Send => next.run(request, extensions).await,
+                Credentials::Withhold => next.run(request, &mut Extensions::new()).await,
+            }
+        }
+        Err(error) => {
+            let error = OperationError::new(*cancel.operation, Cause::Address(error));
+            Err(into_middleware_error(Error::Operation(error)))
+        }
     }
 }
 
 /// The caller's extensions. The polls get them one after the other, and may change them for the next, as with any other
 /// middleware that sends more than one request.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<Extensions>>);
+struct SharedExtensions(Arc<Mutex<Extensions>>);
 
-impl Shared {
-    fn of(extensions: &Extensions) -> Self {
+impl SharedExtensions {
+    fn of(extensions: &Extensions, config: &Config) -> Self {
         let mut extensions = extensions.clone();
         // A layer below would take it for its own.
         extensions.remove::<Resume>();
+        config.omitted_extensions.iter().for_each(|omitted| (omitted.remove)(&mut extensions));
         Self(Arc::new(Mutex::new(extensions)))
     }
 
@@ -118,51 +145,63 @@ impl Shared {
     fn set(&self, extensions: Extensions) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = extensions;
     }
+
+    /// What the polls have added, beside what the caller had.
+    fn give_back(&self, extensions: &mut Extensions) {
+        extensions.extend(self.get());
+    }
 }
 
 /// A request for the rest of the chain.
-struct Sent {
+struct ChainRequest {
     request: Request,
-    is_anonymous: bool,
+    credentials: Credentials,
 }
 
-impl AsRequest<Response, MiddlewareError> for Sent {
-    fn from_outgoing(outgoing: Outgoing, last: &Option<Url>) -> Option<Self> {
-        let is_anonymous = outgoing.trust == Trust::Anonymous;
-        let request = <Request as AsRequest<Response, MiddlewareError>>::from_outgoing(outgoing, last)?;
-        Some(Self { request, is_anonymous })
+impl AsRequest<Response, MiddlewareError> for ChainRequest {
+    fn from_poll(poll: PollRequest, last: &Option<Url>) -> Option<Self> {
+        let credentials = poll.credentials;
+        let request = <Request as AsRequest<Response, MiddlewareError>>::from_poll(poll, last)?;
+        Some(Self { request, credentials })
     }
 
-    fn take_up(&mut self, uri: Uri, trust: Trust) {
-        self.is_anonymous = trust == Trust::Anonymous;
-        <Request as AsRequest<Response, MiddlewareError>>::take_up(&mut self.request, uri, trust);
+    fn redirect_to(&mut self, address: Address) {
+        <Request as AsRequest<Response, MiddlewareError>>::redirect_to(&mut self.request, address);
     }
 
-    fn redact(error: &mut MiddlewareError, uri: &Uri) {
-        redact(error, uri);
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.request.headers_mut()
+    }
+
+    /// Errors of reqwest print the address that they are about, with its query. Those of other middleware are theirs.
+    fn redact(error: &mut MiddlewareError) {
+        match error {
+            MiddlewareError::Reqwest(error) => redact_url(error),
+            MiddlewareError::Middleware(error) => error.downcast_mut().into_iter().for_each(redact_url),
+        }
     }
 }
 
 /// The rest of the chain, as a service.
 #[derive(Clone)]
-struct Rest<'a> {
+struct ChainService<'a> {
     next: Next<'a>,
-    extensions: Shared,
+    extensions: SharedExtensions,
 }
 
-impl<'a> Service<Sent> for Rest<'a> {
+impl<'a> Service<ChainRequest> for ChainService<'a> {
     type Response = Response;
     type Error = MiddlewareError;
     type Future = BoxFuture<'a>;
 
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), MiddlewareError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), MiddlewareError>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, Sent { request, is_anonymous }: Sent) -> BoxFuture<'a> {
+    fn call(&mut self, ChainRequest { request, credentials }: ChainRequest) -> BoxFuture<'a> {
         let Self { next, extensions: shared } = self.clone();
         Box::pin(async move {
-            if is_anonymous {
+            if credentials == Credentials::Withhold {
                 return next.run(request, &mut Extensions::new()).await;
             }
             let mut extensions = shared.get();
@@ -170,29 +209,6 @@ impl<'a> Service<Sent> for Rest<'a> {
             shared.set(extensions);
             result
         })
-    }
-}
-
-/// Errors of reqwest print the address that they are about, with its query. Those that other middleware wrapped cannot be
-/// reached, and are replaced by their text if that has a value of the query in it.
-fn redact(error: &mut MiddlewareError, uri: &Uri) {
-    let wrapped = match error {
-        MiddlewareError::Reqwest(error) => return redact_url(error),
-        MiddlewareError::Middleware(error) => error,
-    };
-    if let Some(error) = wrapped.downcast_mut() {
-        return redact_url(error);
-    }
-    let text = format!("{wrapped:#}");
-    let values = uri.query().unwrap_or_default().split('&').filter_map(|parameter| parameter.split_once('='));
-    let secrets: Vec<&str> = values
-        .filter(|(name, value)| !name.eq_ignore_ascii_case("api-version") && !value.is_empty())
-        .map(|(_, value)| value)
-        .collect();
-    let shows_any = |text: &str| secrets.iter().any(|secret| text.contains(secret));
-    if shows_any(&text) || shows_any(&format!("{wrapped:?}")) {
-        let redacted = secrets.iter().fold(text, |text, secret| text.replace(secret, "***"));
-        *error = MiddlewareError::Middleware(anyhow::Error::msg(redacted));
     }
 }
 

@@ -2,10 +2,7 @@
 
 use http::StatusCode;
 
-use crate::{
-    error::failed::OperationFailed,
-    operation::{Operation, OperationState},
-};
+use crate::{error::failed::OperationFailed, operation::Operation, protocol::state::OperationState};
 
 /// What [`LroLayer`](crate::LroLayer) adds to responses.
 ///
@@ -24,12 +21,12 @@ use crate::{
 /// assert_eq!(response.status(), 200); // as the service has it
 /// assert!(response.operation().is_some_and(|operation| operation.state() == OperationState::Failed));
 /// let failed = response.error_for_operation().unwrap_err();
-/// assert!(failed.to_string().starts_with("Failed [InvalidFeature] The provided feature is invalid."));
+/// assert!(failed.to_string().starts_with("the operation failed: [InvalidFeature] The provided feature is invalid."));
 /// # Ok(())
 /// # }
 /// ```
-pub trait ResponseExt: Sized {
-    /// The operation that this is the final response of; nothing for a response that passed through.
+pub trait ResponseExt: sealed::Sealed + Sized {
+    /// The operation that this is the final response of; `None` for a response that passed through.
     fn operation(&self) -> Option<&Operation>;
 
     /// Turns the final response of an operation that failed or was canceled into an error, as `error_for_status` of reqwest
@@ -39,6 +36,15 @@ pub trait ResponseExt: Sized {
     ///
     /// If the operation ended in [`OperationState::Failed`] or [`OperationState::Canceled`].
     fn error_for_operation(self) -> Result<Self, OperationFailed>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl<B> Sealed for http::Response<B> {}
+
+    #[cfg(feature = "reqwest")]
+    impl Sealed for reqwest::Response {}
 }
 
 fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {

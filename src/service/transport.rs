@@ -1,30 +1,38 @@
-//! The request and response types that the layer works with: those of `http`, and those of reqwest.
+//! What differs between the request and response types of `http` and of reqwest.
 
-use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header::HOST};
 use http_body::Body;
 
-use crate::{address::resolver::Trust, operation::Resume, request::template::Outgoing, service::body::LroBody};
+use crate::{
+    address::policy::{Address, Credentials},
+    operation::cancel::Cancel,
+    request::template::PollRequest,
+    service::body::LroBody,
+};
+
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// A request type that polls can be sent with, to a service with the response `T` and the error `E`.
 pub trait AsRequest<T: AsResponse, E>: Sized {
-    /// A request without a body; nothing if its address cannot be said in this type. The last response came from `last`.
-    fn from_outgoing(outgoing: Outgoing, last: &T::Address) -> Option<Self>;
+    /// A request without a body; `None` if its address cannot be said in this type. The last response came from `last`.
+    fn from_poll(poll: PollRequest, last: &T::Url) -> Option<Self>;
 
-    /// Makes it the first poll of an operation that is taken up, at `uri`.
-    fn take_up(&mut self, uri: Uri, trust: Trust);
+    /// Sends the caller's own request, which cancels an operation, to where that is done.
+    fn redirect_to(&mut self, address: Address);
 
-    /// Takes out of an error what must not be printed of the request that it is about, which went to `uri`.
-    fn redact(error: &mut E, uri: &Uri);
+    fn headers_mut(&mut self) -> &mut HeaderMap;
+
+    /// Takes out of the error of a poll what must not be printed of its address.
+    fn redact(_: &mut E) {}
 }
 
-/// A response type that can be read, or handed over.
+/// A response type that can be read, and returned.
 pub trait AsResponse: Sized {
-    /// The body.
     type Body: Body;
     /// What the layer's caller gets.
     type Output;
     /// Where it came from, if that is lost in the form of `http`.
-    type Address: Default;
+    type Url: Default;
 
     fn status(&self) -> StatusCode;
 
@@ -39,36 +47,53 @@ pub trait AsResponse: Sized {
         None
     }
 
-    fn into_http(self) -> (Response<Self::Body>, Self::Address);
+    fn into_http(self) -> (Response<Self::Body>, Self::Url);
 
-    /// Puts the address where conversions from the form of `http` look for it.
-    fn restore(_: Self::Address, _: &mut Extensions) {}
+    /// Puts the URL where conversions from the form of `http` look for it.
+    fn restore_url(_: Self::Url, _: &mut Extensions) {}
 
-    fn hand_over(response: Response<LroBody<Self::Body>>) -> Self::Output;
+    fn from_http(response: Response<LroBody<Self::Body>>) -> Self::Output;
+}
+
+/// Asks the service to work asynchronously ([RFC 7240, section 4.1]), unless the request does already.
+///
+/// [RFC 7240, section 4.1]: https://www.rfc-editor.org/rfc/rfc7240#section-4.1
+pub(crate) fn prefer_respond_async(headers: &mut HeaderMap) {
+    let asks =
+        |value: &HeaderValue| value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("respond-async"));
+    if !headers.get_all(PREFER).iter().any(asks) {
+        headers.append(PREFER, HeaderValue::from_static("respond-async"));
+    }
 }
 
 impl<B: Default, T: AsResponse, E> AsRequest<T, E> for Request<B> {
-    fn from_outgoing(outgoing: Outgoing, _: &T::Address) -> Option<Self> {
-        Some(outgoing.request.map(|()| B::default()))
+    fn from_poll(poll: PollRequest, _: &T::Url) -> Option<Self> {
+        Some(poll.request.map(|()| B::default()))
     }
 
-    fn take_up(&mut self, uri: Uri, trust: Trust) {
-        // A layer below would take it for its own.
-        self.extensions_mut().remove::<Resume>();
+    fn redirect_to(&mut self, Address { uri, credentials }: Address) {
         *self.uri_mut() = uri;
-        if trust == Trust::Anonymous {
+        // A layer below would take it for its own.
+        self.extensions_mut().remove::<Cancel>();
+        if credentials == Credentials::Withhold {
             self.extensions_mut().clear();
+            let hidden: Vec<_> =
+                self.headers().keys().filter(|&name| credentials.hides(name) && name != HOST).cloned().collect();
+            hidden.into_iter().filter(|name| name != http::header::CONTENT_TYPE).for_each(|name| {
+                self.headers_mut().remove(name);
+            });
         }
-        trust.keep(self.headers_mut());
     }
 
-    fn redact(_: &mut E, _: &Uri) {}
+    fn headers_mut(&mut self) -> &mut HeaderMap {
+        self.headers_mut()
+    }
 }
 
 impl<B: Body> AsResponse for Response<B> {
     type Body = B;
     type Output = Response<LroBody<B>>;
-    type Address = ();
+    type Url = ();
 
     #[inline]
     fn status(&self) -> StatusCode {
@@ -93,7 +118,7 @@ impl<B: Body> AsResponse for Response<B> {
         (self, ())
     }
 
-    fn hand_over(response: Response<LroBody<B>>) -> Self::Output {
+    fn from_http(response: Response<LroBody<B>>) -> Self::Output {
         response
     }
 }

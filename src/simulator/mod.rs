@@ -57,7 +57,8 @@
 //! });
 //!
 //! let quick = LroLayer::new().max_delay(Duration::from_millis(1));
-//! let client = ClientBuilder::new(reqwest::Client::new()).with(quick).build();
+//! let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+//! let client = ClientBuilder::new(http).with(quick).build();
 //! let finished = client.post(format!("http://{address}/mapData")).body("a drawing package").send().await?;
 //! assert!(finished.text().await?.contains("Succeeded"));
 //! # Ok(())

@@ -1,5 +1,5 @@
 //! When to poll: the delays that services ask for, and the backoff where they ask for none.
 
 pub(crate) mod backoff;
-pub(crate) mod moment;
 pub(crate) mod retry_after;
+pub(crate) mod timer;

@@ -19,7 +19,7 @@ fn assert_is_whole(events: &[(String, Value)]) {
     let told =
         |what: &'static str| progress.iter().filter(move |(_, data)| data["what"].as_str().unwrap().starts_with(what));
     assert_eq!((told("accepted: ").count(), told("waiting 0.3").count()), (1, 6));
-    assert_eq!(told("poll 3 failed: Http(503)").count(), 1);
+    assert_eq!(told("poll 3 failed: HTTP 503").count(), 1);
     let polls: Vec<_> = told("poll").map(|(_, data)| (data["status"].as_str(), data["percent"].as_f64())).collect();
     let at = |word, percent| (Some(word), Some(percent));
     let running = |percent| at("Running", percent);

@@ -54,12 +54,12 @@ fn the_final_body_comes_out_byte_for_byte_and_progress_beside_it() {
         "ms, as the service asks\n",
         "poll 1: Working, 27.5 %",
         "waiting ",
-        "poll 2 failed: 503 Service Unavailable, 1 in a row, again in 3.",
+        "poll 2 failed: HTTP 503 Service Unavailable, retrying in 3.",
         "waiting ",
         &format!("moved to {}?sig=***", server.url(&format!("/moved{MONITOR}"))),
         "poll 3: Running",
         "poll 4: Succeeded",
-        "finished: Succeeded after 4 polls",
+        "Succeeded after 4 polls",
     ]);
     assert!(!printed.err.contains("s3cret"), "{}", printed.err);
 }
@@ -97,10 +97,10 @@ fn exit_code_1_if_the_operation_failed_or_was_canceled() {
     let server = Server::of(polls([running(), Reply::json(failed)]));
     let printed = lro(["-X", "POST", &server.url("/start")]).expect(1);
     assert_eq!(printed.out(), failed);
-    printed.tells(&["finished: Failed after 2 polls", "[NoGeometry] Nothing in it."]);
+    printed.tells(&["Failed after 2 polls", "[NoGeometry] Nothing in it."]);
 
     let server = Server::of(polls([Reply::status("Canceled")]));
-    lro(["-X", "POST", &server.url("/start")]).expect(1).tells(&["finished: Canceled"]);
+    lro(["-X", "POST", &server.url("/start")]).expect(1).tells(&["Canceled after 1 poll "]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn mistakes_on_the_command_line_are_named() {
         (&[url, "-H", "x-key: s3\ncret"], &["the value of x-key (header 1)"]),
         (&[url, "--timeout", "10 parsecs"], &["10 parsecs", "s, m and h"]),
         (&[url, "-d", "@/no/such/file"], &["/no/such/file", "No such file"]),
-        (&["--resume", "Cargo.toml"], &["Cargo.toml is no stored operation"]),
+        (&["--resume", "Cargo.toml", url], &["Cargo.toml is no stored operation"]),
         (&[url, "--trust-origin", "https://example.com/path"], &["an origin has no path"]),
     ];
     for (arguments, messages) in cases {
@@ -190,7 +190,7 @@ fn json_is_a_summary_with_the_body_in_it() {
     let printed = lro([&server.url("/start"), "-d", "{}", "--json", "--store", file]).expect(4);
     let json = printed.json();
     assert_eq!((&json["http_status"], &json["body"]), (&json!(403), &json!("no entry")));
-    let error = format!("the operation {} was accepted, but its monitor answered 403 Forbidden", server.url(MONITOR));
+    let error = format!("the operation {} did not complete: the monitor answered 403 Forbidden", server.url(MONITOR));
     assert_eq!(json["error"], error);
 }
 
@@ -205,12 +205,17 @@ fn what_is_not_seen_through_in_time_is_resumed_without_a_second_start() {
     assert!(first.out.is_empty(), "{}", first.out());
     // The service did not say what it calls the operation: it goes by the end of its address.
     let file = format!("./lro-{ID}.json");
-    first.tells(&["given up: Timeout", "did not end in time", &format!("lro --resume {file} -H 'x-key: …'")]);
+    first.tells(&[
+        "did not complete: timeout",
+        "did not end in time",
+        &format!("lro --resume {file} {} -H 'x-key: …'", server.url("/start")),
+    ]);
     let stored = fs::read_to_string(folder.join(&file)).unwrap();
     assert!(!stored.contains("s3cret") && !first.err.contains("s3cret"), "{stored}\n{}", first.err);
 
-    let then = Printed::of(output(in_folder(&folder).args(["--resume", &file, "-H", key, "--json"]))).expect(0);
-    then.tells(&["carrying on with", "poll 1: Succeeded", "finished: Succeeded"]);
+    let then = Printed::of(output(in_folder(&folder).args(["--resume", &file, &server.url("/"), "-H", key, "--json"])))
+        .expect(0);
+    then.tells(&["resuming: ", "poll 1: Succeeded", "Succeeded after 1 poll "]);
     assert_eq!(then.json()["state"], "Succeeded");
     assert_eq!(server.paths(), ["POST /start".to_owned(), format!("GET {MONITOR}")]);
     assert_eq!(server.requests()[1].headers["x-key"], "s3cret");
@@ -240,15 +245,15 @@ fn ctrl_c_stores_the_operation() {
     errors.read_to_string(&mut told).unwrap();
     let output = child.wait_with_output().unwrap();
     let printed = Printed { code: output.status.code(), out: output.stdout, err: told }.expect(130);
-    printed.tells(&["left after 1 polls", "interrupted", "lro --resume ./lro-"]);
+    printed.tells(&["left running after 1 poll ", "interrupted", "lro --resume ./lro-"]);
     assert_eq!((&printed.json()["status"], &printed.json()["error"]), (&json!("Paused"), &json!("interrupted")));
 
     // Nowhere but in the folder, whatever the service calls it.
     let files: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [file] = files.as_slice() else { panic!("{files:?}") };
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
-    let printed = lro(["--resume", file.to_str().unwrap()]).expect(0);
-    printed.tells(&["poll 2: Running", "poll 3: Succeeded", "finished: Succeeded after 3 polls"]);
+    let printed = lro(["--resume", file.to_str().unwrap(), &server.url("/")]).expect(0);
+    printed.tells(&["poll 2: Running", "poll 3: Succeeded", "Succeeded after 3 polls"]);
     assert_eq!(server.simulator.started(), 1);
 }
 
@@ -267,9 +272,9 @@ fn a_result_streams_and_is_not_lost_if_it_breaks_off() {
     child.stdout.as_mut().unwrap().read_exact(&mut vec![0; 100_000]).unwrap();
     server.break_connections();
     let printed = Printed::of(child.wait_with_output().unwrap()).expect(4);
-    printed.tells(&["finished: Succeeded", "the response could not be passed on", &format!("lro --resume {file}")]);
+    printed.tells(&["Succeeded after 1 poll ", "the response could not be passed on", &format!("lro --resume {file}")]);
 
-    let printed = lro(["--resume", file]).expect(0);
+    let printed = lro(["--resume", file, &server.url("/")]).expect(0);
     assert!(printed.out.len() > 200_000, "{}", printed.out.len());
     assert_eq!(server.simulator.started(), 1);
 }
@@ -295,7 +300,7 @@ fn origins_are_those_of_the_command_line() {
     let file = folder("allowed").join("operation.json");
     let file = file.to_str().unwrap();
     let refused = lro([&server.url("/start"), "-d", "{}", "--store", file]).expect(4);
-    refused.tells(&["given up: Address", "neither allowed nor trusted"]);
+    refused.tells(&["did not complete: address not allowed", "neither allowed nor trusted"]);
     start("--allow-origin").expect(0);
     assert!(!sent_key());
     start("--trust-origin").expect(0);
@@ -307,7 +312,7 @@ fn origins_are_those_of_the_command_line() {
     let allowed = ["--allow-origin", origin.as_str()];
     let printed = Printed::of(output(command("lro").args(start).args(allowed))).expect(4);
     assert!(!printed.err.contains("x-key"), "{}", printed.err);
-    lro(["--resume", file, "-H", "x-key: k"]).expect(0);
+    lro(["--resume", file, &server.url("/"), "-H", "x-key: k", "--allow-origin", &origin]).expect(0);
     assert!(!sent_key());
 }
 
@@ -359,7 +364,7 @@ fn every_known_protocol_is_spoken_by_its_name() {
         let (script, method, path, expected) = service(name);
         let server = Server::in_haste(script);
         let printed = lro(["-X", method, &server.url(path), "--protocol", name]).expect(0);
-        printed.tells(&["accepted: ", &format!("({name})"), "poll 2", "finished: Succeeded"]);
+        printed.tells(&["accepted: ", &format!("({name})"), "poll 2", "Succeeded after"]);
         assert!(printed.out().contains(expected), "{name}: {}", printed.out());
         assert_eq!(server.simulator.started(), 1, "{name}");
     }
@@ -371,8 +376,8 @@ fn with_no_arguments_it_shows_itself() {
     printed.tells(&[
         "    lro -H 'content-type: application/json' -d '{\"from\": \"dwg\"}' 'http://127.0.0.1:",
         "poll 2: Running, 40 %",
-        "poll 3 failed: 503",
-        "finished: Succeeded after 5 polls",
+        "poll 3 failed: HTTP 503",
+        "Succeeded after 5 polls",
     ]);
     assert_eq!(printed.json()["percentComplete"], 100);
 }

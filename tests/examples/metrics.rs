@@ -65,7 +65,7 @@ fn waits_and_durations_are_measured() {
     let printed = prints("metrics");
     // Time is paused in there: these are no matter of the clock.
     let waits = samples(&printed, "lro_wait_seconds_sum");
-    assert!(waits.contains(&r#"lro_wait_seconds_sum{reason="hint"} 840"#), "{printed}");
+    assert!(waits.contains(&r#"lro_wait_seconds_sum{reason="retryafter"} 840"#), "{printed}");
     let durations = samples(&printed, "lro_operation_duration_seconds_sum");
     assert!(durations.contains(&r#"lro_operation_duration_seconds_sum{outcome="timeout"} 600"#), "{printed}");
     let patient = r#"lro_operation_duration_seconds_bucket{outcome="timeout",le="300"} 0"#;

@@ -9,11 +9,11 @@ fn each_request_goes_by_its_own_settings() {
     let result = r#"200 OK {"status": "Succeeded", "result": "xxxxxxxx"}"#;
     let expected: [&[&str]; 9] = [
         &[result],
-        &["was accepted, but did not end in time", "and 0 polls"],
+        &["it did not end in time", "and 0 polls"],
         &[result],
         &["202 Accepted, operation-location: true"],
         &["200 OK, Failed"],
-        &["the request was accepted, but ended: Failed [InvalidFeature]"],
+        &["the operation failed: [InvalidFeature]"],
         &["202 Accepted, location: true"],
         &[result],
         &["202 Accepted, operation-location: true"],

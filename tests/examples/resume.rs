@@ -366,7 +366,7 @@ async fn an_operation_that_cannot_be_seen_through_stays_stored() {
     let operation = left(&mut service, &journal).await;
 
     let ended = service.run(&journal.0, 1, Death::None, "another key").await;
-    assert!(!ended.is_success && ended.errors.contains("its monitor answered 401"), "{ended:?}");
+    assert!(!ended.is_success && ended.errors.contains("the monitor answered 401"), "{ended:?}");
     assert!(ended.errors.contains("nothing was started: 401"), "{ended:?}");
     assert_eq!(journal.stored(), BTreeSet::from([operation.clone()]));
 

@@ -35,6 +35,9 @@ fn tower_client_sees_ten_operations_through_two_requests_at_a_time() {
 #[test]
 fn reqwest_tower_shows_a_failure_and_a_success() {
     let printed = prints("reqwest_tower");
-    assert!(printed.contains("Failed [InvalidFeature] The provided feature is invalid. — NoGeometry:"), "{printed}");
+    assert!(
+        printed.contains("the operation failed: [InvalidFeature] The provided feature is invalid. — NoGeometry:"),
+        "{printed}"
+    );
     assert!(printed.contains("\"status\": \"Succeeded\""), "{printed}");
 }

@@ -15,11 +15,15 @@ use crate::{
 async fn a_body_that_ends_too_early_or_too_late_is_taken_as_it_is() {
     check([
         Case::new("before the status", [running(), of_length(200, &[], 8, SUCCEEDED)])
+            .without_a_status()
             .ends(Ended::no_status(&SUCCEEDED[..8])),
         // Nothing says that there should have been more.
         Case::new("up to a close that is too early", [running(), raw(head(200, &[]) + &SUCCEEDED[..8]).close()])
+            .without_a_status()
             .ends(Ended::no_status(&SUCCEEDED[..8])),
-        Case::new("of nothing", [running(), of_length(200, &[], 0, SUCCEEDED)]).ends(Ended::no_status("")),
+        Case::new("of nothing", [running(), of_length(200, &[], 0, SUCCEEDED)])
+            .without_a_status()
+            .ends(Ended::no_status("")),
         Case::new(
             "behind the object",
             [running(), of_length(200, &[], SUCCEEDED.len(), "").then(SUCCEEDED).then("more")],
@@ -85,9 +89,11 @@ async fn a_body_without_an_end_is_read_for_as_long_as_it_matters() {
     let late = format!("{{\"x\":\"{}\",\"status\":\"Succeeded\"}}", "a".repeat(LIMIT));
     check([
         limited("with a final status", flood(200, r#"{"status":"Succeeded","x":""#)).ends(endless),
-        limited("without a status", flood(200, r#"{"x":""#)).ends(too_long()),
-        limited("no JSON", flood(200, "x")).ends(Ended::Operation(Why::Status(StatusErrorKind::Missing, None))),
-        limited("with a status behind the limit", reply(200, &[], &late)).ends(too_long()),
+        limited("without a status", flood(200, r#"{"x":""#)).without_a_status().ends(too_long()),
+        limited("no JSON", flood(200, "x"))
+            .without_a_status()
+            .ends(Ended::Operation(Why::Status(StatusErrorKind::Missing, None))),
+        limited("with a status behind the limit", reply(200, &[], &late)).without_a_status().ends(too_long()),
         Case::new("with a status that is not final", [flood(200, r#"{"status":"Running","x":""#), succeeded()]),
         Case::new("of a failed poll", [running(), flood(503, "x"), succeeded()])
             .fails([PollFailure::Http(StatusCode::SERVICE_UNAVAILABLE)]),
@@ -99,7 +105,9 @@ async fn a_body_without_an_end_is_read_for_as_long_as_it_matters() {
 
 #[tokio::test]
 async fn a_compressed_body_has_no_status_where_nothing_below_decompresses_it() {
-    let case = Case::new("gzip", [running(), gzipped()]).ends(Ended::no_status(&String::from_utf8_lossy(GZIPPED)));
+    let case = Case::new("gzip", [running(), gzipped()])
+        .without_a_status()
+        .ends(Ended::no_status(&String::from_utf8_lossy(GZIPPED)));
     for door in DOORS {
         let headers = case.play(door).await.report.headers;
         assert_eq!(headers[CONTENT_ENCODING], "gzip", "{door:?}");

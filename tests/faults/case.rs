@@ -73,6 +73,11 @@ impl Case {
         Self { failures: Some(failures.into()), ..self }
     }
 
+    /// The first response without a status is the last, since no failed poll is survived.
+    pub fn without_a_status(self) -> Self {
+        self.layer(|layer| layer.max_consecutive_failures(0)).fails([PollFailure::NoStatus])
+    }
+
     /// Which polls fail depends on what the client sees first.
     pub fn may_fail(self) -> Self {
         Self { failures: None, ..self }

@@ -171,8 +171,12 @@ async fn a_stream_that_is_reset_is_a_failed_poll() {
         },
         // The clients take that for the end of the body.
         Row {
+            failures: vec![PollFailure::NoStatus; 3],
             ended: Ended::no_status(BEGUN),
-            ..Row::new("NO_ERROR in the body", [IS_RUNNING, Act::ResetInBody(BEGUN, Reason::NO_ERROR)])
+            ..Row::new("NO_ERROR in the body", {
+                let cut = Act::ResetInBody(BEGUN, Reason::NO_ERROR);
+                [IS_RUNNING, cut.clone(), cut.clone(), cut]
+            })
         },
         Row {
             failures: vec![PollFailure::Service; 3],

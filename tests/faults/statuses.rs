@@ -9,7 +9,8 @@ use crate::{
     door::{Body, DOORS, Ended},
 };
 
-const FAILED_POLLS: [u16; 6] = [408, 429, 500, 502, 503, 504];
+const FAILED_POLLS: [u16; 20] =
+    [408, 425, 429, 500, 502, 503, 504, 509, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 598, 599];
 
 fn failure(status: u16) -> PollFailure {
     PollFailure::Http(StatusCode::from_u16(status).unwrap())
@@ -58,7 +59,28 @@ async fn every_other_error_is_the_callers_to_see_at_once() {
         [400, 401, 403, 405, 409, 410, 418, 501, 505].map(|status| refused(status).ends(Ended::monitor(status, "no"))),
     )
     .await;
-    check([Case::new("304", [running(), raw(head(304, &[]))]).ends(Ended::monitor(304, ""))]).await;
+    check([Case::new("304", [raw(head(304, &[]))]).ends(Ended::monitor(304, ""))]).await;
+}
+
+#[tokio::test]
+async fn a_response_without_a_status_is_a_failed_poll_once_there_was_one() {
+    let page = || reply(200, &["content-type: text/html"], "<h1>We will be back soon</h1>");
+    let bad = || [page(), reply(200, &[], ""), raw(head(304, &[]))];
+    let polls = [&[running()][..], &bad(), &[running()], &bad(), &[succeeded()]].concat();
+    check([
+        Case::new("and is repeated", polls)
+            .layer(|layer| layer.max_consecutive_failures(3))
+            .fails([PollFailure::NoStatus; 6]),
+        Case::new("but not for ever", [running()])
+            .forever(page())
+            .layer(|layer| layer.max_consecutive_failures(3))
+            .fails([PollFailure::NoStatus; 4])
+            .polls(5)
+            .ends(Ended::no_status("<h1>We will be back soon</h1>")),
+        Case::new("before that it is the wrong service", [page()])
+            .ends(Ended::no_status("<h1>We will be back soon</h1>")),
+    ])
+    .await;
 }
 
 #[tokio::test]

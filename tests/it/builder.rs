@@ -5,7 +5,7 @@ use tower_lro::{
     simulator::{Reply, Script},
 };
 
-use crate::support::{exact, send, start_at, text};
+use crate::support::{exact, seconds, send, start_at, text};
 
 async fn ends(
     protocol: Protocol,
@@ -76,12 +76,15 @@ async fn names_in_bodies_make_addresses() {
         assert_eq!(ends(protocol.clone(), other, []).await, (200, None, 1));
     }
     // A name may try to lead elsewhere.
-    let hostile = StartRule::by_body("/name", "{name}").monitor(StatusRule::new().status_at("/status"));
+    let hostile = StartRule::by_body("/name", "{+name}").monitor(StatusRule::new().status_at("/status"));
     let hostile = Protocol::builder("hostile").announced(hostile).build().unwrap();
     let script = Script::new(Reply::json(r#"{"name": "https://evil.test/x"}"#));
     let (outcome, requests) = send(exact().protocols([hostile]), script, start_at("https://example.com/v1/jobs")).await;
     let Err(Error::Operation(error)) = outcome else { panic!() };
-    assert!(error.to_string().contains("its address names https://evil.test/x, which is of another origin"), "{error}");
+    assert!(
+        error.to_string().starts_with("the address names https://evil.test/x, which is of another origin"),
+        "{error}"
+    );
     assert_eq!(requests.len(), 1);
 }
 
@@ -116,27 +119,70 @@ async fn origins_and_results_are_the_protocols() {
 }
 
 #[test]
-fn mistakes_are_told_of() {
-    let by = |announcement: StartRule| Protocol::builder("x").announced(announcement).build().map(|_| ());
-    let fine = || StartRule::by_header("x");
-    assert_eq!(Protocol::builder("x").build().map(|_| ()), Err(ProtocolError::NoAnnouncement));
+fn what_is_wrong_with_a_description_is_named() {
+    let by = |rule: StartRule| Protocol::builder("x").announced(rule).build().map(|_| ());
+    let header = || StartRule::by_header("x");
+    let status = || StatusRule::new().status_at("/status");
+    let monitor = |rule: StatusRule| by(header().monitor(rule));
+    let fine = || header().monitor(status());
+    assert_eq!(by(fine()), Ok(()));
+    assert_eq!(Protocol::builder("x").build().map(|_| ()), Err(ProtocolError::NoStartRule));
+    assert_eq!(by(header()), Err(ProtocolError::NoStatus));
+    assert_eq!(monitor(StatusRule::new()), Err(ProtocolError::NoStatus));
     assert_eq!(by(StartRule::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
     assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
-    assert_eq!(by(fine().statuses([264])), Err(ProtocolError::Status(264)));
+    assert_eq!(by(fine().statuses([299])), Ok(()));
     assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
-    assert_eq!(
-        by(fine().monitor(StatusRule::new().status_at("status"))),
-        Err(ProtocolError::Pointer("status".to_owned()))
-    );
+    assert_eq!(monitor(status().retryable_statuses([200])), Err(ProtocolError::Status(200)));
+
     let deep = "/a".repeat(9);
-    assert_eq!(by(fine().monitor(StatusRule::new().status_at(&deep))), Err(ProtocolError::Pointer(deep)));
-    assert_eq!(by(fine().monitor(StatusRule::new().retryable_statuses([200]))), Err(ProtocolError::Status(200)));
-    let many = (0..33).fold(StatusRule::new(), |monitor, n| monitor.status_at(&format!("/{n}")));
-    assert_eq!(by(fine().monitor(many)), Err(ProtocolError::TooMany));
+    for pointer in ["status", "", &deep, "/a~", "/~2"] {
+        assert_eq!(monitor(StatusRule::new().status_at(pointer)), Err(ProtocolError::Pointer(pointer.to_owned())));
+    }
+    let many = (0..30).fold(StatusRule::new(), |rule, n| rule.status_at(&format!("/{n}")));
+    assert_eq!(monitor(many), Err(ProtocolError::TooMany));
+
+    for (template, problem) in [
+        ("/jobs/{nam}", "has the placeholder {nam}; here there are {name}, {+name}, {first}, {path}, {parent}"),
+        ("/jobs/{monitor}", "has the placeholder {monitor}; here there are {name}, {+name}, {first}, {path}, {parent}"),
+        ("/jobs", "has no placeholder {name} or {+name}"),
+        ("/jobs/{name", "has a `{` without its `}`"),
+        ("", "is empty"),
+    ] {
+        let error = ProtocolError::Template { template: template.to_owned(), problem: problem.to_owned() };
+        assert_eq!(by(StartRule::by_body("/id", template).monitor(status())), Err(error), "{template}");
+    }
+
+    for (rule, what) in [
+        (
+            status().relocated_by("location", [202]).fixed_uri(),
+            "a monitor that is relocated by a header has no fixed URI",
+        ),
+        (
+            status().fixed_uri().relocated_by("location", [202]),
+            "a monitor with a fixed URI cannot be relocated by a header",
+        ),
+        (
+            status().final_error_statuses([410]).success_statuses([404, 410]),
+            "HTTP status 410 Gone is among the final error statuses and among the success statuses",
+        ),
+        (
+            status().final_error_statuses([410]).retryable_statuses([410]),
+            "HTTP status 410 Gone is among the final error statuses and among the retryable statuses",
+        ),
+    ] {
+        assert_eq!(monitor(rule), Err(ProtocolError::Contradiction(what.to_owned())));
+    }
+    // The default retryable statuses need not be left out.
+    assert_eq!(monitor(status().final_error_statuses(400..=499)), Ok(()));
+    let named = by(fine().name_contains("x"));
+    assert_eq!(named, Err(ProtocolError::Contradiction("name_contains is for rules by a name in the body".to_owned())));
+    let words = Protocol::builder("x").announced(fine()).succeeded(["Done"]).failed(["done"]).build().map(|_| ());
+    assert_eq!(words, Err(ProtocolError::Contradiction("the status \"Done\" has two meanings".to_owned())));
+
     let origins = Protocol::builder("x").announced(fine()).allows(["nowhere"]).build().map(|_| ());
     assert_eq!(origins, Err(ProtocolError::Origin("nowhere".to_owned())));
-    assert_eq!(by(fine()), Ok(()));
-    assert_eq!(ProtocolError::Status(404).to_string(), "404 is not an HTTP status that this may be on");
+    assert_eq!(ProtocolError::Status(404).to_string(), "404 is not an HTTP status that can stand here");
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,15 +254,23 @@ async fn conditions_hold_together() {
 
 #[tokio::test(start_paused = true)]
 async fn a_word_in_a_header_is_cut_off_like_one_in_a_body() {
-    let announcement = StartRule::by_header("x-job").monitor(StatusRule::new().status_header("x-state"));
-    let protocol = Protocol::builder("jobs").announced(announcement).build().unwrap();
-    let start = Reply::http(202).header("x-job", "/operations/{id}").header("operation-id", &"i".repeat(2000));
-    let script = Script::new(start).polls([Reply::http(200).header("x-state", &"s".repeat(600)), Reply::http(204)]);
-    let (outcome, _) = send(exact().protocols([protocol]), script, start_at("https://example.com/")).await;
-    let response = outcome.unwrap();
-    let operation = response.operation().unwrap();
-    assert_eq!(operation.status().unwrap(), format!("{}…", "s".repeat(64)));
-    assert_eq!(operation.id(), None);
+    let word = "é".repeat(600);
+    let start = || Reply::http(202).header("x-job", "/operations/{id}").header("operation-id", &"i".repeat(2000));
+    let in_header = StatusRule::new().status_header("x-state");
+    let in_body = StatusRule::new().status_at("/state");
+    for (monitor, reply) in [
+        (in_header, Reply::http(200).header("x-state", &word)),
+        (in_body, Reply::json(format!(r#"{{"state": "{word}"}}"#))),
+    ] {
+        let protocol =
+            Protocol::builder("jobs").announced(StartRule::by_header("x-job").monitor(monitor)).build().unwrap();
+        let layer = exact().protocols([protocol]).timeout(seconds(2));
+        let (outcome, _) = send(layer, Script::new(start()).polls([reply]), start_at("https://example.com/")).await;
+        let error = outcome.unwrap_err();
+        let operation = error.operation().unwrap();
+        assert_eq!(operation.status().unwrap(), format!("{}…", "é".repeat(32)));
+        assert_eq!(operation.id(), None);
+    }
 }
 
 #[test]

@@ -161,7 +161,8 @@ async fn a_deadline_that_is_over_ends_bodies_that_are_always_ready() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_always_ready_is_not_looked_into_for_ever() {
     let service = service_fn(|_: Request<String>| async {
-        Ok::<_, Infallible>(Response::new(Endless(Some(r#"{"name": "operations/1","#))))
+        let body = Endless(Some(r#"{"name": "operations/1","#));
+        Ok::<_, Infallible>(Response::builder().header("content-type", "application/json").body(body).unwrap())
     });
     let request = Request::post("https://example.com/v1/things").body(String::new()).unwrap();
     let layer = exact().protocols([tower_lro::Protocol::aip_151()]);

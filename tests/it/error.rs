@@ -1,7 +1,5 @@
 //! What errors are, print, and lead to.
 
-use std::error::Error as _;
-
 use http::Request;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
 use tower_lro::{
@@ -9,7 +7,7 @@ use tower_lro::{
     simulator::{ConnectionLost, Fault, Reply, Script},
 };
 
-use crate::support::{answering, exact, operation, play, polls, seconds};
+use crate::support::{answering, chain, exact, operation, play, polls, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn before_acceptance_the_error_is_the_services_own() {
@@ -23,46 +21,50 @@ async fn before_acceptance_the_error_is_the_services_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_it_the_error_says_what_happened_and_where() {
-    let prefix =
-        "the operation https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e was accepted, but ";
-    for (layer, reply, message, source) in [
+async fn after_acceptance_the_error_says_which_operation_and_its_source_says_why() {
+    let which =
+        "the operation https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e did not complete";
+    let lost = ConnectionLost.to_string();
+    for (layer, reply, why) in [
         (
             exact().timeout(seconds(5)),
             Reply::status("Running"),
-            "did not end in time (Running, after 5.0s and 3 polls)",
-            None,
+            &["it did not end in time (Running, after 5.0s and 3 polls)"][..],
         ),
-        (exact(), Reply::http(403), "its monitor answered 403 Forbidden", None),
-        (exact(), Reply::http(200).body("{}"), "its monitor answered 200 OK with 2 bytes that give no status", None),
+        (exact(), Reply::http(403), &["the monitor answered 403 Forbidden"]),
+        (exact(), Reply::http(200).body("{}"), &["the monitor answered 200 OK with 2 bytes that give no status"]),
         (
             exact().max_status_bytes(9),
             Reply::status("Running"),
-            "its monitor answered 200 OK and gave no status within max_status_bytes (9)",
-            None,
+            &["the monitor answered 200 OK and gave no status within max_status_bytes (9)"],
         ),
-        (
-            exact().max_consecutive_failures(0),
-            Reply::http(1).fault(Fault::Refused),
-            "polling it failed",
-            Some(ConnectionLost),
-        ),
+        (exact().max_consecutive_failures(0), Reply::http(1).fault(Fault::Refused), &["polling failed", &lost]),
         (
             exact().max_consecutive_failures(0),
             Reply::status("").fault(Fault::BrokenAfter(1)),
-            "its status response broke off",
-            Some(ConnectionLost),
+            &["a status response broke off", &lost],
         ),
-        (exact().error_on_failure(true), Reply::status("Canceled"), "ended: Canceled", None),
+        (exact().error_on_failure(true), Reply::status("Canceled"), &["the operation was canceled"]),
+        (exact().max_wait(seconds(0)), Reply::http(200), &["its next poll is due in 1.0s (LroLayer::max_wait)"]),
+        (
+            exact().error_on_failure(true),
+            Reply::json(
+                "{\"status\": \"Rejected\\r\", \"error\": {\"code\": \"A\\r\\nB\", \"message\": \"\\u001b[2J\"}}",
+            ),
+            &["the operation failed (Rejected\\r): [A\\r\\nB] \\u{1b}[2J"],
+        ),
+        (
+            exact().timeout(seconds(2)),
+            Reply::json("{\"status\": \"Run\\u001b[31mning\"}"),
+            &["it did not end in time (Run\\u{1b}[31mning, after 2.0s and 1 poll)"],
+        ),
     ] {
         let (outcome, _) = play(layer, polls([reply])).await;
         let error = outcome.unwrap_err();
-        assert_eq!(error.to_string(), format!("{prefix}{message}"));
-        let accepted = error.source().expect("itself, for those that see nothing but sources");
-        assert_eq!(accepted.source().map(ToString::to_string), source.map(|source| source.to_string()));
-        let Error::Operation(error) = error else { panic!() };
-        let (operation, _) = error.into_parts();
-        assert!(operation.monitor().path().starts_with("/operations/"));
+        assert_eq!(chain(&error), [&[which], why].concat());
+        // So that a printer of chains says each thing once.
+        let printed = format!("{:#}", anyhow::Error::new(error));
+        assert_eq!(printed, [&[which], why].concat().join(": "));
     }
 }
 

@@ -37,7 +37,7 @@ async fn the_stream_tells_what_the_observer_is_told_and_ends() {
     assert_eq!(printed, *told.lock().unwrap());
     assert_eq!(events.len(), 11);
     assert!(matches!(events[0].as_event(), Event::Accepted { .. }));
-    assert_eq!(events[0].operation().polls(), 0);
+    assert_eq!(events[0].operation().unwrap().polls(), 0);
     assert!(matches!(events.last().unwrap().as_event(), Event::Finished { .. }));
 }
 
@@ -72,7 +72,7 @@ async fn the_oldest_are_lost_to_a_slow_reader_and_never_the_last() {
     let events = ready(&mut events);
     assert_eq!(events.len(), 256);
     assert!(matches!(events[255].as_event(), Event::Finished { .. }));
-    assert_eq!(events[255].operation().polls(), 999);
+    assert_eq!(events[255].operation().unwrap().polls(), 999);
 }
 
 #[tokio::test(start_paused = true)]

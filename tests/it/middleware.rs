@@ -5,12 +5,13 @@ use http::Extensions;
 use reqwest::{Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::Value;
+use tower::ServiceExt;
 use tower_lro::{
-    Cause, Event, LroLayer, OperationError, OperationState, ResponseExt, Resume,
+    AddressErrorKind, Cause, Event, LroLayer, OperationError, OperationState, ResponseExt, Resume,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
-use crate::support::{Server, polls, quick, seconds};
+use crate::support::{Server, chain, polls, quick, seconds, start};
 
 fn client(layer: LroLayer) -> ClientWithMiddleware {
     ClientBuilder::new(reqwest::Client::new()).with(layer).build()
@@ -110,18 +111,13 @@ async fn errors_are_found_and_hold_the_operation() {
     assert_eq!(response.body(), "no");
     // In reqwest's form it is known where it came from.
     assert_eq!(Response::from(response.clone()).url().as_str(), found.operation().monitor().to_string());
-    let printed = format!("{:#}", anyhow_chain(&error));
-    assert!(printed.starts_with("the request was accepted, but its monitor answered 403 Forbidden: "), "{printed}");
+    let which = format!("the operation {} did not complete", found.operation().monitor());
+    assert_eq!(chain(&error), [&which, "the monitor answered 403 Forbidden"]);
     assert!(OperationError::find(&reqwest_middleware::Error::middleware(std::io::Error::other("x"))).is_none());
 
-    let resumed =
-        client(quick()).get(found.operation().monitor().to_string()).with_extension(found.operation().resume());
+    let resumed = client(quick()).get(server.url("/")).with_extension(found.operation().resume());
     let error = resumed.send().await.unwrap_err();
     assert_eq!(OperationError::find(&error).unwrap().operation().polls(), 2);
-}
-
-fn anyhow_chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[tokio::test]
@@ -250,28 +246,52 @@ async fn the_callers_extensions_are_there_afterwards_whatever_happened() {
 }
 
 #[tokio::test]
-async fn a_middleware_below_that_wraps_errors_does_not_make_them_show_the_key() {
+async fn errors_of_polls_do_not_show_the_key() {
     let script = polls([Reply::http(200).fault(Fault::Refused)]);
     let server = Server::of(&Simulator::new().script(script)).await;
-    let url = server.url("/mapData?subscription-key=SECRET");
-    let retrying = || {
-        let policy = reqwest_retry::policies::ExponentialBackoff::builder().build_with_max_retries(0);
-        reqwest_retry::RetryTransientMiddleware::new_with_policy(policy)
-    };
-    let layer = || quick().max_consecutive_failures(0);
-    let wrapping = below(layer(), |request, extensions, next| {
-        Box::pin(async move {
-            next.run(request, extensions).await.map_err(|error| anyhow::Error::new(error).context("wrapped").into())
-        })
-    });
-    let clients =
-        [client(layer()), ClientBuilder::new(reqwest::Client::new()).with(layer()).with(retrying()).build(), wrapping];
-    for client in clients {
-        let error = client.post(&url).send().await.unwrap_err();
-        assert!(OperationError::find(&error).is_some());
-        let printed = format!("{error} {error:?} {error:#?} {}", anyhow_chain(&error));
-        assert!(!printed.contains("SECRET"), "{printed}");
+    let layer = quick().max_consecutive_failures(0);
+    let error = client(layer).post(server.url("/mapData?subscription-key=SECRET")).send().await.unwrap_err();
+    assert!(OperationError::find(&error).is_some());
+    let printed = format!("{error} {error:?} {error:#?} {:?}", chain(&error));
+    assert!(printed.contains("subscription-key=***") && !printed.contains("SECRET"), "{printed}");
+}
+
+/// An error of another middleware.
+#[derive(Debug)]
+struct TokenError;
+
+impl std::fmt::Display for TokenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("token service answered 401")
     }
+}
+
+impl std::error::Error for TokenError {}
+
+#[tokio::test]
+async fn errors_of_requests_that_started_nothing_are_not_touched() {
+    // The value of `page` is part of the error's text.
+    let url = "http://127.0.0.1:1/list?page=40&subscription-key=KEY";
+    let failing = below(quick(), |_, _, _| Box::pin(async { Err(reqwest_middleware::Error::middleware(TokenError)) }));
+    let error = failing.get(url).send().await.unwrap_err();
+    assert_eq!(error.to_string(), "token service answered 401");
+    let reqwest_middleware::Error::Middleware(error) = error else { panic!() };
+    assert!(error.downcast_ref::<TokenError>().is_some());
+
+    let error = client(quick()).post(url).send().await.unwrap_err();
+    let reqwest_middleware::Error::Reqwest(error) = error else { panic!() };
+    assert_eq!(error.url().unwrap().as_str(), url);
+    assert!(error.is_connect());
+}
+
+#[tokio::test]
+async fn two_layers_in_a_chain_find_the_operation_and_start_it_once() {
+    let simulator = Simulator::new().script(polls([Reply::http(403)]));
+    let server = Server::of(&simulator).await;
+    let client = ClientBuilder::new(reqwest::Client::new()).with(quick()).with(quick()).build();
+    let error = client.post(server.url("/mapData?page=40&x=3")).send().await.unwrap_err();
+    assert!(matches!(OperationError::find(&error).unwrap().cause(), Cause::Monitor(_)));
+    assert_eq!(simulator.started(), 1);
 }
 
 #[tokio::test]
@@ -290,16 +310,58 @@ async fn a_middleware_above_that_sends_a_resumption_again_resumes_again() {
 }
 
 #[tokio::test]
-async fn a_redirect_that_the_client_follows_by_itself_leads_to_the_result() {
-    let script = polls([Reply::status("Running"), Reply::http(303).header("location", "/resources/{id}")]);
-    for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {
-        let server = Server::of(&Simulator::new().script(script.clone())).await;
-        let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
-        let client = ClientBuilder::new(http).with(quick()).build();
-        let response = client.post(server.url("/")).send().await.unwrap();
-        assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
-        assert!(response.url().path().starts_with("/resources/"));
-        assert!(response.text().await.unwrap().contains("00000001"));
+async fn a_page_that_the_client_has_been_redirected_to_is_no_success() {
+    let script = |code: u16| {
+        let page = Reply::http(200).header("content-type", "text/html").body("<html>Sign in</html>");
+        polls([Reply::http(code).header("location", "/resources/{id}")])
+            .start(
+                Reply::http(202)
+                    .header("location", "/operations/{id}")
+                    .header("operation-location", "/operations/{id}"),
+            )
+            .resource(page)
+    };
+    for protocol in [
+        tower_lro::Protocol::operation_location(),
+        tower_lro::Protocol::location(),
+        tower_lro::Protocol::odata(),
+        tower_lro::Protocol::azure_core(),
+    ] {
+        for code in [302, 303, 307] {
+            let server = Server::of(&Simulator::new().script(script(code))).await;
+            let client = client(quick().protocols([protocol.clone()]));
+            let error = client.post(server.url("/")).send().await.unwrap_err();
+            let found = OperationError::find(&error).unwrap();
+            let Cause::Status(status) = found.cause() else { panic!("{protocol:?} {code} {error:?}") };
+            assert_eq!(status.response().body(), "<html>Sign in</html>");
+            assert_eq!(found.operation().state(), OperationState::NotStarted);
+        }
+    }
+    // By itself the layer knows what 303 means.
+    let server = Server::of(&Simulator::new().script(script(303))).await;
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let response = ClientBuilder::new(http).with(quick()).build().post(server.url("/")).send().await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
+    assert!(response.url().path().starts_with("/resources/"));
+}
+
+#[tokio::test]
+async fn an_origin_that_the_client_has_been_redirected_to_is_judged_like_any_other() {
+    let login = Simulator::new().script(polls([]).resource(Reply::status("Succeeded")));
+    login.clone().oneshot(start()).await.unwrap();
+    let login_server = Server::of(&login).await;
+    let elsewhere = login_server.url("/resources/00000001-add9-4ef7-9788-1635bed9a87e");
+    let script = polls([Reply::http(302).header("location", &elsewhere)]);
+    let script = script.start(Reply::http(202).header("location", "/operations/{id}"));
+    let server = Server::of(&Simulator::new().script(script)).await;
+    for protocol in [tower_lro::Protocol::location(), tower_lro::Protocol::async_request_reply()] {
+        let layer = quick().protocols([protocol.clone()]).error_on_failure(true);
+        let error = client(layer.clone()).post(server.url("/")).send().await.unwrap_err();
+        let Cause::Address(error) = OperationError::find(&error).unwrap().cause() else { panic!("{error:?}") };
+        assert_eq!(error.kind(), AddressErrorKind::Untrusted);
+        // Where it may be asked, what it says counts.
+        let layer = layer.allow_anonymous_origin(login_server.url("").parse().unwrap());
+        assert!(client(layer).post(server.url("/")).send().await.is_ok(), "{protocol:?}");
     }
 }
 
@@ -348,32 +410,4 @@ async fn a_redirect_to_a_status_that_is_still_running_is_no_result() {
         assert_eq!(response.operation().unwrap().polls(), 2);
         assert_eq!(response.json::<Value>().await.unwrap()["status"], "Succeeded");
     }
-}
-
-#[tokio::test]
-async fn a_start_request_that_fails_does_not_print_its_key() {
-    let url = "http://127.0.0.1:1/mapData?subscription-key=SECRET&api-version=2.0";
-    let error = client(quick()).post(url).send().await.unwrap_err();
-    let printed = format!("{error} {error:?} {error:#?}");
-    assert!(printed.contains("subscription-key=***&api-version=2.0") && !printed.contains("SECRET"), "{printed}");
-
-    // Nor where another middleware tells of it in its own words.
-    struct Telling;
-
-    #[async_trait::async_trait]
-    impl Middleware for Telling {
-        async fn handle(
-            &self,
-            request: Request,
-            _: &mut Extensions,
-            _: Next<'_>,
-        ) -> reqwest_middleware::Result<Response> {
-            Err(reqwest_middleware::Error::middleware(std::io::Error::other(format!("no way to {}", request.url()))))
-        }
-    }
-
-    let client = ClientBuilder::new(reqwest::Client::new()).with(quick()).with(Telling).build();
-    let error = client.post(url).send().await.unwrap_err();
-    let printed = format!("{error} {error:?} {error:#?}");
-    assert!(printed.contains("subscription-key=***&api-version=2.0") && !printed.contains("SECRET"), "{printed}");
 }

@@ -78,12 +78,12 @@ async fn errors_of_polls_do_not_print_the_key() {
 }
 
 #[tokio::test]
-async fn errors_of_the_start_request_do_not_print_it_either() {
+async fn errors_of_the_start_request_are_not_touched() {
     let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
-    let request = reqwest::Client::new().post("http://127.0.0.1:1/?subscription-key=SECRET").build().unwrap();
-    let error = client.oneshot(request).await.unwrap_err();
-    assert!(matches!(error, Error::Service(_)));
-    assert!(!format!("{error} {error:?}").contains("SECRET"), "{error:?}");
+    let url = "http://127.0.0.1:1/?subscription-key=KEY";
+    let request = reqwest::Client::new().post(url).build().unwrap();
+    let Err(Error::Service(error)) = client.oneshot(request).await else { panic!() };
+    assert_eq!(error.url().unwrap().as_str(), url);
 }
 
 #[tokio::test]

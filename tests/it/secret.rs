@@ -27,7 +27,7 @@ impl Printed {
             move |event| {
                 let owned = tower_lro::OwnedEvent::from(event);
                 printed.add(format_args!("{event:?} {owned:?}"));
-                printed.operation(event.operation());
+                event.operation().into_iter().for_each(|operation| printed.operation(operation));
             }
         });
         (printed, layer)

@@ -283,7 +283,7 @@ async fn error_on_failure_keeps_the_response() {
     let response = failed.response().unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.body().ends_with(b"}\n}"));
-    assert!(error.to_string().contains("was accepted, but ended: Failed [InvalidFeature]"), "{error}");
+    assert!(error.to_string().starts_with("the operation failed: [InvalidFeature]"), "{error}");
     let (outcome, _) = play(exact().error_on_failure(true), polls([Reply::status("Canceled")])).await;
     assert!(matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Failed(_))));
     let (outcome, _) = play(exact().error_on_failure(true), polls([Reply::status("Succeeded")])).await;

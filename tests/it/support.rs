@@ -57,6 +57,11 @@ pub fn millis(recorded: &[Recorded]) -> Vec<u128> {
     recorded.iter().map(|request| request.at.as_millis()).collect()
 }
 
+/// What an error and its sources say, each in its turn.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+}
+
 pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

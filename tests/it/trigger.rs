@@ -146,7 +146,7 @@ async fn azure_maps_v2_failures_are_handed_over_with_their_error() {
     let error = response.error_for_operation().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Failed [InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature."
+        "the operation failed: [InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature."
     );
 }
 

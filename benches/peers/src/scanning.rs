@@ -18,7 +18,7 @@ use crate::{
 type Scan = fn(&[u8]) -> bool;
 
 const WAYS: [(&str, Scan); 6] = [
-    ("Lro's scanner", |body| Scanner::new().scan(body).is_some_and(|(status, _)| status == "Succeeded")),
+    ("Lro's scanner", |body| Scanner::new().scan(body) == Some("Succeeded")),
     ("serde_json, struct", |body| serde_json::from_slice(body).is_ok_and(|StatusOf { status }| status == "Succeeded")),
     ("serde_json, Value", |body| {
         serde_json::from_slice(body).is_ok_and(|value: serde_json::Value| value["status"] == "Succeeded")

@@ -6,7 +6,7 @@ use tower_lro::FinalResponse;
 use tower_lro_fuzz::machine::{
     COMES_LATE, DROPS, MOVES_TASK, POLLS_UNASKED,
     reply::{BREAKS, HAS_EMPTY_FRAMES, HAS_TRAILERS, IS_OPEN, Pause},
-    settings::{ERROR_ON_FAILURE, PER_REQUEST, RESUMES, STARTS, TAKES_UP},
+    settings::{ERROR_ON_FAILURE, PER_REQUEST, RESUMES, RESUMES_LATER, STARTS},
 };
 
 use crate::tape::{Seed, filler, in_chunks, lost, named, reply, seed, text, whole};
@@ -231,7 +231,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         ),
         (
             "allowed_and_taken_up",
-            Seed { allowed: vec!["https://other.example"], moves: vec![DROPS], flags: TAKES_UP, ..seed() }
+            Seed { allowed: vec!["https://other.example"], moves: vec![DROPS], flags: RESUMES_LATER, ..seed() }
                 .start(&reply(202, &[("operation-location", "https://other.example/o")], ""))
                 .reply(&moved(302, "https://example.com/o"))
                 .poll(&succeeded),
@@ -243,7 +243,10 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
                     .pausing(3, Pause::Forever),
             ),
         ),
-        ("dropped_waiting", Seed { moves: vec![DROPS], flags: TAKES_UP, ..seed() }.start(&accepted).poll(&succeeded)),
+        (
+            "dropped_waiting",
+            Seed { moves: vec![DROPS], flags: RESUMES_LATER, ..seed() }.start(&accepted).poll(&succeeded),
+        ),
         (
             "dropped_in_flight",
             Seed { moves: vec![0, DROPS], ..seed() }
@@ -260,7 +263,7 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         ),
         (
             "taken_up",
-            Seed { flags: TAKES_UP, max_consecutive_failures: 0, ..seed() }
+            Seed { flags: RESUMES_LATER, max_consecutive_failures: 0, ..seed() }
                 .start(&accepted)
                 .poll(&reply(500, &[], ""))
                 .reply(&succeeded),

@@ -8,8 +8,8 @@ use tower_lro_fuzz::machine::{
         CHUNKS, FILLER, FILLERS, HEADER_COUNTS, HEADERS, PART_COUNTS, PAUSES, PAUSES_WITHIN, Pause, STATUSES, UNKNOWN,
     },
     settings::{
-        BACKOFFS, CARRIED, COUNTS, FINAL_RESPONSES, MAX_DELAYS, MAX_FAILURES, MAX_STATUS_BYTES, METHODS, MIN_DELAYS,
-        ORIGINS, PROTOCOLS, RESUMES, STARTS, TIMEOUTS,
+        BACKOFFS, CARRIED, COUNTS, FINAL_RESPONSES, MAX_DELAYS, MAX_FAILURES, MAX_STATUS_BYTES, MAX_WAITS, METHODS,
+        MIN_DELAYS, ORIGINS, PROTOCOLS, RESUMES, STARTS, TIMEOUTS,
     },
     tape::{LONG, RAW},
 };
@@ -35,6 +35,7 @@ pub struct Seed {
     pub carried: Option<&'static [&'static str]>,
     pub method: &'static str,
     pub start: &'static str,
+    pub max_wait: Option<Duration>,
     pub flags: u8,
     pub moves: Vec<u8>,
     pub server: Vec<u8>,
@@ -55,6 +56,7 @@ pub fn seed() -> Seed {
         carried: CARRIED[0],
         method: METHODS[0],
         start: STARTS[0],
+        max_wait: MAX_WAITS[0],
         flags: 0,
         moves: Vec::new(),
         server: Vec::new(),
@@ -85,6 +87,7 @@ impl Seed {
             index_of(&CARRIED, self.carried),
             index_of(&METHODS, self.method),
             index_of(&STARTS, self.start),
+            index_of(&MAX_WAITS, self.max_wait),
             self.flags,
             self.moves.len().try_into().expect("the caller does little"),
         ]);

@@ -125,6 +125,11 @@ pub fn address() -> Vec<(String, Vec<u8>)> {
         ("backslash", "0000/\\evil.test/"),
         ("one_slash", "0000https:/evil.test"),
         ("no_slash", "0000https:operations/1"),
+        ("joined", "0000/operations/1, /operations/1"),
+        ("joined_differently", "0000/operations/1, /operations/2"),
+        ("comma", "0000/operations(1,2)"),
+        ("own_host_without_tls", "0000http://example.com/operations/1"),
+        ("own_host_without_tls_elsewhere", "3000http://[::1]/operations/1"),
         ("no_slash_other_scheme", "0000http:evil.test"),
         ("many_slashes", "0000https://////evil.test"),
         ("ipv6", "3000https://[0:0::1]:8443/x"),
@@ -165,7 +170,7 @@ pub fn address() -> Vec<(String, Vec<u8>)> {
     ])
 }
 
-pub fn hint() -> Vec<(String, Vec<u8>)> {
+pub fn retry_after() -> Vec<(String, Vec<u8>)> {
     let mut all = seeds([
         ("seconds", "s30"),
         ("padded", "s 030 "),
@@ -174,6 +179,11 @@ pub fn hint() -> Vec<(String, Vec<u8>)> {
         ("zero_then_seven", "s0\ns7"),
         ("negative", "s-1"),
         ("sign", "s+30"),
+        ("hours", "sPT1H30M"),
+        ("iso", "sPT30S"),
+        ("iso_nothing", "sPT"),
+        ("iso_overflow", "sPT18446744073709551615H"),
+        ("joined", "m1500, 2500"),
         ("fraction", "s1.5"),
         ("unit", "s30s"),
         ("list", "s30, 60"),

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::Body;
-use tower_lro::{Cause, Error, LroBody, Operation, OperationError, Outcome, ResponseExt, internals::Scanner};
+use tower_lro::{Cause, Error, Operation, OperationError, Outcome, ResponseExt, internals::Scanner};
 
 use super::{
-    body::ServerBody,
+    payload::Lost,
     reply::{Pause, Response},
-    server::Lost,
+    scene::{DETAILS, MIB, Purpose, Scene},
     settings::SECRET,
-    world::{DETAILS, MIB, Scene},
 };
 
 /// Protocols whose final response is not that of the server as it is.
@@ -26,8 +25,8 @@ const READING: [&str; 2] = ["azure-resource-manager", "aip-151"];
 
 impl Scene {
     /// What the future gives.
-    pub fn on_output(&mut self, output: &Result<http::Response<LroBody<ServerBody>>, Error<Lost>>) {
-        let is_accepted = self.told.accepted_at.is_some();
+    pub fn on_output<B>(&mut self, output: &Result<http::Response<B>, Error<Lost>>) {
+        let is_accepted = self.reported.began_at.is_some();
         match output {
             Ok(response) => self.on_response(response, is_accepted),
             Err(Error::Service(_)) => {
@@ -36,14 +35,14 @@ impl Scene {
                 self.rule(is_lost, || "an error of the service that is none of its own".to_owned());
             }
             Err(Error::Operation(error)) => {
-                self.rule(is_accepted, || "an error of an operation that was never told of".to_owned());
+                self.rule(is_accepted, || "an error of an operation that no event reported".to_owned());
                 self.on_error(error);
             }
             Err(error) => self.broken(format!("an error that is not known: {error:?}")),
         }
     }
 
-    fn on_response(&mut self, response: &http::Response<LroBody<ServerBody>>, is_accepted: bool) {
+    fn on_response<B>(&mut self, response: &http::Response<B>, is_accepted: bool) {
         let Some(sent) = self.last_response().cloned() else {
             return self.broken("a response that was never sent");
         };
@@ -51,7 +50,7 @@ impl Scene {
             format!("{:?}, where accepted is {is_accepted}", response.operation())
         });
         if let Some(operation) = response.operation() {
-            self.is_as_told(operation, Outcome::Response);
+            self.is_as_reported(operation, Some(Outcome::Response));
             self.is_discreet(operation);
             let state = operation.state();
             self.rule(state.is_terminal(), || format!("a final response of an operation that is {state:?}"));
@@ -64,14 +63,15 @@ impl Scene {
         }
         if !self.unwraps() {
             let is_same = response.status() == sent.status && response.headers() == &sent.headers;
-            self.rule(is_same, || format!("the head is {response:?}, and was {sent:?}"));
+            let (status, headers) = (response.status(), response.headers());
+            self.rule(is_same, || format!("the head is {status} {headers:?}, and was {sent:?}"));
         }
     }
 
     /// That a status was found where it may be looked for, if it has to be.
     fn status_is_found_in_time(&mut self, sent: &Response) {
         let protocol = self.settings.origins.protocol.as_str();
-        let is_result = self.told.ended_by != Some(self.exchanges.len());
+        let is_result = self.reported.ended_by != Some(self.exchanges.len());
         let needs_none = is_result || !sent.status.is_success() || sent.status == StatusCode::NO_CONTENT;
         if needs_none || !NEEDING_A_STATUS.contains(&protocol) {
             return;
@@ -105,9 +105,14 @@ impl Scene {
                 }
                 Outcome::Failed
             }
+            Cause::Protocol if self.purpose == Purpose::ResumesForged => Outcome::Protocol,
+            Cause::Pending { .. } => {
+                self.is_as_reported(error.operation(), None);
+                return self.is_discreet(error.operation());
+            }
             cause => return self.broken(format!("a cause that cannot be: {cause:?}")),
         };
-        self.is_as_told(error.operation(), outcome);
+        self.is_as_reported(error.operation(), Some(outcome));
         self.is_discreet(error.operation());
         self.bounds_hold(self.settings.max_status_bytes.saturating_add(MIB), 2);
     }
@@ -134,9 +139,6 @@ impl Scene {
     /// That an operation holds no credential of the start request, and can be stored.
     pub fn is_discreet(&mut self, operation: &Operation) {
         let text = serde_json::to_string(operation).expect("operations are written");
-        // What a request that takes an operation up has in its address, it has of the operation.
-        let may_have = !self.secret_is_safe() || self.is_resumed || !self.carries_the_secret();
-        self.rule(may_have || !text.contains(SECRET), || format!("an operation has a secret: {text}"));
         match serde_json::from_str::<Operation>(&text) {
             Ok(read) => {
                 let again = serde_json::to_string(&read).expect("operations are written");
@@ -193,7 +195,7 @@ impl Replayed {
     }
 
     /// Reads a frame. Returns whether there may be more.
-    pub async fn read(&mut self, body: &mut Pin<Box<LroBody<ServerBody>>>) -> bool {
+    pub async fn read(&mut self, body: &mut Pin<Box<impl Body<Data = Bytes, Error = Lost>>>) -> bool {
         let (hint, before, says_end) = (body.size_hint(), self.data.len() as u64, body.is_end_stream());
         let (lower, upper) = self.expected;
         let most = hint.upper().map_or(u64::MAX, |most| before.saturating_add(most));

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::{
+    payload::Lost,
     reply::{Pause, Plan},
-    server::{Lost, Timer},
-    world::{Held, Holding, Inner, World},
+    scene::{Held, Inner},
+    timer::Timer,
+    world::{Holding, World},
 };
 
 #[derive(Debug)]

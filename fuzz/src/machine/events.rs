@@ -1,101 +1,101 @@
 //! The rules on events.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tower_lro::{DelayReason, Event, Operation, OperationState, Outcome};
+use tower_lro::{DelayReason, Event, Operation, Outcome};
 
 use super::{
+    scene::{Ended, Purpose, Scene, TICK},
     settings::SECRET,
-    world::{Scene, TICK},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 const CENTURIES: Duration = Duration::from_secs(500 * 365 * 86_400);
 
-/// What events have told so far.
-#[derive(Debug)]
-pub struct Told {
-    pub accepted_at: Option<Duration>,
-    pub finished: Option<Finished>,
-    /// When it was said that the next poll comes, and after what delay.
-    pub waiting: Option<(Duration, Duration)>,
-    pub state: OperationState,
-    /// How many requests there had been when it was told that it has ended.
-    pub ended_by: Option<usize>,
-    elapsed: Duration,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        Self {
-            accepted_at: None,
-            finished: None,
-            waiting: None,
-            state: OperationState::NotStarted,
-            ended_by: None,
-            elapsed: Duration::ZERO,
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct Finished {
-    pub outcome: Outcome,
-    /// As it is stored.
-    pub operation: String,
-    at: Duration,
-}
-
 impl Scene {
     pub fn on_event(&mut self, event: &Event<'_>) {
         let now = self.now();
-        let operation = event.operation();
         let text = format!("{event:?}");
         self.rule(!text.contains(SECRET) || !self.secret_is_safe(), || format!("an event has a secret: {text}"));
-        self.rule(self.told.finished.is_none(), || format!("an event after the last: {text}"));
-        let is_first = self.told.accepted_at.is_none();
-        self.rule(is_first == matches!(event, Event::Accepted { .. }), || format!("not the first event: {text}"));
-        self.rule(operation.elapsed() >= self.told.elapsed, || format!("time goes backwards: {text}"));
-        self.told.elapsed = operation.elapsed();
+        let Some(operation) = event.operation() else { return self.on_unmatched(event) };
+        self.rule(self.reported.ended.is_none(), || format!("an event after the last: {text}"));
+        let is_first = self.reported.began_at.is_none();
+        let begins = matches!((event, self.purpose), (Event::Accepted { .. }, Purpose::Starts))
+            || matches!(event, Event::Resumed { .. }) && self.resumes();
+        self.rule(is_first == begins, || format!("not the first event: {text}"));
+        self.rule(operation.elapsed() >= self.reported.elapsed, || format!("time goes backwards: {text}"));
+        self.reported.elapsed = operation.elapsed();
         match event {
-            Event::Accepted { .. } => {
-                self.told.accepted_at = Some(now);
-                operation.protocol().name().clone_into(&mut self.settings.origins.protocol);
-            }
+            Event::Accepted { .. } | Event::Resumed { .. } => self.on_begin(operation, now),
             Event::Waiting { delay, reason, .. } => self.on_waiting(*delay, *reason, now),
-            Event::Polled { .. } => {
-                self.told.state = operation.state();
+            Event::Polled { is_unrecognized, .. } => {
+                self.fetches = operation.state().is_terminal();
                 if operation.state().is_terminal() {
-                    self.told.ended_by = Some(self.exchanges.len());
+                    self.reported.ended_by = Some(self.exchanges.len());
                 } else {
                     self.moves = 0;
+                }
+                let word = operation.status().unwrap_or_default().to_ascii_lowercase();
+                let is_new = !self.reported.unrecognized.contains(&word);
+                self.rule(is_new || !is_unrecognized, || format!("a status is reported twice: {text}"));
+                if *is_unrecognized {
+                    self.rule(!operation.state().is_terminal(), || format!("a terminal status is known: {text}"));
+                    self.reported.unrecognized.push(word);
                 }
             }
             Event::PollFailed { failures, retry_in, .. } => {
                 let most = self.settings.max_consecutive_failures;
-                self.rule(*failures <= most.saturating_add(1), || format!("more than {most} failures: {text}"));
+                let counted = self.purpose != Purpose::ResumesForged;
+                self.rule(!counted || *failures <= most.saturating_add(1), || {
+                    format!("more than {most} failures: {text}")
+                });
                 self.rule(retry_in.is_none() == (*failures > most), || format!("repeated or not: {text}"));
             }
             Event::Moved { from, .. } => {
                 self.rule(*from != operation.monitor(), || format!("it did not move: {text}"));
+            }
+            Event::Pending { delay, .. } => {
+                let is_longer = self.settings.max_wait.is_some_and(|most| *delay > most);
+                self.rule(is_longer, || format!("{delay:?} could have been waited for"));
+                self.reported.ended = Some(Ended { outcome: None, operation: stored(operation), at: now });
+                self.pending = Some(*delay);
+                self.count_polls(operation);
             }
             Event::Finished { outcome, .. } => self.on_finished(operation, *outcome, now),
             _ => self.broken(format!("an event that is not known: {text}")),
         }
     }
 
+    fn on_unmatched(&mut self, event: &Event<'_>) {
+        let is_unmatched = matches!(event, Event::Unmatched { .. });
+        let is_accepted = self.last_response().is_some_and(|response| response.status == 202);
+        self.rule(is_unmatched && is_accepted && self.exchanges.len() == 1, || format!("{event:?}"));
+    }
+
+    fn on_begin(&mut self, operation: &Operation, now: Duration) {
+        self.reported.began_at = Some(now);
+        let name = operation.protocol().name();
+        if self.settings.speaks(name) {
+            name.clone_into(&mut self.settings.origins.protocol);
+        }
+        // A deadline goes with the operation. After it has passed, there is another one.
+        if self.purpose != Purpose::Resumes || operation.deadline().is_none() || self.deadline.is_none() {
+            self.deadline = self.settings.timeout.map(|timeout| now.saturating_add(timeout));
+        }
+    }
+
     fn on_waiting(&mut self, delay: Duration, reason: DelayReason, now: Duration) {
-        let hint = self.last_hint();
+        let asked = self.last_retry_after();
         // The time of day, which a date is read against, goes on meanwhile.
-        let goes_by_the_clock = self.last_hint_at(SystemTime::now() + MINUTE) != hint;
-        match (reason, hint) {
-            (DelayReason::RetryAfter, Some(hint)) => {
-                let expected = self.bounded(hint);
+        let goes_by_the_clock = self.last_retry_after_at(Self::wall() + MINUTE) != asked;
+        match (reason, asked) {
+            (DelayReason::RetryAfter, Some(asked)) => {
+                let expected = self.bounded(asked);
                 let leeway = if goes_by_the_clock { MINUTE } else { Duration::ZERO };
-                // What is longer need not be told as it is.
+                // What is longer need not be reported as it is.
                 let is_for_ever = delay.min(expected) > CENTURIES;
                 self.rule(is_for_ever || delay.abs_diff(expected) <= leeway, || {
-                    format!("a hint of {hint:?} is a delay of {delay:?}")
+                    format!("a `Retry-After` of {asked:?} is a delay of {delay:?}")
                 });
             }
             (DelayReason::Backoff, None) => {
@@ -104,49 +104,63 @@ impl Scene {
                 let range = first.min(max).max(floor)..=max.max(floor);
                 self.rule(range.contains(&delay), || format!("a delay of {delay:?} by a backoff of {range:?}"));
             }
-            (reason, hint) => self.broken(format!("a delay by {reason:?}, where the hint is {hint:?}")),
+            (reason, asked) => self.broken(format!("a delay by {reason:?}, where the service asks for {asked:?}")),
         }
-        self.told.waiting = Some((now, delay));
+        // It began when the response was there, and lasts no longer than until the deadline.
+        let answered_at = self.last().and_then(|last| last.answered_at).unwrap_or(now);
+        let due = answered_at.saturating_add(delay);
+        let wait = self.deadline.map_or(due, |deadline| due.min(deadline)).saturating_sub(now);
+        let is_too_long = self.settings.max_wait.is_some_and(|most| wait > most);
+        self.rule(!is_too_long, || format!("a delay of {delay:?} is waited for"));
+        self.reported.waiting = Some((now, delay));
     }
 
     fn on_finished(&mut self, operation: &Operation, outcome: Outcome, now: Duration) {
-        let began = self.told.accepted_at.unwrap_or_default();
-        if let Some(timeout) = self.settings.timeout {
-            let deadline = began.saturating_add(timeout);
+        if let Some(deadline) = self.deadline {
             let is_dropped = outcome == Outcome::Dropped;
-            self.rule(!self.is_punctual || is_dropped || now <= deadline.saturating_add(TICK), || {
+            // Refused before there was anything to wait for.
+            let is_refused = matches!(outcome, Outcome::Address | Outcome::Protocol) && self.exchanges.is_empty();
+            self.rule(!self.is_punctual || is_dropped || is_refused || now <= deadline.saturating_add(TICK), || {
                 format!("it ends {:?} after its timeout, with {outcome:?}", now - deadline)
             });
-            self.rule(outcome != Outcome::Timeout || now >= deadline, || {
+            // Deadlines are stored in milliseconds.
+            let is_forged = self.purpose == Purpose::ResumesForged;
+            self.rule(outcome != Outcome::Timeout || is_forged || now + 2 * TICK >= deadline, || {
                 format!("it is given up {:?} before its timeout", deadline - now)
             });
         }
-        self.rule(outcome != Outcome::Timeout || self.settings.timeout.is_some(), || "a timeout by no one".to_owned());
-        let (polls, counted) = (operation.polls(), self.polls);
-        self.rule(polls == counted, || format!("{counted} polls count as {polls}"));
-        self.told.finished = Some(Finished { outcome, operation: told(operation), at: now });
+        let is_bounded = self.deadline.is_some() || self.purpose == Purpose::ResumesForged;
+        self.rule(outcome != Outcome::Timeout || is_bounded, || "a timeout that nobody set".to_owned());
+        if outcome == Outcome::Timeout {
+            self.deadline = None;
+        }
+        self.count_polls(operation);
+        self.reported.ended = Some(Ended { outcome: Some(outcome), operation: stored(operation), at: now });
     }
 
-    /// That the operation in the answer is the one that was told of last.
-    pub fn is_as_told(&mut self, operation: &Operation, outcome: Outcome) {
+    fn count_polls(&mut self, operation: &Operation) {
+        let (polls, counted) = (operation.polls(), self.polls);
+        self.rule(polls == counted, || format!("{counted} polls count as {polls}"));
+    }
+
+    /// That the operation in the response or in the error is the one that was reported last; without an outcome where it is handed
+    /// back.
+    pub fn is_as_reported(&mut self, operation: &Operation, outcome: Option<Outcome>) {
         let now = self.now();
-        match self.told.finished.clone() {
+        match self.reported.ended.clone() {
             None => self.broken(format!("no event says that it has ended, in {outcome:?}")),
-            Some(finished) => {
-                self.rule(finished.outcome == outcome, || format!("{outcome:?} is told of as {:?}", finished.outcome));
-                self.rule(finished.at == now, || "its end was told of before".to_owned());
-                let operation = told(operation);
-                self.rule(operation == finished.operation, || {
-                    format!(
-                        "the operation in the answer is not that of the last event:\n{operation}\n{}",
-                        finished.operation
-                    )
+            Some(ended) => {
+                self.rule(ended.outcome == outcome, || format!("{outcome:?} is reported as {:?}", ended.outcome));
+                self.rule(ended.at == now, || "its end was reported before".to_owned());
+                let operation = stored(operation);
+                self.rule(operation == ended.operation, || {
+                    format!("the operation is not that of the last event:\n{operation}\n{}", ended.operation)
                 });
             }
         }
     }
 }
 
-fn told(operation: &Operation) -> String {
-    serde_json::to_string(operation).expect("operations are written")
+fn stored(operation: &Operation) -> String {
+    serde_json::to_string(operation).expect("operations can be stored")
 }

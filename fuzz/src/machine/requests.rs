@@ -7,14 +7,14 @@ use tower_lro::Resume;
 use url::Url;
 
 use super::{
+    payload::{Marker, Payload},
     reply::{Pause, Reply, Response},
-    server::Payload,
-    settings::{Marker, PUBLIC, SECRET},
-    world::{CENTURY, Exchange, Held, MIB, REDIRECTS, Scene, Stage, TICK, has_subscription_key},
+    scene::{CENTURY, Exchange, Held, MIB, REDIRECTS, Scene, Stage, TICK, has_subscription_key},
+    settings::{ASKS_FOR_ASYNC, PUBLIC, SECRET},
 };
 use crate::origin::Trust;
 
-/// How long the body of a redirect without a hint is read.
+/// How long the body of a redirect without a `Retry-After` is read.
 const DRAIN: Duration = Duration::from_millis(250);
 
 const MAX_MOVES: u32 = 10;
@@ -41,49 +41,51 @@ impl Scene {
     /// No request comes earlier than the server asked for, nor later.
     fn follow_the_pace(&mut self) {
         let now = self.now();
-        let delay = self.told.waiting.take();
+        let delay = self.reported.waiting.take();
         let Some(last) = self.last() else { return };
         let Some(answered_at) = last.answered_at else { return };
-        let is_fetch = self.told.state.is_terminal();
+        let is_fetch = self.fetches;
         // What the final status response says of delays, is not about what comes then.
-        let was_final = is_fetch && self.told.ended_by == Some(self.exchanges.len()) && !self.is_redirect();
+        let was_final = is_fetch && self.reported.ended_by == Some(self.exchanges.len()) && !self.is_redirect();
         let has_pause = last.response.as_ref().is_some_and(|response| response.body.pause.1 != Pause::None);
-        let hint = self.last_hint().filter(|_| !was_final);
-        if let Some(hint) = hint {
-            let due = answered_at.saturating_add(self.bounded(hint).min(CENTURY));
-            self.rule(now >= due, || format!("a request comes {:?} before the hint of {hint:?} is over", due - now));
+        let asked = self.last_retry_after().filter(|_| !was_final);
+        if let Some(asked) = asked {
+            let due = answered_at.saturating_add(self.bounded(asked).min(CENTURY));
+            // A date is read in whole milliseconds, as time goes on.
+            self.rule(now + TICK >= due, || {
+                format!("a request comes {:?} before the `Retry-After` of {asked:?} is over", due - now)
+            });
         }
         let (is_punctual, is_redirect) = (self.is_punctual, self.is_redirect());
         match delay {
-            Some((told_at, delay)) => {
-                let due = told_at.saturating_add(delay);
+            Some((said_at, delay)) => {
+                let due = said_at.saturating_add(delay);
                 self.rule(!is_punctual || now <= due.saturating_add(TICK), || {
                     format!("a poll comes {:?} later than it was said to", now - due)
                 });
             }
-            None if is_redirect && hint.is_none() => {
+            None if is_redirect && asked.is_none() => {
                 let at_most = if has_pause { DRAIN + TICK } else { Duration::ZERO };
                 self.rule(!is_punctual || now <= answered_at + at_most, || {
-                    format!("a redirect without a hint is followed {:?} later", now - answered_at)
+                    format!("a redirect without a `Retry-After` is followed {:?} later", now - answered_at)
                 });
             }
-            None => self.rule(is_fetch && hint.is_none(), || "a poll was sent without a word on its delay".to_owned()),
+            None => self.rule(is_fetch && asked.is_none(), || "no event announced the delay of a poll".to_owned()),
         }
     }
 
     pub fn on_call(&mut self, request: &Request<Payload>) -> (usize, Reply) {
         self.activity += 1;
         self.rule(self.stage != Stage::Over, || "a request was sent after the end".to_owned());
-        let in_hand = self.held[Held::Call as usize] + self.held[Held::Body as usize];
-        self.rule(in_hand == 0, || "a request was sent with another one in hand".to_owned());
-        let is_first = self.exchanges.is_empty();
+        let open = self.held[Held::Call as usize] + self.held[Held::Body as usize];
+        self.rule(open == 0, || "a request was sent while another one was open".to_owned());
+        let is_first = self.exchanges.is_empty() && !self.resumes();
         let is_callers = matches!(request.body(), Payload::Callers);
         self.rule(is_first == is_callers, || {
             let which = if is_callers { "the caller's request was sent again" } else { "a poll came first" };
             format!("{which}: {request:?}")
         });
         if is_first {
-            self.polls += u32::from(self.is_resumed);
             self.look_at_callers(request);
         } else {
             self.look_at(request);
@@ -91,7 +93,7 @@ impl Scene {
         }
         self.exchanges.push(Exchange::default());
         let first_protocol = self.settings.protocols.first().copied().unwrap_or("operation-location");
-        let reply = match is_first && !self.is_resumed {
+        let reply = match is_first {
             true => Reply::read_start(&mut self.tape, first_protocol),
             false => Reply::read(&mut self.tape),
         };
@@ -104,12 +106,12 @@ impl Scene {
             self.moves += 1;
             self.rule(self.moves <= MAX_MOVES, || format!("more than {MAX_MOVES} moves were followed"));
         }
-        if !self.told.state.is_terminal() {
-            self.polls += 1;
+        if !self.fetches {
+            self.polls = self.polls.saturating_add(1);
         }
         self.bounds_hold(self.settings.max_status_bytes + MIB, 2);
-        let accepted = self.told.accepted_at.is_some();
-        self.rule(accepted, || "a poll was sent before the operation was told of".to_owned());
+        let has_begun = self.reported.began_at.is_some();
+        self.rule(has_begun, || "a poll was sent before the operation was reported".to_owned());
     }
 
     /// What was read of the last response is no more than so much, and so many frames more.
@@ -120,20 +122,24 @@ impl Scene {
         });
     }
 
-    /// A request of the caller's is left as it is, unless it takes an operation up.
+    /// A request of the caller's is left as it is.
     fn look_at_callers(&mut self, request: &Request<Payload>) {
         let extensions = request.extensions();
-        let is_shown = self.shown_nothing.is_empty();
-        self.rule(extensions.get::<Resume>().is_none(), || "what takes the operation up is passed on".to_owned());
-        self.rule(extensions.get::<Marker>().is_some() == is_shown, || format!("extensions of {}", request.uri()));
+        self.rule(extensions.get::<Marker>().is_some(), || format!("no extensions of {}", request.uri()));
         let has_secret = request.headers().values().any(is_secret);
-        self.rule(has_secret == is_shown, || format!("{:?} were sent to {}", request.headers(), request.uri()));
+        self.rule(has_secret, || format!("{:?} were sent to {}", request.headers(), request.uri()));
+        let preferences = request.headers().get_all("prefer").iter().count();
+        let may_ask = self.settings.has(ASKS_FOR_ASYNC);
+        self.rule(preferences == 1 || may_ask, || format!("{preferences} preferences"));
     }
 
     /// A request of the layer's own goes nowhere else, and carries no more, than it may.
     fn look_at(&mut self, request: &Request<Payload>) {
         let uri = request.uri();
         let text = uri.to_string();
+        self.rule(!self.is_started_elsewhere, || {
+            format!("an operation that was started elsewhere was asked at {text}")
+        });
         let trust = match uri.authority() {
             None if self.start.starts_with('/') => Trust::Credentials,
             None => Trust::None,
@@ -143,11 +149,18 @@ impl Scene {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .into_iter()
             .collect();
+        let accept = request.headers().get("accept").cloned();
         if trust == Trust::Credentials {
             headers = self.repeated.clone();
             if uri.authority().is_some() {
                 headers.remove("host");
             }
+        }
+        // Where the status is read from JSON, that is asked for.
+        let asks_for_json = accept.as_ref().is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"));
+        self.rule(asks_for_json, || format!("{accept:?} is accepted"));
+        if let Some(accept) = accept {
+            headers.insert("accept", accept);
         }
         self.rule(trust != Trust::None, || format!("a request was sent to {text}"));
         self.rule(request.headers() == &headers, || {
@@ -162,21 +175,17 @@ impl Scene {
         let is_marked = self.is_marked && trust == Trust::Credentials;
         self.rule(marker.is_some() == is_marked, || format!("{marker:?} was sent to {text}, by {trust:?}"));
         self.rule(trust == Trust::Credentials || extensions.is_empty(), || format!("extensions were sent to {text}"));
-        self.rule(resume.is_none(), || "a poll takes the operation up once more".to_owned());
+        self.rule(resume.is_none(), || "a poll resumes the operation once more".to_owned());
         let has_secret = text.contains(SECRET);
         let may_have = trust == Trust::Credentials || self.knows_secret || self.echoes;
         self.rule(!has_secret || may_have, || format!("a secret was sent to {text}"));
         let has_key = has_subscription_key(&text);
-        let needs_key = trust == Trust::Credentials && self.carries_the_secret();
+        let needs_key = trust == Trust::Credentials && self.propagates_the_secret();
         self.rule(has_key || !needs_key, || format!("no subscription key was sent to {text}"));
     }
 
     fn trust(&self, url: &Url) -> Trust {
-        let was_shown_nothing = self.shown_nothing.iter().any(|shown| shown.origin() == url.origin());
-        match self.settings.origins.trust(&self.own, url) {
-            Trust::None if was_shown_nothing => Trust::Anonymous,
-            trust => trust,
-        }
+        self.settings.origins.trust(&self.own, url)
     }
 
     pub fn on_answer(&mut self, index: usize, response: Option<Response>) {

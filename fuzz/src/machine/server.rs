@@ -1,7 +1,6 @@
 //! `Server`: a service that does as the tape says, and looks at what is done to it.
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -9,34 +8,16 @@ use std::{
 };
 
 use http::{Request, Version};
-use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::{
     body::ServerBody,
-    reply::{Pause, Reply},
-    world::{Held, Holding, Inner, World},
+    payload::{Lost, Payload},
+    reply::Reply,
+    scene::{Held, Inner},
+    timer::Timer,
+    world::{Holding, World},
 };
-
-/// The body of requests.
-#[derive(Debug, Default)]
-pub enum Payload {
-    Callers,
-    #[default]
-    Layers,
-}
-
-/// The connection was lost.
-#[derive(Debug)]
-pub struct Lost;
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("connection lost")
-    }
-}
-
-impl std::error::Error for Lost {}
 
 #[derive(Debug)]
 pub struct Server {
@@ -61,38 +42,6 @@ impl Server {
 impl Clone for Server {
     fn clone(&self) -> Self {
         Self::new(self.holding.world())
-    }
-}
-
-/// What takes its time.
-#[derive(Debug)]
-pub struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    is_endless: bool,
-}
-
-impl Timer {
-    pub fn new(pause: Pause) -> Self {
-        let sleep = match pause {
-            Pause::None | Pause::Forever => None,
-            Pause::For(time) => Some(Box::pin(sleep(time))),
-        };
-        Self { sleep, is_endless: pause == Pause::Forever }
-    }
-
-    pub fn poll(&mut self, what: Inner, world: &World, cx: &mut Context<'_>) -> Poll<()> {
-        let is_pending = match &mut self.sleep {
-            _ if self.is_endless => true,
-            Some(sleep) => sleep.as_mut().poll(cx).is_pending(),
-            None => false,
-        };
-        if is_pending {
-            world.lock().waits_for(what, self.is_endless);
-            return Poll::Pending;
-        }
-        // A timer must not be asked again.
-        self.sleep = None;
-        Poll::Ready(())
     }
 }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Version, header::AUTHORIZATION};
 use tower_lro::{Backoff, Event, FinalResponse, LroLayer, Protocol};
 
-use super::{server::Payload, tape::Tape};
+use super::{
+    payload::{Marker, Payload},
+    tape::Tape,
+};
 use crate::origin::Origins;
 
 /// In headers and in the query of the start request; nothing that the service could know of.
@@ -83,14 +86,34 @@ pub const STARTS: [&str; 8] = [
 ];
 pub const HOST: &str = "example.com";
 
-/// Bits of the last byte.
+/// What a client puts before requests with a path alone.
+pub const BASE: &str = "https://example.com/v1/";
+
+pub const MAX_WAITS: [Option<Duration>; 6] = [
+    None,
+    Some(Duration::ZERO),
+    None,
+    Some(Duration::from_secs(5)),
+    Some(Duration::from_nanos(1)),
+    Some(Duration::MAX),
+];
+
+/// Bits of the byte of flags.
 pub const ERROR_ON_FAILURE: u8 = 1;
 /// The settings are those of the request.
 pub const PER_REQUEST: u8 = 2;
-/// What was given up is taken up again.
-pub const TAKES_UP: u8 = 4;
-/// The start request takes up an operation of which nothing is known.
+/// What was given up is resumed.
+pub const RESUMES_LATER: u8 = 4;
+/// The caller's request resumes an operation of which nothing is known.
 pub const RESUMES: u8 = 8;
+/// What is resumed has been changed in the store.
+pub const FORGES: u8 = 16;
+/// The layer asks for the service to work asynchronously.
+pub const ASKS_FOR_ASYNC: u8 = 32;
+/// The layer knows what a client puts before paths.
+pub const HAS_BASE: u8 = 64;
+/// Polls have no marker in their extensions.
+pub const OMITS_MARKER: u8 = 128;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -106,6 +129,7 @@ pub struct Settings {
     pub carried: Option<&'static [&'static str]>,
     pub method: &'static str,
     pub start: &'static str,
+    pub max_wait: Option<Duration>,
     flags: u8,
 }
 
@@ -132,12 +156,26 @@ impl Settings {
             carried: tape.pick(&CARRIED),
             method: tape.pick(&METHODS),
             start: tape.pick(&STARTS),
+            max_wait: tape.pick(&MAX_WAITS),
             flags: tape.byte(),
         }
     }
 
     pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    pub fn has_base(&self) -> bool {
+        self.has(HAS_BASE)
+    }
+
+    pub fn omits_marker(&self) -> bool {
+        self.has(OMITS_MARKER)
+    }
+
+    pub fn speaks(&self, protocol: &str) -> bool {
+        let is_default = self.protocols.is_empty() && protocol == PROTOCOLS[0];
+        is_default || self.protocols.contains(&protocol)
     }
 
     pub fn layer(&self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) -> LroLayer {
@@ -151,7 +189,17 @@ impl Settings {
             // The same bytes have to do the same, again and again.
             .jitter(0.0)
             .error_on_failure(self.has(ERROR_ON_FAILURE))
+            .ask_for_async(self.has(ASKS_FOR_ASYNC))
             .on_event(observer);
+        if self.has_base() {
+            layer = layer.base_uri(BASE.parse().expect("it is an address"));
+        }
+        if self.omits_marker() {
+            layer = layer.omit_extension::<Marker>();
+        }
+        if let Some(max_wait) = self.max_wait {
+            layer = layer.max_wait(max_wait);
+        }
         if !self.protocols.is_empty() {
             let known = |name: &&str| Protocol::known().find(|known| known.name() == *name);
             layer = layer.protocols(self.protocols.iter().filter_map(known));
@@ -187,10 +235,6 @@ impl Settings {
     }
 }
 
-/// In the extensions of the start request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Marker;
-
 /// What may go anywhere.
 pub const PUBLIC: [(&str, &str); 3] =
     [("accept", "application/json"), ("accept-language", "sv"), ("user-agent", "fuzz")];
@@ -198,7 +242,7 @@ pub const PUBLIC: [(&str, &str); 3] =
 const PRIVATE: [(&str, &str); 3] = [("cookie", SECRET), ("x-secret", SECRET), ("x-secret", "twice")];
 
 /// What is about the start request's own body, preconditions and connection, or must not be sent twice.
-pub const DROPPED: [(&str, &str); 12] = [
+pub const DROPPED: [(&str, &str); 19] = [
     ("accept-encoding", "gzip"),
     ("connection", "keep-alive, X-Hop"),
     ("content-length", "8"),
@@ -206,6 +250,13 @@ pub const DROPPED: [(&str, &str); 12] = [
     ("expect", "100-continue"),
     ("idempotency-key", "1"),
     ("if-match", "*"),
+    ("content-digest", "sha-256=:1:"),
+    ("digest", "1"),
+    ("repr-digest", "sha-256=:1:"),
+    ("x-http-method", "DELETE"),
+    ("x-http-method-override", "DELETE"),
+    ("x-idempotency-key", "1"),
+    ("x-method-override", "DELETE"),
     ("prefer", "respond-async"),
     ("range", "bytes=0-1"),
     ("repeatability-request-id", "1"),

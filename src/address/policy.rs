@@ -1,0 +1,256 @@
+//! `Policy`: which origins may be asked, and which of them see credentials.
+
+use http::{HeaderValue, Uri};
+use url::Url;
+
+use crate::address::{
+    origin::Origin,
+    uri::{has_authority, to_url},
+};
+
+/// Whether a request carries what the caller's request carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unreachable_pub, reason = "part of a trait that the public future names")]
+pub enum Credentials {
+    /// All headers that polls repeat, the extensions, and the query parameters that are propagated.
+    Send,
+    /// Nothing that could identify anybody: `Accept`, `Accept-Language` and `User-Agent`.
+    Withhold,
+}
+
+/// An address that may be asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address {
+    pub(crate) uri: Uri,
+    pub(crate) credentials: Credentials,
+}
+
+/// Requests to an origin in `from` may be followed with their credentials to an origin in `to`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TrustRule {
+    pub(crate) from: Vec<Origin>,
+    pub(crate) to: Vec<Origin>,
+}
+
+/// The origins that a layer or a protocol names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct NamedOrigins<'a> {
+    pub(crate) trusted: &'a [Origin],
+    pub(crate) trust_rules: &'a [TrustRule],
+    pub(crate) anonymous: [&'a [Origin]; 2],
+}
+
+/// Decides for one request of the caller, to the service.
+///
+/// What the caller wrote (the request's own address, and the layer's settings) is believed. Everything else, whether a server
+/// or a store wrote it, is judged here, and nowhere else.
+pub(crate) struct Policy<'a> {
+    /// The origin of the caller's request, which may be one of two where only a `Host` header names it.
+    own: Vec<Origin>,
+    /// Whether the caller's request has a path alone for its address.
+    is_path_only: bool,
+    /// The path of the base URI, which a client below puts before that of a request with a path alone.
+    base_path: &'a str,
+    named: NamedOrigins<'a>,
+}
+
+impl<'a> Policy<'a> {
+    pub(crate) fn new(
+        request: &Uri,
+        host: Option<&HeaderValue>,
+        base: Option<&'a Url>,
+        named: NamedOrigins<'a>,
+    ) -> Self {
+        let is_path_only = !has_authority(request);
+        let own = match base {
+            _ if !is_path_only => to_url(request).iter().filter_map(Origin::of).collect(),
+            Some(base) => Origin::of(base).into_iter().collect(),
+            None => origins_of_host(host),
+        };
+        let base_path = base.filter(|_| is_path_only).map_or("", |base| base.path().trim_end_matches('/'));
+        Self { own, is_path_only, base_path, named }
+    }
+
+    /// Whether nothing says which origin the caller's request goes to.
+    pub(crate) fn has_no_origin(&self) -> bool {
+        self.own.is_empty()
+    }
+
+    /// Decides on an address, which is changed to `https` where that is the same host's.
+    pub(crate) fn authorize(&self, url: &mut Url) -> Option<Credentials> {
+        self.upgrade(url);
+        let origin = Origin::of(url)?;
+        if self.own.contains(&origin) || self.trusts(&origin) {
+            Some(Credentials::Send)
+        } else if self.named.anonymous.iter().any(|origins| covers(origins, &origin)) {
+            Some(Credentials::Withhold)
+        } else {
+            None
+        }
+    }
+
+    /// A service behind a TLS proxy often names itself by `http`. Its own host on the default ports is asked over TLS instead,
+    /// which shows nobody more than the caller's request did.
+    fn upgrade(&self, url: &mut Url) {
+        let is_plain = url.scheme() == "http" && url.port_or_known_default() == Some(80);
+        let mut encrypted = url.clone();
+        if is_plain && encrypted.set_scheme("https").is_ok() {
+            let is_own = |url: &Url| Origin::of(url).is_some_and(|origin| self.own.contains(&origin));
+            if !is_own(url) && is_own(&encrypted) {
+                *url = encrypted;
+            }
+        }
+    }
+
+    fn trusts(&self, origin: &Origin) -> bool {
+        let by_rule = |rule: &TrustRule| covers(&rule.to, origin) && self.own.iter().any(|own| covers(&rule.from, own));
+        covers(self.named.trusted, origin) || self.named.trust_rules.iter().any(by_rule)
+    }
+
+    /// Whether the caller's request may resume an operation that was started elsewhere: the request has to be of the origin
+    /// where it was started, or of one that is trusted from there. Else a monitor that was refused at the start would be asked
+    /// after all, by a caller who takes its address for the service's.
+    pub(crate) fn may_resume(&self, started: &Uri, monitor: &Uri) -> bool {
+        let is_trusted_here = || self.own.iter().any(|own| covers(self.named.trusted, own));
+        if !has_authority(started) {
+            return self.is_path_only || !has_authority(monitor) || is_trusted_here();
+        }
+        let Some(started) = to_url(started).as_ref().and_then(Origin::of) else { return false };
+        let by_rule =
+            |rule: &TrustRule| covers(&rule.from, &started) && self.own.iter().any(|own| covers(&rule.to, own));
+        self.own.contains(&started) || is_trusted_here() || self.named.trust_rules.iter().any(by_rule)
+    }
+
+    /// An address of the caller's own origin in the form of the caller's request: without scheme and host where that has none,
+    /// and without the path that the client below puts before it.
+    pub(crate) fn in_form_of_request(&self, url: &Url, uri: Uri) -> Uri {
+        let is_own = || Origin::of(url).is_some_and(|origin| self.own.contains(&origin));
+        // Without any origin, a relative address is the only kind of own one.
+        if !self.is_path_only || !(is_own() || url.host_str() == Some(NO_HOST)) {
+            return uri;
+        }
+        let path = uri.into_parts().path_and_query.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
+        let below =
+            path.strip_prefix(self.base_path).filter(|rest| rest.starts_with('/') && !self.base_path.is_empty());
+        below.unwrap_or(&path).parse().unwrap_or_default()
+    }
+}
+
+/// Stands for the host of a request of which nothing says it. (RFC 6761 reserves `.invalid`.)
+pub(crate) const NO_HOST: &str = "no-host.invalid";
+
+/// The connection's scheme is not known here. Nothing that comes back can change the connection, so either will do.
+fn origins_of_host(host: Option<&HeaderValue>) -> Vec<Origin> {
+    let host = host.and_then(|host| host.to_str().ok());
+    let origin = |scheme: &str| Origin::of(&Url::parse(&format!("{scheme}://{}", host?)).ok()?);
+    ["http", "https"].into_iter().filter_map(origin).collect()
+}
+
+fn covers(origins: &[Origin], origin: &Origin) -> bool {
+    origins.iter().any(|known| known.covers(origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(texts: &[&str]) -> Vec<Origin> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// Rules of DESIGN 4.2: caller's request, `Host`, base URI, address, verdict and what is asked.
+    #[test]
+    fn credentials_go_to_the_callers_own_origin_and_to_trusted_ones() {
+        use Credentials::{Send, Withhold};
+        let (trusted, allowed) = (origins(&["https://*.trusted.test"]), origins(&["https://allowed.test"]));
+        let rules = [TrustRule { from: origins(&["https://front.test"]), to: origins(&["https://*.regions.test"]) }];
+        let named = NamedOrigins { trusted: &trusted, trust_rules: &rules, anonymous: [&allowed, &[]] };
+        let base = Url::parse("https://api.test/k8s/c1/").unwrap();
+        for (request, host, base, address, expected) in [
+            ("https://api.test/start", None, None, "https://api.test/1", Some((Send, "https://api.test/1"))),
+            ("https://api.test/start", None, None, "http://api.test/1?a", Some((Send, "https://api.test/1?a"))),
+            ("https://api.test/start", None, None, "http://api.test:8080/1", None),
+            ("https://api.test:8443/start", None, None, "http://api.test/1", None),
+            ("http://api.test/start", None, None, "http://api.test/1", Some((Send, "http://api.test/1"))),
+            ("http://api.test/start", None, None, "https://api.test/1", None),
+            ("https://api.test/start", Some("evil.test"), None, "https://evil.test/1", None),
+            (
+                "https://api.test/start",
+                None,
+                Some(&base),
+                "https://api.test/k8s/c1/1",
+                Some((Send, "https://api.test/k8s/c1/1")),
+            ),
+            (
+                "https://api.test/start",
+                None,
+                None,
+                "https://a.trusted.test/1",
+                Some((Send, "https://a.trusted.test/1")),
+            ),
+            ("https://api.test/start", None, None, "http://a.trusted.test/1", None),
+            (
+                "https://api.test/start",
+                None,
+                None,
+                "https://allowed.test/1",
+                Some((Withhold, "https://allowed.test/1")),
+            ),
+            ("https://api.test/start", None, None, "https://eu.regions.test/1", None),
+            (
+                "https://front.test/start",
+                None,
+                None,
+                "https://eu.regions.test/1",
+                Some((Send, "https://eu.regions.test/1")),
+            ),
+            ("/start", None, None, "https://api.test/1", None),
+            ("/start", Some("api.test"), None, "https://api.test/1", Some((Send, "/1"))),
+            ("/start", Some("api.test"), None, "http://api.test/1", Some((Send, "/1"))),
+            ("/start", Some("api.test"), None, "https://api.test:81/1", None),
+            ("/start", Some("not a host"), None, "https://api.test/1", None),
+            ("/start", Some("evil.test"), Some(&base), "https://evil.test/1", None),
+            ("/start", None, Some(&base), "https://api.test/k8s/c1/1?a", Some((Send, "/1?a"))),
+            ("/start", None, Some(&base), "https://api.test/other", Some((Send, "/other"))),
+            ("/start", None, Some(&base), "https://api.test/k8s/c11", Some((Send, "/k8s/c11"))),
+            ("/start", None, Some(&base), "http://api.test/k8s/c1/1", Some((Send, "/1"))),
+        ] {
+            let host = host.map(|host| HeaderValue::from_str(host).unwrap());
+            let policy = Policy::new(&request.parse().unwrap(), host.as_ref(), base, named);
+            let mut url = Url::parse(address).unwrap();
+            let asked = policy.authorize(&mut url).map(|credentials| {
+                let uri = policy.in_form_of_request(&url, url.as_str().parse().unwrap());
+                (credentials, uri.to_string())
+            });
+            let expected = expected.map(|(credentials, uri): (_, &str)| (credentials, uri.to_owned()));
+            assert_eq!(asked, expected, "{request} {host:?} → {address}");
+        }
+    }
+
+    #[test]
+    fn an_operation_is_resumed_from_where_it_was_started() {
+        let trusted = origins(&["https://trusted.test"]);
+        let rules = [TrustRule { from: origins(&["https://*.maps.test"]), to: origins(&["https://*.maps.test"]) }];
+        let named = NamedOrigins { trusted: &trusted, trust_rules: &rules, anonymous: [&[], &[]] };
+        for (started, monitor, request, host, expected) in [
+            ("https://api.test/start", "https://evil.test/1", "https://api.test/", None, true),
+            ("https://api.test/start", "https://evil.test/1", "https://evil.test/1", None, false),
+            ("https://api.test/start", "https://evil.test/1", "https://trusted.test/", None, true),
+            ("https://api.test/start", "http://api.test:81/1", "http://api.test:81/1", None, false),
+            ("https://a.maps.test/start", "https://b.maps.test/1", "https://b.maps.test/", None, true),
+            ("https://a.maps.test/start", "https://b.maps.test/1", "https://b.test/", None, false),
+            ("https://api.test/start", "https://api.test/1", "/", Some("api.test"), true),
+            ("https://api.test/start", "https://api.test/1", "/", None, false),
+            ("/start", "/1", "/", None, true),
+            ("/start", "/1", "https://api.test/", None, true),
+            ("/start", "https://evil.test/1", "/", None, true),
+            ("/start", "https://evil.test/1", "https://evil.test/1", None, false),
+            ("/start", "https://evil.test/1", "https://trusted.test/", None, true),
+        ] {
+            let host = host.map(HeaderValue::from_static);
+            let policy = Policy::new(&request.parse().unwrap(), host.as_ref(), None, named);
+            let may_resume = policy.may_resume(&started.parse().unwrap(), &monitor.parse().unwrap());
+            assert_eq!(may_resume, expected, "{started}, {monitor}, resumed at {request}");
+        }
+    }
+}

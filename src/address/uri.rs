@@ -1,0 +1,141 @@
+//! Parts of URIs: which query parameters go from one to another, and what is taken out of them.
+
+use http::{Uri, uri::PathAndQuery};
+use url::Url;
+
+use crate::limits::MAX_URI_BYTES;
+
+const API_VERSION: &str = "api-version";
+
+/// The URI as a URL; `None` if it has no authority, or is none.
+pub(crate) fn to_url(uri: &Uri) -> Option<Url> {
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+    let rest = uri.path_and_query().map_or("", |rest| rest.as_str());
+    // What is no path would become part of the host: `http` allows `*`.
+    let slash = if rest.is_empty() || rest.starts_with(['/', '?']) { "" } else { "/" };
+    Url::parse(&format!("{scheme}://{authority}{slash}{rest}")).ok()
+}
+
+pub(crate) fn has_authority(uri: &Uri) -> bool {
+    uri.authority().is_some()
+}
+
+/// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
+pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
+    let is_missing = |name: &str| {
+        is_among(names, name) && !parameters(to.query()).any(|(present, _)| present.eq_ignore_ascii_case(name))
+    };
+    let has_any = parameters(from).any(|(name, _)| is_missing(name));
+    has_any.then(|| {
+        with_parameters(to, parameters(to.query()).chain(parameters(from).filter(|(name, _)| is_missing(name))))
+    })
+}
+
+/// Appends the `api-version` that the query `from` has, if `to` has none and that is among `names`.
+pub(crate) fn propagate_api_version(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
+    let name = names.iter().find(|name| name.eq_ignore_ascii_case(API_VERSION))?;
+    propagate_query(std::slice::from_ref(name), from, to)
+}
+
+/// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
+/// [`propagate_query`] adds them again.
+pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
+    let is_kept = |(name, parameter): (&str, &str)| {
+        name.eq_ignore_ascii_case(API_VERSION)
+            || !is_among(names, name)
+            || !parameters(from).any(|(sent, it)| sent.eq_ignore_ascii_case(name) && value(it) == value(parameter))
+    };
+    if parameters(uri.query()).all(is_kept) {
+        return uri.clone();
+    }
+    with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter)))
+}
+
+/// Removes user information, and all query parameters but `api-version`: what may be kept of a request's own address.
+pub(crate) fn without_secrets(uri: &Uri) -> Uri {
+    let is_kept = |(name, _): (&str, &str)| name.eq_ignore_ascii_case(API_VERSION);
+    if parameters(uri.query()).all(is_kept) {
+        return without_user_info(uri.clone());
+    }
+    without_user_info(with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter))))
+}
+
+pub(crate) fn without_user_info(uri: Uri) -> Uri {
+    let host =
+        uri.authority().and_then(|authority| authority.as_str().rsplit_once('@')).map(|(_, host)| host.to_owned());
+    let Some(host) = host.and_then(|host| host.parse().ok()) else { return uri };
+    let mut parts = uri.into_parts();
+    parts.authority = Some(host);
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// The value of a parameter, decoded.
+fn value(parameter: &str) -> Option<String> {
+    url::form_urlencoded::parse(parameter.as_bytes()).next().map(|(_, value)| value.into_owned())
+}
+
+/// The query's parameters: their names, and their names and values together.
+fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .filter(|parameter| !parameter.is_empty())
+        .map(|parameter| (parameter.split_once('=').map_or(parameter, |(name, _)| name), parameter))
+}
+
+fn is_among(names: &[String], name: &str) -> bool {
+    names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+}
+
+/// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
+fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Uri {
+    let mut text = String::from(uri.path());
+    for (index, (_, parameter)) in parameters.enumerate() {
+        text.push(if index == 0 { '?' } else { '&' });
+        text.push_str(parameter);
+    }
+    with_path_and_query(uri, text).unwrap_or_else(|| uri.clone())
+}
+
+/// The same URI with another path and query; `None` if that makes no URI.
+pub(crate) fn with_path_and_query(uri: &Uri, text: String) -> Option<Uri> {
+    // Not every version of `http` looks at the length of parts.
+    let scheme_len = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority_len = uri.authority().map_or(0, |authority| authority.as_str().len());
+    if scheme_len + authority_len + text.len() > MAX_URI_BYTES {
+        return None;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_gets_longer_than_others_can_read() {
+        let names = ["subscription-key".to_owned()];
+        let from = Some("subscription-key=abc");
+        for (length, is_propagated) in
+            [(100, true), (MAX_URI_BYTES - 21, true), (MAX_URI_BYTES - 20, false), (MAX_URI_BYTES - 4, false)]
+        {
+            let to: Uri = format!("http://a.example/{}", "x".repeat(length - 17)).parse().unwrap();
+            let propagated = propagate_query(&names, from, &to).unwrap();
+            assert_eq!(propagated != to, is_propagated, "{length}");
+            assert_eq!(propagated.to_string().parse::<Uri>().unwrap(), propagated);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_requests_own_address() {
+        for (uri, kept) in [
+            ("https://user:pw@a.example/x?code=SECRET&Api-Version=1&key", "https://a.example/x?Api-Version=1"),
+            ("https://a.example/x", "https://a.example/x"),
+            ("/x?code=SECRET", "/x"),
+        ] {
+            assert_eq!(without_secrets(&uri.parse().unwrap()), kept);
+        }
+    }
+}

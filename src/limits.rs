@@ -1,0 +1,92 @@
+//! Every constant that bounds something, with its reason.
+//!
+//! The table of those that a user can meet is in the `limits` page of the guide.
+
+use std::time::Duration;
+
+// ── Addresses ───────────────────────────────────────────────────────────────
+
+/// How often a monitor may move, or a result redirect, between two statuses: as many redirects as browsers and reqwest follow.
+pub(crate) const MAX_MOVES: u8 = 10;
+
+/// The longest URI: what `http` takes.
+pub(crate) const MAX_URI_BYTES: usize = u16::MAX as usize - 1;
+
+// ── Reading status responses ────────────────────────────────────────────────
+
+/// How much of a status word is kept. Longer ones are cut off and end in an ellipsis; no service's word comes near it.
+pub(crate) const MAX_STATUS_WORD_BYTES: usize = 64;
+
+/// How many keys a JSON pointer may have. Each costs the scanner 12 bytes.
+pub(crate) const MAX_POINTER_DEPTH: usize = 8;
+
+/// The longest key of a JSON pointer: the scanner keeps a key that comes in pieces in as much room as a status word.
+pub(crate) const MAX_POINTER_KEY_BYTES: usize = MAX_STATUS_WORD_BYTES - 1;
+
+/// How many members a scanner looks for at once: one bit each.
+pub(crate) const MAX_SELECTORS: usize = 32;
+
+/// Unrecognized status words that are remembered, so that each is reported once. A service with more of them repeats itself.
+pub(crate) const MAX_UNRECOGNIZED_WORDS: usize = 8;
+
+/// Frames without data that a body may give in a row before it counts as stalled: a body that is always ready and never says
+/// anything would keep the task busy for ever.
+pub(crate) const MAX_EMPTY_FRAMES: u32 = 1024;
+
+// ── Reading other bodies ────────────────────────────────────────────────────
+
+/// How much of a final response is read for details of the operation. Documents about an operation are smaller, and results
+/// may be of any size.
+pub(crate) const MAX_DETAILS_BYTES: usize = 64 * 1024;
+
+/// The longest name of an operation that is kept, of its resource or its creation time likewise.
+pub(crate) const MAX_ID_BYTES: usize = 1024;
+
+/// How deep error objects may be nested. Deeper ones are in the raw JSON.
+pub(crate) const MAX_ERROR_DEPTH: usize = 16;
+
+/// How much of the body of an error response is kept for the error.
+pub(crate) const MAX_ERROR_BODY_BYTES: usize = 1 << 20;
+
+/// How much of a body that nobody needs is read, so that its connection can be used again.
+pub(crate) const MAX_DRAIN_BYTES: usize = 1 << 20;
+
+/// How many headers the HTTP message in the body of an `application/http` response may have: more than any server sends.
+pub(crate) const MAX_MESSAGE_HEADERS: usize = 128;
+
+// ── Time ────────────────────────────────────────────────────────────────────
+
+/// How long a start response is read for whether it starts an operation. Then it passes through.
+pub(crate) const START_BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How long the rest of a failed operation's last response is waited for, for its error object.
+pub(crate) const ERROR_DETAILS_TIME: Duration = Duration::from_secs(1);
+
+/// How long a body that is ready is read for details that nobody waits for.
+pub(crate) const READY_DETAILS_TIME: Duration = Duration::from_millis(10);
+
+/// How long a body that nobody needs is read. A new connection costs less than this.
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// How long such a body is read at least, though the next poll is due: the response to it would need a new connection.
+pub(crate) const MIN_DRAIN_TIME: Duration = Duration::from_millis(250);
+
+// ── Scheduling ──────────────────────────────────────────────────────────────
+
+/// What the future does in one go while everything is ready. Then other tasks get their turn.
+pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
+
+// ── Buffers ─────────────────────────────────────────────────────────────────
+
+/// From this many frames on, small ones are merged, so that what is kept costs about as much as its bytes, even where a body
+/// comes byte by byte.
+pub(crate) const MERGE_FRAMES_FROM: usize = 64;
+
+/// The size up to which a frame is small.
+pub(crate) const SMALL_FRAME_BYTES: usize = 512;
+
+/// The size up to which small frames are merged into one.
+pub(crate) const MERGED_FRAME_BYTES: usize = 16 * 1024;
+
+/// Events that wait for a reader of an event stream. When there are more the oldest are dropped.
+pub(crate) const MAX_QUEUED_EVENTS: usize = 256;

@@ -1,0 +1,142 @@
+//! `Cancel`: what cancels an operation at the service, and `Canceller`, which sends it when nobody waits any more.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use http::{HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
+
+use crate::{operation::Operation, protocol::template::Known};
+
+/// In the extensions of a request to the service: sends that request to where the operation is canceled instead.
+///
+/// Get one from [`Operation::cancel`]. It says which [`method`](Self::method), [`content_type`](Self::content_type) and
+/// [`body`](Self::body) the request needs; [`request`](Self::request) makes one. Address it to the service, as a
+/// [resuming](crate::Resume) request is: the layer judges the stored address from there, by the same rules, and sends credentials
+/// nowhere else. The response is the service's own, untouched, and says whether it has accepted the cancellation; how the operation
+/// ends is what its monitor says then.
+///
+/// # Example
+///
+/// ```
+/// use tower::{Layer, ServiceExt};
+/// use tower_lro::{Error, LroLayer, Protocol, simulator::{Script, Simulator}};
+/// # use std::time::Duration;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let request = http::Request::post("https://example.com/$export").body(String::new())?;
+/// let simulator = Simulator::new().script(Script::fhir()).recording();
+/// let layer = LroLayer::new().protocols([Protocol::fhir()]).timeout(Duration::from_secs(5));
+/// let Err(Error::Operation(error)) = layer.layer(simulator.clone()).oneshot(request).await else { panic!() };
+///
+/// let cancel = error.operation().cancel().expect("FHIR says how");
+/// let request = cancel.request::<String>("https://example.com/".parse()?);
+/// layer.layer(simulator.clone()).oneshot(request).await?;
+/// let sent = simulator.recorded().pop().expect("the cancel request");
+/// assert_eq!((sent.method.as_str(), sent.uri.path()), ("DELETE", error.operation().monitor().path()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    pub(crate) operation: Box<Operation>,
+    method: Method,
+    /// Where it is sent, as the protocol and the operation say.
+    pub(crate) reference: String,
+    body: Option<(HeaderValue, String)>,
+}
+
+impl Operation {
+    /// What cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or not enough is known.
+    #[must_use]
+    pub fn cancel(&self) -> Option<Cancel> {
+        let rule = self.protocol().rules().cancel.as_ref()?;
+        let known =
+            Known { monitor: Some(self.monitor()), start: self.start().map(|(_, start)| start), name: self.id() };
+        Some(Cancel {
+            operation: Box::new(self.clone()),
+            method: rule.method.clone(),
+            reference: rule.template.as_ref()?.expand(&known)?,
+            body: rule.body.clone(),
+        })
+    }
+}
+
+impl Cancel {
+    /// The method of the request.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The `Content-Type` of the request, if it needs a body.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&HeaderValue> {
+        self.body.as_ref().map(|(content_type, _)| content_type)
+    }
+
+    /// The body of the request; empty if it needs none.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        self.body.as_ref().map_or("", |(_, body)| body)
+    }
+
+    /// The request, addressed to the service. Add the credentials that belong there.
+    #[must_use]
+    pub fn request<B: From<String>>(self, service: Uri) -> http::Request<B> {
+        let mut request = http::Request::new(B::from(self.body().to_owned()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = service;
+        if let Some(content_type) = self.content_type() {
+            request.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        }
+        request.extensions_mut().insert(self);
+        request
+    }
+}
+
+/// Sends the requests that cancel operations when their future is dropped or their timeout passes: see
+/// [`LroLayer::cancel_on_drop`](crate::LroLayer::cancel_on_drop).
+///
+/// # Example
+///
+/// ```
+/// use tower::ServiceExt;
+/// use tower_lro::{Canceller, LroLayer, Protocol, simulator::Simulator};
+///
+/// // Anything that sends a request. It runs in a task of its own.
+/// let http_client = Simulator::new();
+/// let canceller = Canceller::new(move |request: http::Request<String>| {
+///     let http_client = http_client.clone();
+///     async move { Ok(http_client.oneshot(request).await?.status()) }
+/// });
+/// let layer = LroLayer::new().protocols([Protocol::fhir()]).cancel_on_drop(canceller);
+/// # let _ = layer;
+/// ```
+#[derive(Clone)]
+pub struct Canceller(Arc<dyn Fn(http::Request<String>) -> Canceling + Send + Sync>);
+
+type Canceling = Pin<Box<dyn Future<Output = Option<StatusCode>> + Send>>;
+
+impl Canceller {
+    /// Sends requests by `send`, which gives the HTTP status of the answer.
+    pub fn new<F, R>(send: F) -> Self
+    where
+        F: Fn(http::Request<String>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<StatusCode, Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        Self(Arc::new(move |request| {
+            let sent = send(request);
+            Box::pin(async move { sent.await.ok() })
+        }))
+    }
+
+    pub(crate) fn send(&self, request: http::Request<String>) -> Canceling {
+        (self.0)(request)
+    }
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Canceller")
+    }
+}

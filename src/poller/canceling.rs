@@ -1,0 +1,49 @@
+//! Canceling: where the request that cancels an operation goes, judged like everything that was stored.
+
+use http::{HeaderValue, Request, Uri, header::CONTENT_TYPE};
+
+use crate::{
+    address::{
+        error::{AddressError, AddressErrorKind},
+        policy::Address,
+        resolver::Resolver,
+    },
+    config::Config,
+    operation::cancel::Cancel,
+    poller::phases::{Poller, with_propagated},
+    request::template::Accept,
+};
+
+/// Where the caller's request goes instead of the service's address.
+pub(crate) fn cancel_address(
+    config: &Config,
+    request: &Uri,
+    host: Option<HeaderValue>,
+    cancel: &Cancel,
+) -> Result<Address, AddressError> {
+    let operation = &cancel.operation;
+    let named = config.named_origins(&operation.protocol);
+    let resolver = Resolver::new(request, host, config.base_uri.as_ref(), named);
+    if let Some((_, started)) = operation.start() {
+        if !resolver.policy().may_resume(started, &operation.monitor) {
+            let error = AddressError::new(AddressErrorKind::ResumedElsewhere, None, None);
+            return Err(error.with_uri(started.clone(), request));
+        }
+    }
+    let address = resolver.resolve(&cancel.reference, &operation.monitor)?;
+    Ok(with_propagated(config, request, operation, address))
+}
+
+impl Poller {
+    /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none.
+    pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
+        let cancel = self.operation.cancel()?;
+        let address = self.resolver().resolve(&cancel.reference, &self.operation.monitor).ok()?;
+        let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;
+        *request.method_mut() = cancel.method().clone();
+        if let Some(content_type) = cancel.content_type() {
+            request.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        }
+        Some(request.map(|()| cancel.body().to_owned()))
+    }
+}

@@ -1,0 +1,111 @@
+//! Moving: redirects, monitors that move, and results that are elsewhere.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Uri, header::LOCATION};
+
+use crate::{
+    address::{
+        error::{AddressError, AddressErrorKind},
+        policy::Address,
+        uri::without_secrets,
+    },
+    event::Event,
+    limits::{MAX_DRAIN_BYTES, MAX_MOVES},
+    poller::{
+        phases::{Action, Caller, Context, MonitorUri, Poller, Purpose, remember_start},
+        reason::Io,
+        response::PartialResponse,
+        verdict::Target,
+    },
+    protocol::state::OperationState,
+};
+
+impl Poller {
+    /// What was asked is elsewhere, or the result is there.
+    pub(crate) fn redirect<T: Io>(
+        mut self: Box<Self>,
+        response: PartialResponse<T::Body>,
+        to: Target,
+        now: Duration,
+    ) -> Action<T> {
+        let names_result = to == Target::Result && self.asked() == Target::Monitor;
+        let address = match self.redirect_address(&response.head.headers) {
+            Ok(address) => address,
+            Err(_) if names_result && self.rule().result_may_be_missing => {
+                self.operation.state = OperationState::Succeeded;
+                self.operation.status = None;
+                return self.done(response);
+            }
+            Err(error) => {
+                if names_result {
+                    self.operation.state = OperationState::Succeeded;
+                    self.operation.more_mut().resource = error.uri().map(|uri| self.without_propagated(uri));
+                }
+                return self.fail_address(error);
+            }
+        };
+        match to {
+            Target::Result => self.fetch(address, now),
+            Target::Monitor => {
+                self.move_to(address);
+                self.schedule.no_delay(now);
+            }
+        }
+        // A redirect may ask for a delay like anything else (RFC 9110, section 10.2.3).
+        let retry_after = response.retry_after(now);
+        if retry_after.is_some() {
+            self.delay(retry_after, now);
+        }
+        self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+    }
+
+    fn redirect_address(&mut self, headers: &HeaderMap) -> Result<Address, AddressError> {
+        let error = |kind| AddressError::new(kind, Some(LOCATION), None);
+        let moves = &mut self.operation.progress.moves;
+        *moves = moves.saturating_add(1);
+        if *moves > MAX_MOVES {
+            return Err(error(AddressErrorKind::TooManyMoves));
+        }
+        let asked = self.result().map_or(&self.operation.monitor, |result| &result.uri);
+        let address = self.resolver().resolve_header(&LOCATION, headers, asked);
+        address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
+    }
+
+    /// The operation has succeeded, and its result is there.
+    pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
+        if self.asked() == Target::Monitor {
+            self.operation.state = OperationState::Succeeded;
+            let noted = match self.is_request_uri(&address.uri) {
+                // The rest of its query may be secret, as the service's own is not.
+                true => without_secrets(&address.uri),
+                false => self.without_propagated(&address.uri),
+            };
+            self.operation.more_mut().resource = Some(noted);
+            self.emit_polled();
+            self.operation.progress.consecutive_failures = 0;
+        }
+        self.operation.more_mut().result = Some(address);
+        self.schedule.no_delay(now);
+    }
+
+    pub(crate) fn move_to(&mut self, address: Address) {
+        let monitor = self.without_propagated(&address.uri);
+        self.operation.credentials = address.credentials;
+        if monitor != self.operation.monitor {
+            self.monitor_uri = MonitorUri::OfOperation;
+            let from = std::mem::replace(&mut self.operation.monitor, monitor);
+            if self.context.caller == Caller::Starts {
+                let Context { config, method, template, .. } = &self.context;
+                remember_start(config, &mut self.operation, method, &template.uri);
+            }
+            self.emit(|operation| Event::Moved { operation, from: &from });
+        }
+    }
+
+    /// A `Location` that does not name the monitor may be where the result is.
+    pub(crate) fn location(&self, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
+        let names_monitor = self.operation.rule().by.header() == Some(&LOCATION);
+        if names_monitor { None } else { self.located(&LOCATION, headers, base) }
+    }
+}

@@ -1,0 +1,355 @@
+//! The phases of an operation, as types that own their data, and what the machine tells its driver.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName, Method, Uri, uri::Authority};
+
+use crate::{
+    address::{
+        error::AddressError,
+        policy::{Address, Credentials},
+        resolver::Resolver,
+        uri::{propagate_api_version, propagate_query, without_secrets},
+    },
+    config::Config,
+    event::{Event, Outcome, tracing::Spans},
+    operation::Operation,
+    poller::{
+        reason::{Io, Reason, Unusable},
+        response::PartialResponse,
+        result,
+        schedule::Schedule,
+        status_search::StatusSearch,
+        verdict::Target,
+    },
+    protocol::{
+        Rules,
+        final_response::{FinalResponse, ResourceRule},
+        status_rule::StatusRule,
+    },
+    request::template::{Accept, PollRequest, RequestTemplate},
+};
+
+/// An operation under way, whatever its phase.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    pub(crate) context: Context,
+    pub(crate) operation: Operation,
+    pub(crate) schedule: Schedule,
+    pub(crate) monitor_uri: MonitorUri,
+    pub(crate) unrecognized: Unrecognized,
+}
+
+/// What never changes.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: Arc<Config>,
+    pub(crate) method: Method,
+    pub(crate) template: RequestTemplate,
+    pub(crate) spans: Spans,
+    pub(crate) caller: Caller,
+    /// How old the operation was when time began.
+    pub(crate) age: Duration,
+}
+
+/// What the caller's request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Starts,
+    Resumes,
+}
+
+/// Where the monitor's whole address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MonitorUri {
+    /// In the operation.
+    OfOperation,
+    /// In the caller's request, which may have secrets in its query that the operation does not hold.
+    OfRequest,
+}
+
+/// The statuses that are not known to mean anything.
+#[derive(Debug, Default)]
+pub(crate) struct Unrecognized {
+    pub(crate) reported: Vec<Box<str>>,
+    /// Whether the last one is to be reported with the poll that it came with.
+    pub(crate) is_new: bool,
+}
+
+impl Unrecognized {
+    /// The status of a stored operation has been reported.
+    pub(crate) fn of_resumed(operation: &Operation) -> Self {
+        let words = &operation.protocol.rules().words;
+        let reported = operation.status.iter().filter(|status| !words.meaning(status).is_recognized);
+        Self { reported: reported.cloned().collect(), is_new: false }
+    }
+}
+
+/// Waits until the next request is due.
+#[derive(Debug)]
+pub(crate) struct Waiting(pub(crate) Box<Poller>);
+
+/// Sends a request, or is about to.
+#[derive(Debug)]
+pub(crate) struct Sending(pub(crate) Box<Poller>);
+
+/// Reads the body of a response.
+pub(crate) struct Reading<T: Io> {
+    pub(crate) poller: Box<Poller>,
+    pub(crate) response: PartialResponse<T::Body>,
+    pub(crate) search: StatusSearch,
+    pub(crate) purpose: Purpose,
+    /// When it has been read for long enough.
+    pub(crate) until: Duration,
+    /// How many frames without data came in a row.
+    pub(crate) empty_frames: u32,
+}
+
+/// Is over, as far as this layer is concerned.
+#[derive(Debug)]
+pub(crate) struct Ended(pub(crate) Box<Poller>);
+
+/// What a body is read for.
+#[derive(Debug)]
+pub(crate) enum Purpose {
+    /// For its status.
+    Status,
+    /// So that its connection can be used again; `left` is how much more of it.
+    Drain { left: usize },
+    /// The same for a status response, whose percentage may still come.
+    DrainStatus { left: usize },
+    /// For the end of the head of the HTTP message that it is, with so many line ends seen in a row.
+    MessageHead { seen: usize },
+    /// For details of an operation that has ended: those that come at once, until then.
+    Details { ready_until: Duration },
+    /// For an error, to which so much more of it is added.
+    Error { left: usize, why: Unusable },
+}
+
+/// What the driver does next. The phase that it gets is the operation's; it gives it back with what happened.
+#[must_use]
+pub(crate) enum Action<T: Io> {
+    /// Drop the response, and report when the time has come.
+    Wait(Waiting),
+    /// Ready the service, send [`Sending::request`], and report the response's head or the service's error.
+    Send(Sending),
+    /// Read on in the body of the response, and report the next frame, its end or its failure.
+    Read(Box<Reading<T>>),
+    /// Give the caller this response, and the rest of its body.
+    Done(Box<PartialResponse<T::Body>>, Ended),
+    /// Give the caller an error.
+    Failed(Reason<T>, Ended),
+    /// Give the caller the operation back, for it to be resumed after a delay.
+    Pending(Duration, Ended),
+}
+
+impl Waiting {
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.0
+    }
+
+    pub(crate) fn into_poller(self) -> Box<Poller> {
+        self.0
+    }
+
+    /// When [`on_due`](Self::on_due) is to be reported.
+    pub(crate) fn wake_at(&self) -> Duration {
+        self.0.schedule.or_deadline(self.0.schedule.due())
+    }
+}
+
+impl Sending {
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.0
+    }
+
+    pub(crate) fn into_poller(self) -> Box<Poller> {
+        self.0
+    }
+
+    /// When [`on_late`](Self::on_late) is to be reported, if nothing else happens before.
+    pub(crate) fn wake_at(&self) -> Option<Duration> {
+        self.0.schedule.deadline
+    }
+
+    /// The request, to be sent at once.
+    pub(crate) fn request(&mut self) -> PollRequest {
+        let poller = &mut *self.0;
+        let accept = match poller.asked() {
+            Target::Monitor => {
+                poller.operation.polls = poller.operation.polls.saturating_add(1);
+                let reads_json = !poller.rule().status.is_empty();
+                if reads_json { Accept::JsonFirst } else { Accept::AsCaller }
+            }
+            Target::Result => Accept::AsCaller,
+        };
+        let address = poller.target();
+        poller.context.spans.send(&address.uri);
+        poller.context.template.request(address, accept)
+    }
+}
+
+impl Ended {
+    pub(crate) fn into_operation(self) -> Operation {
+        let Poller { operation, .. } = *self.0;
+        operation
+    }
+}
+
+impl<T: Io> Action<T> {
+    /// The operation's, if it has not ended.
+    pub(crate) fn poller(&self) -> Option<&Poller> {
+        match self {
+            Self::Wait(waiting) => Some(waiting.poller()),
+            Self::Send(sending) => Some(sending.poller()),
+            Self::Read(reading) => Some(&reading.poller),
+            Self::Done(..) | Self::Failed(..) | Self::Pending(..) => None,
+        }
+    }
+}
+
+impl<T: Io> Reading<T> {
+    /// When [`on_due`](Self::on_due) is to be reported, if the body gives nothing before.
+    pub(crate) fn wake_at(&self) -> Duration {
+        self.until
+    }
+}
+
+impl Poller {
+    /// How the monitor answers.
+    pub(crate) fn rule(&self) -> &StatusRule {
+        &self.operation.rule().monitor
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        self.operation.protocol.rules()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.context.config
+    }
+
+    /// What the next request is for, or the last one was.
+    pub(crate) fn asked(&self) -> Target {
+        if self.result().is_some() { Target::Result } else { Target::Monitor }
+    }
+
+    /// Where the result is that is being fetched.
+    pub(crate) fn result(&self) -> Option<&Address> {
+        self.operation.more.as_ref()?.result.as_ref()
+    }
+
+    /// Where the next request goes, or the last one went.
+    pub(crate) fn target(&self) -> Address {
+        let is_request_uri = self.monitor_uri == MonitorUri::OfRequest;
+        let (uri, credentials) = match self.result() {
+            Some(result) => (&result.uri, result.credentials),
+            None if is_request_uri => (&self.context.template.uri, self.operation.credentials),
+            None => (&self.operation.monitor, self.operation.credentials),
+        };
+        self.complete(Address { uri: uri.clone(), credentials })
+    }
+
+    /// An address as it is asked, with what polls add to it.
+    pub(crate) fn complete(&self, address: Address) -> Address {
+        with_propagated(self.config(), &self.context.template.uri, &self.operation, address)
+    }
+
+    pub(crate) fn resolver(&self) -> Resolver<'_> {
+        let Context { config, template, .. } = &self.context;
+        let named = config.named_origins(&self.operation.protocol);
+        Resolver::new(&template.uri, template.host(), config.base_uri.as_ref(), named)
+    }
+
+    /// An address of the service, without what polls add to it.
+    pub(crate) fn without_propagated(&self, uri: &Uri) -> Uri {
+        self.context.template.without_propagated(&self.config().propagate_query, uri)
+    }
+
+    /// The address that a header names, to be remembered and not to be asked.
+    pub(crate) fn located(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
+        // Most responses have no such header, and a resolver has to parse the request's address.
+        headers.get(header)?;
+        self.resolver().locate_header(header, headers, base).map(|uri| self.without_propagated(&uri))
+    }
+
+    pub(crate) fn emit<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
+        let event = event(&self.operation);
+        self.context.spans.emit(&event);
+        self.context.spans.run(|| self.config().emit(&event));
+    }
+
+    pub(crate) fn record_elapsed(&mut self, now: Duration) {
+        self.operation.elapsed = self.context.age.saturating_add(now);
+    }
+
+    /// Whether another failed poll is the last.
+    pub(crate) fn is_last_failure(&self) -> bool {
+        self.operation.progress.consecutive_failures >= self.config().max_consecutive_failures
+    }
+
+    /// The future is dropped before the operation has ended.
+    pub(crate) fn on_dropped(&self) {
+        self.emit(|operation| Event::Finished { operation, outcome: Outcome::Dropped });
+    }
+
+    pub(crate) fn end(self: Box<Self>, outcome: Outcome) -> Ended {
+        self.emit(|operation| Event::Finished { operation, outcome });
+        Ended(self)
+    }
+
+    pub(crate) fn fail<T: Io>(mut self: Box<Self>, reason: Reason<T>) -> Action<T> {
+        let outcome = reason.outcome();
+        // A request that resumes the operation starts counting anew.
+        (self.operation.progress.consecutive_failures, self.operation.progress.moves) = (0, 0);
+        Action::Failed(reason, self.end(outcome))
+    }
+
+    /// The deadline has come.
+    pub(crate) fn time_out<T: Io>(mut self: Box<Self>) -> Action<T> {
+        let cancel = self.config().cancel_on_timeout.as_ref().and_then(|_| self.cancel_request()).map(Box::new);
+        // It is over: a request that resumes the operation has another one.
+        self.operation.progress.deadline = None;
+        self.fail(Reason::Timeout { cancel })
+    }
+
+    /// Whether a URI that was resolved is that of the caller's request.
+    pub(crate) fn is_request_uri(&self, uri: &Uri) -> bool {
+        let request = &self.context.template.uri;
+        let is_same = || self.resolver().check(request).is_ok_and(|own| own.uri == *uri);
+        uri == request || (uri.path() == request.path() && is_same())
+    }
+
+    pub(crate) fn fail_address<T: Io>(self: Box<Self>, error: AddressError) -> Action<T> {
+        self.fail(Reason::Address(Box::new(error)))
+    }
+}
+
+/// An address with the query parameters of the caller's request that are propagated, and with the `api-version` of the start
+/// request, where credentials may go.
+pub(crate) fn with_propagated(config: &Config, request: &Uri, operation: &Operation, address: Address) -> Address {
+    if address.credentials == Credentials::Withhold {
+        return address;
+    }
+    let uri = propagate_query(&config.propagate_query, request.query(), &address.uri).unwrap_or(address.uri);
+    let version = || propagate_api_version(&config.propagate_query, operation.start()?.1.query(), &uri);
+    Address { uri: version().unwrap_or(uri), ..address }
+}
+
+/// Remembers the start request where those who resume the operation need it: to know where it was, to fetch the result, and for
+/// the polls.
+pub(crate) fn remember_start(config: &Config, operation: &mut Operation, method: &Method, request: &Uri) {
+    fn origin(uri: &Uri) -> (Option<&str>, Option<&str>) {
+        (uri.scheme_str(), uri.authority().map(Authority::as_str))
+    }
+    let rules = operation.protocol.rules();
+    let choice = result::choice(config.final_response, rules.final_response);
+    let has_template = || rules.resource.iter().any(|rule| matches!(rule, ResourceRule::Template(_)));
+    let is_needed = choice != FinalResponse::Status
+        || origin(request) != origin(&operation.monitor)
+        || has_template()
+        || propagate_api_version(&config.propagate_query, request.query(), &operation.monitor).is_some();
+    if is_needed && operation.start().is_none() {
+        operation.more_mut().start = Some((method.clone(), without_secrets(request)));
+    }
+}

@@ -1,0 +1,336 @@
+//! Reading the body of a status response: for its status, for an error, or so that its connection can be used again.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, StatusCode, Uri, uri::Authority};
+use http_body::Frame;
+
+use crate::{
+    address::{error::AddressError, policy::Address, resolver::header_text},
+    error::status::StatusErrorKind,
+    event::Event,
+    json::string::shortened,
+    limits::{DRAIN_TIME, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME},
+    poller::{
+        phases::{Action, Poller, Purpose, Reading, Unrecognized},
+        reason::{Io, Reason, Unusable},
+        response::PartialResponse,
+        status_search::StatusSearch,
+        verdict::{self, Status, StatusFacts},
+        waiting::FailedPoll,
+    },
+    protocol::{
+        state::{Meaning, OperationState},
+        status_rule::MissingStatus,
+    },
+    timing::backoff::DelayReason,
+};
+
+const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
+
+impl<T: Io> Reading<T> {
+    /// The next frame of the body.
+    pub(crate) fn on_frame(mut self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Action<T> {
+        self.poller.record_elapsed(now);
+        if frame.is_trailers() {
+            // Nothing comes after trailers.
+            self.response.frames.push(frame);
+            return self.on_end(now);
+        }
+        let Some(data) = frame.data_ref().cloned() else { return Action::Read(self) };
+        self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
+        // A body that is always ready never lets the timer fire.
+        let is_over = self.empty_frames > MAX_EMPTY_FRAMES;
+        match &mut self.purpose {
+            Purpose::Status if is_over => self.broke_off(now),
+            Purpose::Status if now >= self.until => self.poller.time_out(),
+            Purpose::Status => {
+                self.response.frames.push(frame);
+                self.scan(&data, now)
+            }
+            Purpose::Drain { left } | Purpose::DrainStatus { left } => {
+                let is_enough = data.len() > *left || is_over || now >= self.until;
+                *left = left.saturating_sub(data.len());
+                if matches!(self.purpose, Purpose::DrainStatus { .. }) {
+                    self.search.read(&data, self.poller.rule());
+                }
+                if is_enough { self.drained() } else { Action::Read(self) }
+            }
+            Purpose::Error { left, why } => {
+                let (kept, why) = (data.len().min(*left), *why);
+                *left -= kept;
+                self.response.frames.push(Frame::data(data.slice(..kept)));
+                let is_enough = kept < data.len() || is_over || now >= self.until;
+                if is_enough { self.unusable(why) } else { Action::Read(self) }
+            }
+            Purpose::MessageHead { .. } | Purpose::Details { .. } => {
+                // Of what the caller may get every byte is kept.
+                self.response.frames.push(frame);
+                self.read_details(&data, is_over, now)
+            }
+        }
+    }
+
+    /// The body is at its end.
+    pub(crate) fn on_end(mut self: Box<Self>, now: Duration) -> Action<T> {
+        self.poller.record_elapsed(now);
+        match self.purpose {
+            Purpose::Status => self.end_of_status(now),
+            Purpose::Drain { .. } | Purpose::DrainStatus { .. } => self.drained(),
+            Purpose::MessageHead { .. } | Purpose::Details { .. } => self.conclude(now),
+            Purpose::Error { why, .. } => self.unusable(why),
+        }
+    }
+
+    /// The body broke off.
+    pub(crate) fn on_broken(mut self: Box<Self>, now: Duration) -> Action<T> {
+        self.poller.record_elapsed(now);
+        match self.purpose {
+            Purpose::Status => self.broke_off(now),
+            // It has ended. The caller gets to see the break, behind what was read.
+            _ => self.on_end(now),
+        }
+    }
+
+    /// The time has come, and the body gives nothing.
+    pub(crate) fn on_due(mut self: Box<Self>, now: Duration) -> Action<T> {
+        self.poller.record_elapsed(now);
+        match self.purpose {
+            Purpose::Status => self.poller.time_out(),
+            Purpose::Drain { .. } | Purpose::DrainStatus { .. } => self.drained(),
+            // Some of the details are missing, but it has ended.
+            Purpose::MessageHead { .. } | Purpose::Details { .. } => self.conclude(now),
+            Purpose::Error { why, .. } => self.unusable(why),
+        }
+    }
+
+    /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
+    pub(crate) fn read_status(mut self: Box<Self>, now: Duration) -> Action<T> {
+        if self.is_redirected_result() {
+            return self.succeed_by_head(now);
+        }
+        let rule = self.poller.rule();
+        let headers = &self.response.head.headers;
+        let word = rule.status_header.as_ref().and_then(|header| header_text(headers.get(header)?));
+        if let Some(word) = word.map(shortened) {
+            return self.decide(Some(word), StatusErrorKind::Missing, now);
+        }
+        if rule.status.is_empty() {
+            return self.decide(None, StatusErrorKind::Missing, now);
+        }
+        self.purpose = Purpose::Status;
+        self.until = self.poller.schedule.or_deadline(Duration::MAX);
+        Action::Read(self)
+    }
+
+    fn scan(mut self: Box<Self>, data: &[u8], now: Duration) -> Action<T> {
+        let room = self.poller.config().max_status_bytes.saturating_sub(self.search.scanned());
+        let within = &data[..data.len().min(room)];
+        self.search.read(within, self.poller.rule());
+        if let Some(word) = self.search.decided().map(Box::from) {
+            self.search.read(&data[within.len()..], self.poller.rule());
+            return self.decide(Some(word), StatusErrorKind::Missing, now);
+        }
+        if self.search.is_at_end() {
+            return self.end_of_status(now);
+        }
+        if within.len() < data.len() {
+            self.search.read(&data[within.len()..], self.poller.rule());
+            return self.decide(None, StatusErrorKind::TooLong, now);
+        }
+        Action::Read(self)
+    }
+
+    /// There is no more to be found than what has been.
+    fn end_of_status(self: Box<Self>, now: Duration) -> Action<T> {
+        let word = self.search.status(self.poller.rule()).map(Box::from);
+        self.decide(word, StatusErrorKind::Missing, now)
+    }
+
+    /// Goes on by the status, or without one; `why_missing` says why there is none then.
+    fn decide(mut self: Box<Self>, word: Option<Box<str>>, why_missing: StatusErrorKind, now: Duration) -> Action<T> {
+        let meaning = word.as_ref().map(|word| self.poller.rules().words.meaning(word));
+        let has_status = self.poller.operation.progress.has_status;
+        // What has a status was read. What is too long is the result of a plain monitor.
+        let is_read = word.is_some() || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
+        let is_trustworthy = is_read && !self.is_unreadable() && self.redirected_to().is_none();
+        let facts = StatusFacts { meaning, has_status, is_trustworthy };
+        let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
+        if !matches!(verdict, Status::Missing) {
+            self.poller.operation.status = word;
+        }
+        match verdict {
+            Status::Running(state) => self.running(state, meaning, now),
+            Status::Ended(state) => self.finish(state, now),
+            Status::SucceededByHttp => {
+                self.poller.operation.is_success_assumed = self.poller.operation.status.is_none() && !has_status;
+                self.finish(OperationState::Succeeded, now)
+            }
+            Status::Missing if has_status && self.poller.rule().when_status_missing == MissingStatus::Error => {
+                let Self { poller, response, .. } = *self;
+                poller.poll_failed(FailedPoll::NoStatus(response, why_missing), now)
+            }
+            Status::Missing => self.has_no_status(why_missing, now),
+        }
+    }
+
+    /// There is no status, and no hope of one.
+    pub(crate) fn has_no_status(self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
+        if why == StatusErrorKind::TooLong {
+            return self.unusable(Unusable::Status(why));
+        }
+        let limit = self.poller.config().max_status_bytes.saturating_sub(self.response.frames.bytes());
+        self.collect(Unusable::Status(why), limit, now)
+    }
+
+    fn broke_off(self, now: Duration) -> Action<T> {
+        let Self { poller, response, .. } = self;
+        poller.poll_failed(FailedPoll::Body(response), now)
+    }
+
+    /// Whether the status is in the body, and nobody here can read that.
+    fn is_unreadable(&self) -> bool {
+        !self.poller.rule().status.is_empty() && self.response.is_encoded()
+    }
+
+    /// Where the response came from, if the transport followed a redirect of the poll by itself.
+    fn redirected_to(&self) -> Option<&Uri> {
+        // A slash behind it makes no other place of it.
+        fn place(uri: &Uri) -> (Option<&Authority>, &str) {
+            (uri.authority(), uri.path().trim_end_matches('/'))
+        }
+        self.response.effective_uri.as_ref().filter(|uri| place(uri) != place(&self.poller.target().uri))
+    }
+
+    /// Whether the transport followed a redirect of the poll by itself that names the result, as all do but those that keep the
+    /// method.
+    fn is_redirected_result(&self) -> bool {
+        self.poller.rule().result_redirects.contains(&StatusCode::FOUND)
+            && self.response.head.status != StatusCode::ACCEPTED
+            && self.redirected_to().is_some()
+    }
+
+    /// What a reference in the response is relative to.
+    pub(crate) fn base(&self) -> Uri {
+        self.redirected_to().cloned().unwrap_or_else(|| self.poller.operation.monitor.clone())
+    }
+
+    fn running(mut self: Box<Self>, state: OperationState, meaning: Option<Meaning>, now: Duration) -> Action<T> {
+        let base = self.base();
+        let poller = &mut self.poller;
+        poller.operation.state = state;
+        let progress = &mut poller.operation.progress;
+        (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
+        let headers = &self.response.head.headers;
+        if let Some(location) = poller.location(headers, &base) {
+            poller.operation.note_location(location);
+        }
+        match self.relocation(&base) {
+            Some(Ok(address)) => self.poller.move_to(address),
+            Some(Err(error)) => return self.poller.fail_address(error),
+            None => {}
+        }
+        let retry_after = self.response.retry_after(now);
+        self.poller.delay(retry_after, now);
+        self.response.frames.clear();
+        if meaning.is_some_and(|meaning| !meaning.is_recognized) {
+            self.poller.note_unrecognized();
+        }
+        self.drain(Purpose::DrainStatus { left: MAX_DRAIN_BYTES }, now)
+    }
+
+    /// Where the status response says that the monitor will be.
+    fn relocation(&self, base: &Uri) -> Option<Result<Address, AddressError>> {
+        let start_rule = self.poller.operation.rule();
+        let relocation = start_rule.monitor.relocation.as_ref()?;
+        let header = relocation.header.as_ref().or(start_rule.by.header())?;
+        let head = &self.response.head;
+        let may_move = relocation.statuses.is_empty() || relocation.statuses.contains(&head.status);
+        if !may_move || !head.headers.contains_key(header) {
+            return None;
+        }
+        self.poller.resolver().resolve_header(header, &head.headers, base)
+    }
+
+    /// Keeps the body for an error, up to a limit.
+    pub(crate) fn collect(mut self: Box<Self>, why: Unusable, left: usize, now: Duration) -> Action<T> {
+        self.purpose = Purpose::Error { left, why };
+        self.until = self.poller.schedule.or_deadline(now.saturating_add(DRAIN_TIME));
+        Action::Read(self)
+    }
+
+    fn unusable(mut self, why: Unusable) -> Action<T> {
+        if why == Unusable::Failed {
+            self.note_details();
+            self.poller.emit_polled();
+        }
+        let Self { poller, response, .. } = self;
+        poller.fail(Reason::Response(why, Box::new(response)))
+    }
+
+    /// Reads the rest, so that its connection can be used again.
+    pub(crate) fn drain(mut self: Box<Self>, purpose: Purpose, now: Duration) -> Action<T> {
+        let schedule = &self.poller.schedule;
+        // A `Retry-After` is never made longer.
+        let at_least = match schedule.announced() {
+            Some((_, DelayReason::RetryAfter)) => now,
+            _ => now.saturating_add(MIN_DRAIN_TIME),
+        };
+        self.until = schedule.or_deadline(now.saturating_add(DRAIN_TIME).min(schedule.due().max(at_least)));
+        self.purpose = purpose;
+        Action::Read(self)
+    }
+
+    fn drained(mut self) -> Action<T> {
+        if matches!(self.purpose, Purpose::DrainStatus { .. }) {
+            self.note_percent();
+            self.poller.emit_polled();
+        }
+        self.poller.wait()
+    }
+
+    pub(crate) fn note_percent(&mut self) {
+        let headers = &self.response.head.headers;
+        let of_header = || progress(header_text(headers.get(X_PROGRESS)?)?);
+        if let Some(percent) = self.search.percent().or_else(of_header) {
+            self.poller.operation.percent = Some(percent);
+        }
+    }
+}
+
+impl Poller {
+    /// Begins with the body of a response.
+    pub(crate) fn read<T: Io>(self: Box<Self>, response: PartialResponse<T::Body>, now: Duration) -> Box<Reading<T>> {
+        let search = StatusSearch::new(self.rule());
+        let purpose = Purpose::Drain { left: MAX_DRAIN_BYTES };
+        Box::new(Reading { poller: self, response, search, purpose, until: now, empty_frames: 0 })
+    }
+
+    pub(crate) fn emit_polled(&mut self) {
+        let is_unrecognized = std::mem::take(&mut self.unrecognized.is_new);
+        self.emit(|operation| Event::Polled { operation, is_unrecognized });
+    }
+
+    /// The status is not recognized: to be reported with the poll, unless it has been.
+    fn note_unrecognized(&mut self) {
+        let Some(status) = &self.operation.status else { return };
+        let Unrecognized { reported, is_new } = &mut self.unrecognized;
+        let is_new_word = !reported.iter().any(|word| word.eq_ignore_ascii_case(status));
+        if is_new_word && reported.len() < MAX_UNRECOGNIZED_WORDS {
+            reported.push(status.clone());
+            *is_new = true;
+        }
+    }
+}
+
+/// `X-Progress`: a percentage, with or without words around it ([FHIR asynchronous requests]).
+///
+/// [FHIR asynchronous requests]: https://hl7.org/fhir/async-bulk.html
+fn progress(text: &str) -> Option<f64> {
+    let number = match text.split_once('%') {
+        Some((before, _)) => before.trim_end().rsplit(|c: char| !c.is_ascii_digit() && c != '.').next()?,
+        None => text.trim(),
+    };
+    number.parse().ok().filter(|percent: &f64| percent.is_finite())
+}

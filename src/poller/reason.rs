@@ -1,0 +1,59 @@
+//! `Reason`: why an operation did not complete.
+
+use http::Request;
+
+use crate::{
+    address::error::AddressError, error::status::StatusErrorKind, event::Outcome, poller::response::PartialResponse,
+};
+
+/// Why there is no final response. [`Cause`](crate::Cause) says the same to the caller, with what only the driver has.
+pub(crate) enum Reason<T: Io> {
+    /// With the request that cancels the operation, if that is wanted and known.
+    Timeout {
+        cancel: Option<Box<Request<String>>>,
+    },
+    /// There is nothing to wait with.
+    NoTimer,
+    Service(T::Error),
+    /// The body of a status response broke off, or gave nothing for ever.
+    Body(Box<PartialResponse<T::Body>>),
+    Address(Box<AddressError>),
+    /// The protocol of a stored operation is not known.
+    Protocol,
+    /// There is a response, but it cannot be used.
+    Response(Unusable, Box<PartialResponse<T::Body>>),
+}
+
+/// What the driver moves, and the machine only hands on.
+pub(crate) trait Io {
+    /// The rest of a response's body.
+    type Body;
+    /// The error of the service.
+    type Error;
+}
+
+/// Why a response is an error for the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It says nothing of the operation.
+    Monitor,
+    Status(StatusErrorKind),
+    /// The operation has failed, and the caller wants an error then.
+    Failed,
+}
+
+impl<T: Io> Reason<T> {
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Timeout { .. } => Outcome::Timeout,
+            Self::NoTimer => Outcome::NoTimer,
+            Self::Service(_) => Outcome::Service,
+            Self::Body(_) => Outcome::Body,
+            Self::Address(_) => Outcome::Address,
+            Self::Protocol => Outcome::Protocol,
+            Self::Response(Unusable::Monitor, _) => Outcome::Monitor,
+            Self::Response(Unusable::Status(_), _) => Outcome::Status,
+            Self::Response(Unusable::Failed, _) => Outcome::Failed,
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! `PartialResponse`: a response whose body is being read.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{Response, Uri, header::CONTENT_ENCODING, response};
+
+use crate::{poller::frame_buffer::FrameBuffer, timing::retry_after::RetryAfter};
+
+/// A response, of which the driver has the rest of the body: the machine only hands that on.
+pub(crate) struct PartialResponse<B> {
+    pub(crate) head: response::Parts,
+    pub(crate) frames: FrameBuffer,
+    /// Where it came from, if the transport has followed redirects by itself.
+    pub(crate) effective_uri: Option<Uri>,
+    pub(crate) body: B,
+    retry_after: Option<RetryAfter>,
+    arrived: Duration,
+}
+
+impl<B> PartialResponse<B> {
+    /// `now` is when the head arrived, and `wall` the time of day then.
+    pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: SystemTime) -> Self {
+        let Arrived { head, body, effective_uri } = arrived;
+        let retry_after = RetryAfter::of(&head.headers, wall);
+        Self { head, frames: FrameBuffer::default(), effective_uri, body, retry_after, arrived: now }
+    }
+
+    /// How long it asks to wait.
+    pub(crate) fn retry_after(&self, now: Duration) -> Option<Duration> {
+        self.retry_after.map(|asked| asked.after(now.saturating_sub(self.arrived)))
+    }
+
+    /// Whether its body is encoded, so that nobody here can read it.
+    pub(crate) fn is_encoded(&self) -> bool {
+        let encodings = self.head.headers.get_all(CONTENT_ENCODING);
+        encodings.iter().any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+    }
+
+    /// The head, with what was read of the body.
+    pub(crate) fn into_buffered(self) -> Response<Bytes> {
+        Response::from_parts(self.head, self.frames.to_bytes())
+    }
+}
+
+/// A response whose head has just arrived.
+pub(crate) struct Arrived<B> {
+    pub(crate) head: response::Parts,
+    pub(crate) body: B,
+    /// Where it came from, if the transport has followed redirects by itself.
+    pub(crate) effective_uri: Option<Uri>,
+}

@@ -1,0 +1,136 @@
+//! Where the final response is: pure rules.
+
+use http::{Method, Uri, header::LOCATION};
+
+use crate::protocol::{final_response::FinalResponse, start_rule::By};
+
+/// What the final status response is, where that matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Document {
+    /// One about the operation, or nothing.
+    OfStatus,
+    /// Something that is no document about an operation.
+    OfResource,
+}
+
+/// What is known of where a result may be.
+#[derive(Debug)]
+pub(crate) struct Places<'a> {
+    /// The start request's method.
+    pub(crate) method: &'a Method,
+    /// How the monitor was announced.
+    pub(crate) by: &'a By,
+    /// What the final status response names.
+    pub(crate) resource: Option<Uri>,
+    /// The `Location` of the final status response, or that beside the monitor's.
+    pub(crate) location: Option<Uri>,
+    /// The address of the start request.
+    pub(crate) original: Option<Uri>,
+    pub(crate) document: Document,
+}
+
+/// Where the final response is, if it is not the final status response.
+pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
+    match choice {
+        FinalResponse::Status => None,
+        FinalResponse::Resource => places.resource,
+        FinalResponse::Location => places.location,
+        FinalResponse::OriginalUri => places.original,
+        FinalResponse::Auto => {
+            let is_at_location = places.by.header() == Some(&LOCATION);
+            match (places.resource, places.method) {
+                (Some(resource), _) => Some(resource),
+                (None, &Method::PUT | &Method::PATCH) if is_at_location && places.document == Document::OfResource => {
+                    None
+                }
+                (None, &Method::PUT | &Method::PATCH) => places.original,
+                (None, &Method::POST) if !is_at_location => places.location,
+                (None, _) => None,
+            }
+        }
+    }
+}
+
+/// Whether the final status response may itself be the result, if it is no document about an operation.
+pub(crate) fn may_be_status_response(method: &Method, by: &By) -> bool {
+    by.header() == Some(&LOCATION) && matches!(*method, Method::PUT | Method::PATCH)
+}
+
+/// What the caller gets: what the layer was set to, unless it leaves that to a protocol which knows better where its results are.
+pub(crate) fn choice(of_layer: Option<FinalResponse>, of_protocol: FinalResponse) -> FinalResponse {
+    match of_layer {
+        None => of_protocol,
+        Some(FinalResponse::Auto) if of_protocol != FinalResponse::Status => of_protocol,
+        Some(of_layer) => of_layer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    /// Rows of `FinalResponse`'s documentation.
+    #[test]
+    fn places() {
+        use Document::{OfResource, OfStatus};
+        use FinalResponse::{Auto, Location, OriginalUri, Resource, Status};
+        let by_location = By::Header(LOCATION);
+        let by_other = By::Header(HeaderName::from_static("operation-location"));
+        let all = |method, by, resource: Option<&'static str>, document| Places {
+            method,
+            by,
+            resource: resource.map(Uri::from_static),
+            location: Some(Uri::from_static("/location")),
+            original: Some(Uri::from_static("/original")),
+            document,
+        };
+        for (choice, method, by, resource, document, expected) in [
+            (Status, &Method::PUT, &by_other, Some("/resource"), OfStatus, None),
+            (Resource, &Method::PUT, &by_other, Some("/resource"), OfStatus, Some("/resource")),
+            (Resource, &Method::PUT, &by_other, None, OfStatus, None),
+            (Location, &Method::GET, &by_other, Some("/resource"), OfStatus, Some("/location")),
+            (OriginalUri, &Method::DELETE, &by_other, Some("/resource"), OfStatus, Some("/original")),
+            (Auto, &Method::DELETE, &by_other, Some("/resource"), OfStatus, Some("/resource")),
+            (Auto, &Method::PUT, &by_other, None, OfStatus, Some("/original")),
+            (Auto, &Method::PATCH, &by_location, None, OfStatus, Some("/original")),
+            (Auto, &Method::PUT, &by_location, None, OfResource, None),
+            (Auto, &Method::PUT, &by_other, None, OfResource, Some("/original")),
+            (Auto, &Method::POST, &by_other, None, OfStatus, Some("/location")),
+            (Auto, &Method::POST, &by_location, None, OfStatus, None),
+            (Auto, &Method::DELETE, &by_other, None, OfStatus, None),
+            (Auto, &Method::GET, &by_location, None, OfResource, None),
+        ] {
+            let place = place(choice, all(method, by, resource, document));
+            assert_eq!(place.map(|uri| uri.to_string()).as_deref(), expected, "{choice:?} {method} {by:?}");
+        }
+        let nothing = |method| Places {
+            method,
+            by: &by_other,
+            resource: None,
+            location: None,
+            original: None,
+            document: OfStatus,
+        };
+        for choice in [Status, Resource, Location, OriginalUri, Auto] {
+            assert_eq!(place(choice, nothing(&Method::PUT)), None);
+            assert_eq!(place(choice, nothing(&Method::POST)), None);
+        }
+    }
+
+    #[test]
+    fn choices() {
+        use FinalResponse::{Auto, Location, Resource, Status};
+        for (of_layer, of_protocol, expected) in [
+            (None, Status, Status),
+            (None, Location, Location),
+            (Some(Resource), Location, Resource),
+            (Some(Status), Auto, Status),
+            (Some(Auto), Location, Location),
+            (Some(Auto), Status, Auto),
+        ] {
+            assert_eq!(choice(of_layer, of_protocol), expected);
+        }
+    }
+}

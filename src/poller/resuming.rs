@@ -1,0 +1,120 @@
+//! Resuming: a stored operation, judged from the request that resumes it.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Method;
+
+use crate::{
+    address::{
+        error::{AddressError, AddressErrorKind},
+        policy::{Address, Credentials},
+        uri::without_user_info,
+    },
+    config::Config,
+    event::{
+        Event,
+        tracing::{Beginning, Spans},
+    },
+    operation::{Operation, Resume},
+    poller::{
+        phases::{Action, Caller, Context, MonitorUri, Poller, Sending, Unrecognized},
+        reason::{Io, Reason},
+        schedule::Schedule,
+        starting::Moment,
+    },
+    protocol::Protocol,
+    request::template::{CapturedRequest, RequestTemplate},
+};
+
+/// By how much two readings of the wall clock may differ for no reason.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
+
+/// Whether a request resumes an operation: nothing but a `GET` can.
+pub(crate) fn is_resume(captured: &CapturedRequest) -> bool {
+    captured.method == Method::GET && captured.extensions.get::<Resume>().is_some()
+}
+
+/// Goes on with an operation, by the settings of today.
+pub(crate) fn resume<T: Io>(
+    config: Arc<Config>,
+    captured: CapturedRequest,
+    resume: Resume,
+    beginning: Moment,
+) -> Action<T> {
+    let (method, template) = captured.into_template(&config.omitted_extensions);
+    let is_stored = resume.operation.is_some();
+    let mut operation = match resume.operation {
+        Some(operation) => *operation,
+        None => operation_at(&config, &template),
+    };
+    let spoken = config.protocols.iter().find(|spoken| spoken.name() == operation.protocol.name());
+    operation.protocol = spoken.unwrap_or(&operation.protocol).clone();
+
+    let wall = beginning.wall;
+    let by_clock = operation.accepted_at.and_then(|accepted| wall.duration_since(accepted).ok());
+    // Stored times are in milliseconds.
+    let is_older = |age: &Duration| age.saturating_sub(CLOCK_TOLERANCE) > operation.elapsed;
+    let age = by_clock.filter(is_older).unwrap_or(operation.elapsed);
+    let timeout = match (resume.timeout, operation.progress.deadline) {
+        (None, Some(deadline)) => Some(deadline.duration_since(wall).unwrap_or_default()),
+        (timeout, _) => {
+            let timeout = timeout.or(config.timeout);
+            operation.progress.deadline = timeout.and_then(|timeout| wall.checked_add(timeout));
+            timeout
+        }
+    };
+    let spans = Spans::begin(Beginning::Resumed, &method, &template.uri, &operation);
+    let schedule = Schedule::new(timeout, beginning.seed);
+    let context = Context { config, method, template, spans, caller: Caller::Resumes, age };
+    let monitor_uri = if is_stored { MonitorUri::OfOperation } else { MonitorUri::OfRequest };
+    let unrecognized = Unrecognized::of_resumed(&operation);
+    let mut poller = Box::new(Poller { context, operation, schedule, monitor_uri, unrecognized });
+    poller.record_elapsed(Duration::ZERO);
+    poller.emit(|operation| Event::Resumed { operation });
+    if poller.operation.protocol.is_unknown() {
+        return poller.fail(Reason::Protocol);
+    }
+    if let Err(error) = poller.judge() {
+        return poller.fail_address(error);
+    }
+    if poller.schedule.is_late(Duration::ZERO) {
+        return poller.time_out();
+    }
+    Action::Send(Sending(poller))
+}
+
+/// An operation of which nothing but the monitor's address is known, which is that of the caller's request.
+fn operation_at(config: &Config, template: &RequestTemplate) -> Operation {
+    let uri = without_user_info(template.without_propagated(&config.propagate_query, &template.uri));
+    let protocol = config.protocols.first().map_or_else(Protocol::operation_location, Protocol::clone);
+    let rule = protocol.default_for_resume();
+    Operation::new(Address { uri, credentials: Credentials::Send }, protocol, rule)
+}
+
+impl Poller {
+    /// Judges what was stored from the caller's request, as the header of a start response is.
+    fn judge(&mut self) -> Result<(), AddressError> {
+        let request = &self.context.template.uri;
+        if let Some((_, started)) = self.operation.start() {
+            if !self.resolver().policy().may_resume(started, &self.operation.monitor) {
+                let kind = match self.resolver().policy().has_no_origin() {
+                    true => AddressErrorKind::NoRequestHost,
+                    false => AddressErrorKind::ResumedElsewhere,
+                };
+                return Err(AddressError::new(kind, None, None).with_uri(started.clone(), request));
+            }
+        }
+        if self.monitor_uri == MonitorUri::OfRequest {
+            return Ok(());
+        }
+        if let Some(result) = self.result() {
+            let judged = self.resolver().check(&result.uri)?;
+            self.operation.more_mut().result = Some(judged);
+            return Ok(());
+        }
+        let Address { uri, credentials } = self.resolver().check(&self.operation.monitor)?;
+        self.operation.monitor = self.without_propagated(&uri);
+        self.operation.credentials = credentials;
+        Ok(())
+    }
+}

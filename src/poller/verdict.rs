@@ -1,0 +1,216 @@
+//! What a response means: pure rules, each a row of a table in the tests.
+
+use http::StatusCode;
+
+use crate::protocol::{
+    state::{Meaning, OperationState},
+    status_rule::{MissingStatus, StatusRule},
+};
+
+/// What the head of a response to a poll means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// The monitor, or the result, is elsewhere.
+    Moves,
+    /// The operation has succeeded, and its result is elsewhere.
+    NamesResult,
+    /// The operation has succeeded, whatever is in the body.
+    Succeeded,
+    /// The poll failed, and may be repeated.
+    Retry,
+    /// A good response without a status, where others had one.
+    NoStatus,
+    /// The status is in the body, in a header, or nowhere.
+    ReadStatus,
+    /// It is the result.
+    Return,
+    /// An error that says nothing of the operation.
+    Unexpected,
+}
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Monitor,
+    Result,
+}
+
+/// What is known when the head of a response arrives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadFacts {
+    pub(crate) target: Target,
+    /// Whether the monitor has ever given a status, or answered 202.
+    pub(crate) has_status: bool,
+    /// Whether another failed poll is one too many.
+    pub(crate) is_last_failure: bool,
+    pub(crate) has_retry_after: bool,
+}
+
+pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -> Head {
+    let is_result = facts.target == Target::Result;
+    let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
+    let is_final_error = is_among(&rule.final_errors);
+    // For a plain monitor a 404 is an outcome like any other.
+    let is_plain = is_final_error && rule.when_status_missing != MissingStatus::Error;
+    let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && !is_result && !is_plain;
+    let asks_to_wait = is_final_error && status.is_server_error() && facts.has_retry_after;
+    match status.as_u16() {
+        _ if rule.result_redirects.contains(&status) => Head::NamesResult,
+        301 | 302 | 307 | 308 => Head::Moves,
+        _ if is_among(&rule.successes) && (!is_early || facts.is_last_failure) => Head::Succeeded,
+        _ if rule.retryable.contains(&status) || is_early || asks_to_wait => Head::Retry,
+        200..=299 if is_result => Head::Return,
+        204 => Head::Succeeded,
+        200..=299 => Head::ReadStatus,
+        304 if facts.has_status && !is_result => Head::NoStatus,
+        _ if is_final_error => Head::ReadStatus,
+        _ => Head::Unexpected,
+    }
+}
+
+/// What a status response means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Running(OperationState),
+    Ended(OperationState),
+    /// The operation has succeeded, as far as the HTTP status says.
+    SucceededByHttp,
+    Missing,
+}
+
+/// What is known when the status of a response has been looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StatusFacts {
+    /// What the status means, if there is one.
+    pub(crate) meaning: Option<Meaning>,
+    /// Whether the monitor has ever given a status before, or answered 202.
+    pub(crate) has_status: bool,
+    /// Whether the response is the monitor's own, and could be read. From a page that a redirect led to, and from a body that
+    /// nobody could read, no success is inferred.
+    pub(crate) is_trustworthy: bool,
+}
+
+pub(crate) fn of_status(http: StatusCode, rule: &StatusRule, facts: StatusFacts) -> Status {
+    let state = facts.meaning.map(|meaning| meaning.state);
+    if !http.is_success() {
+        // Error bodies call many things a status.
+        let is_canceled = state == Some(OperationState::Canceled);
+        return Status::Ended(if is_canceled { OperationState::Canceled } else { OperationState::Failed });
+    }
+    let is_failure = matches!(state, Some(OperationState::Failed | OperationState::Canceled));
+    match state.filter(|_| !rule.http_status_only || is_failure) {
+        Some(state) if state.is_terminal() => return Status::Ended(state),
+        Some(state) => return Status::Running(state),
+        None if http == StatusCode::ACCEPTED => return Status::Running(OperationState::Running),
+        None => {}
+    }
+    match rule.when_status_missing {
+        MissingStatus::Running => Status::Running(OperationState::Running),
+        _ if !facts.is_trustworthy => Status::Missing,
+        MissingStatus::Succeeded => Status::SucceededByHttp,
+        MissingStatus::SucceededAfterAccepted if facts.has_status => Status::SucceededByHttp,
+        MissingStatus::SucceededAfterAccepted | MissingStatus::Error => Status::Missing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(status: u16) -> StatusCode {
+        StatusCode::from_u16(status).unwrap()
+    }
+
+    /// The default protocol's.
+    fn by_status() -> StatusRule {
+        StatusRule::new().status_at("/status")
+    }
+
+    /// As of `location`.
+    fn plain() -> StatusRule {
+        by_status().when_status_missing(MissingStatus::Succeeded).final_error_statuses([400, 404, 410, 500])
+    }
+
+    const FIRST_POLL: HeadFacts =
+        HeadFacts { target: Target::Monitor, has_status: false, is_last_failure: false, has_retry_after: false };
+    const LATER_POLL: HeadFacts = HeadFacts { has_status: true, ..FIRST_POLL };
+    const RESULT: HeadFacts = HeadFacts { target: Target::Result, ..LATER_POLL };
+    const LAST_CHANCE: HeadFacts = HeadFacts { is_last_failure: true, ..FIRST_POLL };
+    const ASKS_TO_WAIT: HeadFacts = HeadFacts { has_retry_after: true, ..LATER_POLL };
+
+    #[test]
+    fn heads() {
+        let deletion = by_status().success_statuses([404]);
+        let redirects = by_status().result_redirects([302, 303]);
+        for (name, rule, facts, status, expected) in [
+            ("a good response is read for its status", by_status(), FIRST_POLL, 200, Head::ReadStatus),
+            ("a 202, too, for a terminal status", by_status(), FIRST_POLL, 202, Head::ReadStatus),
+            ("204 means success", by_status(), FIRST_POLL, 204, Head::Succeeded),
+            ("a redirect moves the monitor", by_status(), FIRST_POLL, 301, Head::Moves),
+            ("a redirect moves the monitor", by_status(), LATER_POLL, 302, Head::Moves),
+            ("a redirect moves the monitor", by_status(), LATER_POLL, 307, Head::Moves),
+            ("a redirect moves the result", by_status(), RESULT, 308, Head::Moves),
+            ("303 names the result", by_status(), LATER_POLL, 303, Head::NamesResult),
+            ("the protocol may say that 302 does", redirects, LATER_POLL, 302, Head::NamesResult),
+            ("304 has no status", by_status(), LATER_POLL, 304, Head::NoStatus),
+            ("304 at first is the wrong service", by_status(), FIRST_POLL, 304, Head::Unexpected),
+            ("throttling is transient", by_status(), FIRST_POLL, 429, Head::Retry),
+            ("a broken gateway is transient", by_status(), FIRST_POLL, 502, Head::Retry),
+            ("a CDN's error is transient", by_status(), FIRST_POLL, 520, Head::Retry),
+            ("too early is transient", by_status(), FIRST_POLL, 425, Head::Retry),
+            ("a result may be late, too", by_status(), RESULT, 503, Head::Retry),
+            ("a monitor may be late", by_status(), FIRST_POLL, 404, Head::Retry),
+            ("one that was there may not be gone", by_status(), LATER_POLL, 404, Head::Unexpected),
+            ("a result may not be missing", by_status(), RESULT, 404, Head::Unexpected),
+            ("401 says nothing of the operation", by_status(), FIRST_POLL, 401, Head::Unexpected),
+            ("nor does 501", by_status(), LATER_POLL, 501, Head::Unexpected),
+            ("nor does 505", by_status(), LATER_POLL, 505, Head::Unexpected),
+            ("a result is returned", by_status(), RESULT, 200, Head::Return),
+            ("a result is returned", by_status(), RESULT, 204, Head::Return),
+            ("for a plain monitor an error is the outcome", plain(), FIRST_POLL, 404, Head::ReadStatus),
+            ("for a plain monitor an error is the outcome", plain(), LATER_POLL, 410, Head::ReadStatus),
+            ("but not that of the result", plain(), RESULT, 410, Head::Unexpected),
+            ("and not one that asks to wait", plain().retryable_statuses([]), ASKS_TO_WAIT, 500, Head::Retry),
+            ("unless that is a client error", plain(), ASKS_TO_WAIT, 410, Head::ReadStatus),
+            ("what was deleted may be gone", deletion.clone(), LATER_POLL, 404, Head::Succeeded),
+            ("or late", deletion.clone(), FIRST_POLL, 404, Head::Retry),
+            ("but not for ever", deletion, LAST_CHANCE, 404, Head::Succeeded),
+        ] {
+            assert_eq!(of_head(code(status), &rule, facts), expected, "{name}: {status}");
+        }
+    }
+
+    #[test]
+    fn statuses() {
+        use OperationState::{Canceled, Failed, NotStarted, Running, Succeeded};
+        let strict = || plain().when_status_missing(MissingStatus::SucceededAfterAccepted);
+        let by_http = || plain().http_status_only();
+        let patient = || by_status().when_status_missing(MissingStatus::Running);
+        let first = StatusFacts { meaning: None, has_status: false, is_trustworthy: true };
+        let later = StatusFacts { has_status: true, ..first };
+        let unreadable = StatusFacts { is_trustworthy: false, ..later };
+        let meaning = |state| StatusFacts { meaning: Some(Meaning { state, is_recognized: true }), ..first };
+        for (name, rule, facts, http, expected) in [
+            ("a terminal status ends it", by_status(), meaning(Succeeded), 200, Status::Ended(Succeeded)),
+            ("also on 202", by_status(), meaning(Failed), 202, Status::Ended(Failed)),
+            ("any other does not", by_status(), meaning(NotStarted), 200, Status::Running(NotStarted)),
+            ("202 without a status is running", by_status(), first, 202, Status::Running(Running)),
+            ("200 without a status is none", by_status(), later, 200, Status::Missing),
+            ("for plain monitors it is the end", plain(), first, 200, Status::SucceededByHttp),
+            ("but not of a page that nobody asked for", plain(), unreadable, 200, Status::Missing),
+            ("and with a status that decides", plain(), meaning(Running), 200, Status::Running(Running)),
+            ("strictly it is not the end at first", strict(), first, 200, Status::Missing),
+            ("strictly it is the end after a 202", strict(), later, 200, Status::SucceededByHttp),
+            ("it may mean running", patient(), first, 200, Status::Running(Running)),
+            ("also where nobody could read it", patient(), unreadable, 200, Status::Running(Running)),
+            ("HTTP may decide alone", by_http(), meaning(Running), 200, Status::SucceededByHttp),
+            ("but for failures", by_http(), meaning(Failed), 200, Status::Ended(Failed)),
+            ("HTTP may decide alone", by_http(), meaning(Succeeded), 202, Status::Running(Running)),
+            ("an error response is a failure", plain(), first, 404, Status::Ended(Failed)),
+            ("whatever it says", plain(), meaning(Succeeded), 404, Status::Ended(Failed)),
+            ("but that it was canceled", plain(), meaning(Canceled), 410, Status::Ended(Canceled)),
+        ] {
+            assert_eq!(of_status(code(http), &rule, facts), expected, "{name}: {http}");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Waiting for the next request, and polls that failed.
+
+use std::time::Duration;
+
+use crate::{
+    error::status::StatusErrorKind,
+    event::{Event, PollFailure},
+    limits::{MAX_DRAIN_BYTES, MAX_ERROR_BODY_BYTES},
+    poller::{
+        phases::{Action, Ended, Poller, Purpose, Waiting},
+        reason::{Io, Reason, Unusable},
+        response::PartialResponse,
+    },
+};
+
+/// A poll that may be repeated.
+pub(crate) enum FailedPoll<T: Io> {
+    /// By its HTTP status.
+    Http(PartialResponse<T::Body>),
+    /// By a good response without a status, for this reason.
+    NoStatus(PartialResponse<T::Body>, StatusErrorKind),
+    Service(T::Error),
+    /// By a body that broke off, or that gave nothing for ever.
+    Body(PartialResponse<T::Body>),
+}
+
+impl Poller {
+    pub(crate) fn delay(&mut self, retry_after: Option<Duration>, now: Duration) {
+        let backoff = &mut self.operation.progress.backoff;
+        self.schedule.delay(&self.context.config.delays, retry_after, backoff, now);
+    }
+
+    /// Waits for the next request, here or, if that takes too long, elsewhere.
+    pub(crate) fn wait<T: Io>(mut self: Box<Self>) -> Action<T> {
+        self.context.spans.wait();
+        let announced = self.schedule.take_announced();
+        let now = self.operation.elapsed.saturating_sub(self.context.age);
+        let delay = self.schedule.or_deadline(self.schedule.due()).saturating_sub(now);
+        if self.config().max_wait.is_some_and(|max_wait| delay > max_wait) {
+            self.emit(|operation| Event::Pending { operation, delay });
+            return Action::Pending(delay, Ended(self));
+        }
+        if let Some((delay, reason)) = announced {
+            self.emit(|operation| Event::Waiting { operation, delay, reason });
+        }
+        Action::Wait(Waiting(self))
+    }
+
+    pub(crate) fn poll_failed<T: Io>(mut self: Box<Self>, failed: FailedPoll<T>, now: Duration) -> Action<T> {
+        let is_last = self.is_last_failure();
+        let (failure, retry_after) = match &failed {
+            FailedPoll::Http(response) => (PollFailure::Http(response.head.status), response.retry_after(now)),
+            FailedPoll::NoStatus(response, _) => (PollFailure::NoStatus, response.retry_after(now)),
+            FailedPoll::Service(_) => (PollFailure::Service, None),
+            FailedPoll::Body(response) => (PollFailure::Body, response.retry_after(now)),
+        };
+        let progress = &mut self.operation.progress;
+        progress.consecutive_failures = progress.consecutive_failures.saturating_add(1);
+        let failures = progress.consecutive_failures;
+        if !is_last {
+            self.delay(retry_after, now);
+        }
+        let retry_in = self.schedule.announced().filter(|_| !is_last).map(|(delay, _)| delay);
+        self.emit(|operation| Event::PollFailed { operation, failure, failures, retry_in });
+        match failed {
+            FailedPoll::Service(error) if is_last => self.fail(Reason::Service(error)),
+            FailedPoll::Body(response) if is_last => self.fail(Reason::Body(Box::new(response))),
+            FailedPoll::Service(_) | FailedPoll::Body(_) => self.wait(),
+            FailedPoll::Http(response) if is_last => {
+                self.read(response, now).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now)
+            }
+            FailedPoll::NoStatus(response, why) if is_last => self.read(response, now).has_no_status(why, now),
+            FailedPoll::Http(mut response) | FailedPoll::NoStatus(mut response, _) => {
+                response.frames.clear();
+                self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `CancelRule`: how an operation is canceled at the service.
+
+use http::{HeaderValue, Method};
+
+use crate::protocol::{
+    error::{Mistake, ProtocolError},
+    template::{Template, Variable},
+};
+
+/// How an operation is canceled at the service: a method, an address, and perhaps a body.
+///
+/// # Example
+///
+/// ```
+/// use tower_lro::{CancelRule, Protocol, StartRule, StatusRule};
+///
+/// let rules = [
+///     CancelRule::new("DELETE", "{monitor}"),
+///     CancelRule::new("POST", "{monitor}:cancel"),
+///     CancelRule::new("PATCH", "{monitor}").body("application/json", r#"{"cancellation_requested": true}"#),
+/// ];
+/// for cancel in rules {
+///     let monitor = StatusRule::new().status_at("/status");
+///     Protocol::builder("jobs").announced(StartRule::by_header("x-job").monitor(monitor)).cancel(cancel).build()?;
+/// }
+/// # Ok::<_, tower_lro::ProtocolError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CancelRule {
+    pub(crate) method: Method,
+    pub(crate) template: Option<Template>,
+    pub(crate) body: Option<(HeaderValue, String)>,
+    pub(crate) mistake: Mistake,
+}
+
+impl CancelRule {
+    /// A request with this method, to the address that `template` makes: `{monitor}` in it stands for the monitor's address,
+    /// `{name}` and `{+name}` for the operation's name.
+    pub fn new(method: &str, template: &str) -> Self {
+        let mut mistake = Mistake::default();
+        let template = mistake.ok(Template::parse(template, &[Variable::Monitor, Variable::Name, Variable::PathName]));
+        let method = Method::from_bytes(method.as_bytes()).unwrap_or_else(|_| {
+            mistake.note(ProtocolError::Method(method.to_owned()));
+            Method::DELETE
+        });
+        Self { method, template, body: None, mistake }
+    }
+
+    /// With this body.
+    pub fn body(mut self, content_type: &str, body: &str) -> Self {
+        match HeaderValue::from_str(content_type) {
+            Ok(content_type) => self.body = Some((content_type, body.to_owned())),
+            Err(_) => self.mistake.contradiction("the content type of a cancel request is not a header value"),
+        }
+        self
+    }
+}

@@ -1,0 +1,126 @@
+//! `ProtocolError`: what is wrong with the description of a protocol.
+
+use std::{fmt, ops::RangeInclusive};
+
+use http::{HeaderName, StatusCode};
+
+use crate::{
+    json::selector::Pointer,
+    limits::{MAX_POINTER_DEPTH, MAX_POINTER_KEY_BYTES, MAX_SELECTORS},
+};
+
+/// What is wrong with the description of a [`Protocol`](crate::Protocol).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The protocol has no rule for start responses.
+    NoStartRule,
+    /// A status rule says nowhere where the status is, and not what a response without one means either, so that every
+    /// operation would end in an error.
+    NoStatus,
+    /// Not the name of a header.
+    Header(String),
+    /// Not an HTTP status that can stand here.
+    Status(u16),
+    /// Not a method.
+    Method(String),
+    /// Not a JSON pointer ([RFC 6901]) to a member, of at most 8 keys of at most 63 bytes.
+    ///
+    /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
+    Pointer(String),
+    /// Not a template: a placeholder that is not known here, one that is needed and missing, or a brace without its partner.
+    Template {
+        /// The template.
+        template: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// More than 32 members to look for, or more than 255 start rules.
+    TooMany,
+    /// Not an origin.
+    Origin(String),
+    /// The name of a [known](crate::Protocol::known) protocol, which stored operations would be taken for.
+    Name(String),
+    /// Two parts of the description contradict each other.
+    Contradiction(String),
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStartRule => f.write_str("a protocol needs a start rule"),
+            Self::NoStatus => {
+                f.write_str("a status rule needs a place for the status, or to say what a response without one means")
+            }
+            Self::Header(name) => write!(f, "{name:?} is not the name of a header"),
+            Self::Status(status) => write!(f, "{status} is not an HTTP status that can stand here"),
+            Self::Method(method) => write!(f, "{method:?} is not a method"),
+            Self::Pointer(pointer) => write!(
+                f,
+                "{pointer:?} is not a JSON pointer to a member, of at most {MAX_POINTER_DEPTH} keys of at most \
+                 {MAX_POINTER_KEY_BYTES} bytes"
+            ),
+            Self::Template { template, problem } => write!(f, "the template {template:?} {problem}"),
+            Self::TooMany => write!(f, "there are more than {MAX_SELECTORS} members to look for, or 255 start rules"),
+            Self::Origin(origin) => write!(f, "{origin:?} is not an origin"),
+            Self::Name(name) => write!(f, "{name:?} is the name of a known protocol"),
+            Self::Contradiction(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for ProtocolError {}
+
+/// The first thing that was found wrong.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mistake(Option<ProtocolError>);
+
+impl Mistake {
+    pub(crate) fn note(&mut self, error: ProtocolError) {
+        self.0.get_or_insert(error);
+    }
+
+    pub(crate) fn get(&self) -> Option<ProtocolError> {
+        self.0.clone()
+    }
+
+    pub(crate) fn contradiction(&mut self, what: &str) {
+        self.note(ProtocolError::Contradiction(what.to_owned()));
+    }
+
+    pub(crate) fn header(&mut self, name: &str) -> Option<HeaderName> {
+        let header = HeaderName::try_from(name).ok();
+        if header.is_none() {
+            self.note(ProtocolError::Header(name.to_owned()));
+        }
+        header
+    }
+
+    pub(crate) fn pointer(&mut self, pointer: &str) -> Option<Pointer> {
+        let parsed = Pointer::parse(pointer);
+        if parsed.is_none() {
+            self.note(ProtocolError::Pointer(pointer.to_owned()));
+        }
+        parsed
+    }
+
+    /// The value, or what is wrong with it.
+    pub(crate) fn ok<T>(&mut self, result: Result<T, ProtocolError>) -> Option<T> {
+        result.map_err(|error| self.note(error)).ok()
+    }
+}
+
+pub(crate) fn status_codes(
+    codes: impl IntoIterator<Item = u16>,
+    range: RangeInclusive<u16>,
+    mistake: &mut Mistake,
+) -> Vec<StatusCode> {
+    let status = |code: u16| match StatusCode::from_u16(code) {
+        Ok(status) if range.contains(&code) => Some(status),
+        _ => {
+            mistake.note(ProtocolError::Status(code));
+            None
+        }
+    };
+    codes.into_iter().filter_map(status).collect()
+}

@@ -1,0 +1,34 @@
+//! Requests that cancel operations when nobody waits for them any more, each in a task of its own.
+
+use std::sync::Arc;
+
+use http::Request;
+use tokio::runtime::Handle;
+
+use crate::{
+    config::Config,
+    event::Event,
+    operation::{Operation, cancel::Canceller},
+};
+
+/// Sends the request, if there is one and a runtime to send it from, and reports how it went.
+#[cold]
+pub(crate) fn spawn_cancel(
+    canceller: &Canceller,
+    request: Option<Request<String>>,
+    config: &Arc<Config>,
+    operation: &Operation,
+) {
+    let Some(request) = request else { return };
+    let (config, operation) = (config.clone(), operation.clone());
+    match Handle::try_current() {
+        Ok(runtime) => {
+            let sent = canceller.send(request);
+            runtime.spawn(async move {
+                let status = sent.await;
+                config.emit(&Event::CancelSent { operation: &operation, status });
+            });
+        }
+        Err(_) => config.emit(&Event::CancelSent { operation: &operation, status: None }),
+    }
+}

@@ -1,0 +1,150 @@
+//! `Clock` and `Alarm`: the time that the machine is told, by tokio's timer or by another.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use pin_project_lite::pin_project;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, Sleep as TokioSleep, sleep_until},
+};
+
+use crate::timing::timer::{Sleep, Timer};
+
+/// Time since it was made.
+pub(crate) enum Clock {
+    Tokio { began: Instant },
+    Other { timer: Arc<dyn Timer>, began: Duration },
+}
+
+/// There is no timer.
+#[derive(Debug)]
+pub(crate) struct NoTimer;
+
+/// Whether tokio's timer has worked in this process: it is tried once, and not with every request.
+static HAS_WORKED: AtomicBool = AtomicBool::new(false);
+
+impl Clock {
+    pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> Self {
+        match timer {
+            // Tokio's own, which tests can pause.
+            None => Self::Tokio { began: Instant::now() },
+            Some(timer) => Self::Other { began: timer.now(), timer: timer.clone() },
+        }
+    }
+
+    /// Whether there is something to wait with. Asked before anything is sent.
+    #[inline]
+    pub(crate) fn check(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
+        if timer.is_some() || HAS_WORKED.load(Ordering::Relaxed) { Ok(()) } else { check_tokio() }
+    }
+
+    /// The same, but not where it cannot be told yet: a future may be made outside of the runtime that it will run in.
+    #[inline]
+    pub(crate) fn check_here(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
+        if timer.is_some() || HAS_WORKED.load(Ordering::Relaxed) || Handle::try_current().is_err() {
+            return Ok(());
+        }
+        check_tokio()
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        match self {
+            Self::Tokio { began } => began.elapsed(),
+            Self::Other { timer, began } => timer.now().saturating_sub(*began),
+        }
+    }
+
+    /// The time of day.
+    pub(crate) fn wall(&self) -> SystemTime {
+        match self {
+            Self::Tokio { .. } => tokio_wall(),
+            Self::Other { timer, .. } => timer.wall_clock(),
+        }
+    }
+}
+
+#[cold]
+fn check_tokio() -> Result<(), NoTimer> {
+    if cfg!(target_family = "wasm") || Handle::try_current().is_err() {
+        return Err(NoTimer);
+    }
+    // There is no way to ask but to try.
+    catch_unwind(|| drop(sleep_until(Instant::now()))).map_err(|_| NoTimer)?;
+    HAS_WORKED.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The time of day, moved on with tokio's clock where a test has paused that.
+fn tokio_wall() -> SystemTime {
+    let (here, std_now) = (Instant::now().into_std(), std::time::Instant::now());
+    let wall = SystemTime::now();
+    let ahead = here.saturating_duration_since(std_now);
+    let behind = std_now.saturating_duration_since(here);
+    wall.checked_add(ahead).and_then(|wall| wall.checked_sub(behind)).unwrap_or(wall)
+}
+
+pin_project! {
+    /// One timer for all that an operation waits for.
+    #[project = AlarmProjection]
+    pub(crate) enum Alarm {
+        Unset,
+        Tokio { #[pin] sleep: TokioSleep },
+        Other { sleep: Sleep, due: Duration },
+    }
+}
+
+impl Alarm {
+    /// Is ready when that time has come; never, if there is none.
+    pub(crate) fn poll_due(
+        mut self: Pin<&mut Self>,
+        due: Option<Duration>,
+        clock: &Clock,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), NoTimer>> {
+        let Some(due) = due.filter(|due| *due < Duration::MAX) else { return Poll::Pending };
+        // A timer takes a millisecond at least.
+        if clock.now() >= due {
+            return Poll::Ready(Ok(()));
+        }
+        match clock {
+            Clock::Tokio { began } => {
+                let Some(until) = began.checked_add(due) else { return Poll::Pending };
+                // Without a timer this panics, and there is no way to ask but to try.
+                let polled = catch_unwind(AssertUnwindSafe(|| self.poll_tokio(until, cx)));
+                polled.map_or(Poll::Ready(Err(NoTimer)), |polled| polled.map(Ok))
+            }
+            Clock::Other { timer, .. } => {
+                if !matches!(&*self, Self::Other { due: set, .. } if *set == due) {
+                    let sleep = timer.sleep(due.saturating_sub(clock.now()));
+                    self.set(Self::Other { sleep, due });
+                }
+                match self.project() {
+                    AlarmProjection::Other { sleep, .. } => sleep.as_mut().poll(cx).map(Ok),
+                    _ => Poll::Pending,
+                }
+            }
+        }
+    }
+
+    fn poll_tokio(mut self: Pin<&mut Self>, until: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        match self.as_mut().project() {
+            AlarmProjection::Tokio { sleep } if sleep.deadline() == until => {}
+            AlarmProjection::Tokio { sleep } => sleep.reset(until),
+            _ => self.as_mut().set(Self::Tokio { sleep: sleep_until(until) }),
+        }
+        match self.project() {
+            AlarmProjection::Tokio { sleep } => sleep.poll(cx),
+            _ => Poll::Pending,
+        }
+    }
+}

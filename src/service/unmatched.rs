@@ -1,0 +1,27 @@
+//! Responses of 202 that no protocol matches: the commonest first question is why they pass through.
+
+use http::{HeaderMap, HeaderName, header::LOCATION};
+
+use crate::{
+    config::Config,
+    event::{Event, tracing},
+    request::template::CapturedRequest,
+};
+
+/// The headers that announce operations in the protocols that there are.
+const ANNOUNCING: [HeaderName; 4] = [
+    HeaderName::from_static("operation-location"),
+    HeaderName::from_static("azure-asyncoperation"),
+    LOCATION,
+    HeaderName::from_static("content-location"),
+];
+
+#[cold]
+pub(crate) fn report(config: &Config, captured: &CapturedRequest, headers: &HeaderMap) {
+    let present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();
+    let (method, uri) = (&captured.method, &captured.uri);
+    tracing::unmatched(method, uri, &present);
+    if config.has_observers() {
+        config.emit(&Event::Unmatched { method, uri, headers: &present });
+    }
+}

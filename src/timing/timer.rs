@@ -1,0 +1,59 @@
+//! `Timer`: the clock and the sleep that the layer waits with.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
+
+/// A clock, and a sleep, for runtimes other than tokio's: see [`LroLayer::timer`](crate::LroLayer::timer).
+///
+/// # Example
+///
+/// ```
+/// use std::time::{Duration, Instant, SystemTime};
+/// use tower_lro::{LroLayer, Sleep, Timer};
+///
+/// /// Any runtime's sleep will do.
+/// struct Threads { started: Instant }
+///
+/// impl Timer for Threads {
+///     fn now(&self) -> Duration {
+///         self.started.elapsed()
+///     }
+///
+///     fn wall_clock(&self) -> SystemTime {
+///         SystemTime::now()
+///     }
+///
+///     fn sleep(&self, duration: Duration) -> Sleep {
+///         let (done, slept) = futures_util::future::abortable(std::future::pending::<()>());
+///         std::thread::spawn(move || {
+///             std::thread::sleep(duration);
+///             slept.abort();
+///         });
+///         Box::pin(async { _ = done.await })
+///     }
+/// }
+///
+/// let layer = LroLayer::new().timer(Threads { started: Instant::now() });
+/// # let _ = layer;
+/// ```
+pub trait Timer: Send + Sync + 'static {
+    /// The time since some moment that stays the same. Never goes back.
+    fn now(&self) -> Duration;
+
+    /// The time of day, as it stands in HTTP-dates and stored operations.
+    fn wall_clock(&self) -> SystemTime;
+
+    /// Is ready so long after it was made.
+    fn sleep(&self, duration: Duration) -> Sleep;
+}
+
+/// What [`Timer::sleep`] gives. On WebAssembly it need not be `Send`.
+#[cfg(not(target_family = "wasm"))]
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What [`Timer::sleep`] gives. On WebAssembly it need not be `Send`.
+#[cfg(target_family = "wasm")]
+pub type Sleep = Pin<Box<dyn Future<Output = ()>>>;
