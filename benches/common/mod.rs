@@ -19,6 +19,10 @@ macro_rules! now {
     }};
 }
 
+use std::sync::LazyLock;
+
+use tokio::runtime::{self, Runtime};
+
 pub mod bodies;
 pub mod by_hand;
 pub mod callgrind;
@@ -43,7 +47,14 @@ pub struct Case {
     pub run: Box<dyn Fn(usize)>,
 }
 
+/// Runs within a runtime, whose timer the layer asks for, and which is never waited for.
 pub fn case(name: &'static str, run: impl Fn(usize) + 'static) -> Case {
+    static RUNTIME: LazyLock<Runtime> =
+        LazyLock::new(|| runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"));
+    let run = move |iterations| {
+        let _context = RUNTIME.enter();
+        run(iterations);
+    };
     Case { name, run: Box::new(run) }
 }
 

@@ -4,10 +4,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -30,9 +27,6 @@ pub(crate) enum Clock {
 #[derive(Debug)]
 pub(crate) struct NoTimer;
 
-/// Whether tokio's timer has worked in this process: it is tried once, and not with every request.
-static HAS_WORKED: AtomicBool = AtomicBool::new(false);
-
 impl Clock {
     pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> Self {
         match timer {
@@ -45,13 +39,13 @@ impl Clock {
     /// Whether there is something to wait with. Asked before anything is sent.
     #[inline]
     pub(crate) fn check(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
-        if timer.is_some() || HAS_WORKED.load(Ordering::Relaxed) { Ok(()) } else { check_tokio() }
+        if timer.is_some() { Ok(()) } else { check_tokio() }
     }
 
     /// The same, but not where it cannot be told yet: a future may be made outside of the runtime that it will run in.
     #[inline]
     pub(crate) fn check_here(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
-        if timer.is_some() || HAS_WORKED.load(Ordering::Relaxed) || Handle::try_current().is_err() {
+        if timer.is_some() || Handle::try_current().is_err() {
             return Ok(());
         }
         check_tokio()
@@ -80,7 +74,6 @@ fn check_tokio() -> Result<(), NoTimer> {
     }
     // There is no way to ask but to try.
     catch_unwind(|| drop(sleep_until(Instant::now()))).map_err(|_| NoTimer)?;
-    HAS_WORKED.store(true, Ordering::Relaxed);
     Ok(())
 }
 

@@ -157,6 +157,9 @@ pub(crate) fn redact_url(error: &mut reqwest::Error) {
     }
 }
 
+/// What reqwest says where it does not know: of a response that was made by hand, as by a middleware that answers itself.
+const NO_URL: &str = "http://no.url.provided.local/";
+
 impl AsResponse for Response {
     type Body = Body;
     type Output = Self;
@@ -179,8 +182,9 @@ impl AsResponse for Response {
     }
 
     fn effective_uri(&self, sent: impl FnOnce() -> Uri) -> Option<Uri> {
-        // It would be parsed for every poll.
-        if is_at(self.url(), &sent()) { None } else { self.url().as_str().parse().ok() }
+        let url = self.url();
+        // Parsing it costs something, and is seldom needed.
+        if url.as_str() == NO_URL || is_at(url, &sent()) { None } else { url.as_str().parse().ok() }
     }
 
     fn into_http(self) -> (http::Response<Body>, Self::Url) {
