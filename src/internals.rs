@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
-        policy::Credentials,
+        policy::{CallerOrigin, Credentials},
         resolver::Resolver,
     },
     layer::LroLayer,
@@ -33,10 +33,15 @@ impl Scanner {
         Self(StatusSearch::new(&STATUS))
     }
 
-    /// Reads on, and gives the status as far as it is known.
+    /// Reads on until the status is known.
     pub fn scan(&mut self, bytes: &[u8]) -> Option<&str> {
-        self.0.read(bytes, &STATUS);
+        self.0.read_to_status(bytes, &STATUS);
         self.0.decided()
+    }
+
+    /// Reads all of it.
+    pub fn scan_all(&mut self, bytes: &[u8]) {
+        self.0.read(bytes, &STATUS);
     }
 
     #[must_use]
@@ -59,8 +64,8 @@ pub fn resolve(
     const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
     let (config, protocol) = (layer.config(), Protocol::operation_location());
     let named = config.named_origins(&protocol);
-    let host = start.headers().get("host").cloned();
-    let resolver = Resolver::new(start.uri(), host, config.base_uri.as_ref(), named);
+    let origin = CallerOrigin::new(start.uri(), start.headers().get("host"), config.base_uri.as_ref());
+    let resolver = Resolver::new(start.uri(), &origin, named);
     let mut headers = HeaderMap::new();
     headers.insert(OPERATION_LOCATION, value.clone());
     let missing = || Err(AddressError::new(AddressErrorKind::Missing, None, None));

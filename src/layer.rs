@@ -6,7 +6,7 @@ use http::{Extensions, Uri};
 use url::Url;
 
 use crate::{
-    address::origin::Origin,
+    address::{origin::Origin, uri::is_http},
     config::Config,
     event::{
         Event,
@@ -510,7 +510,7 @@ impl LroLayer {
     /// # let _ = layer;
     /// ```
     pub fn base_uri(self, uri: Uri) -> Self {
-        let mut base = Url::parse(&uri.to_string()).ok().filter(|url| Origin::of(url).is_some());
+        let mut base = Url::parse(&uri.to_string()).ok().filter(is_http);
         if let Some(base) = &mut base {
             // Paths are resolved against it as against a folder.
             let folder = format!("{}/", base.path().trim_end_matches('/'));

@@ -45,7 +45,7 @@ enum Hosts {
 
 impl Origin {
     /// The origin of an `http` or `https` URL.
-    pub(crate) fn of(url: &Url) -> Option<Self> {
+    fn of(url: &Url) -> Option<Self> {
         Some(Self {
             https: match url.scheme() {
                 "https" => true,
@@ -57,16 +57,22 @@ impl Origin {
         })
     }
 
-    /// Whether `origin` is this one, or one that this pattern stands for.
-    pub(crate) fn covers(&self, origin: &Self) -> bool {
-        let is_covered = match (&self.hosts, &origin.hosts) {
-            (Hosts::Any, _) => true,
-            (Hosts::Below(parent), Hosts::One(Host::Domain(host))) => {
+    /// Whether an `http` or `https` URL is of this origin, or of one that this pattern stands for.
+    pub(crate) fn covers(&self, url: &Url) -> bool {
+        let is_covered = match (&self.hosts, url.host()) {
+            (_, None) => false,
+            (Hosts::Any, Some(_)) => true,
+            (Hosts::Below(parent), Some(Host::Domain(host))) => {
                 host.strip_suffix(parent.as_str()).is_some_and(|sub| sub.len() > 1 && sub.ends_with('.'))
             }
-            (hosts, other) => hosts == other,
+            (Hosts::Below(_), Some(_)) => false,
+            (Hosts::One(Host::Domain(own)), Some(Host::Domain(host))) => own == host,
+            (Hosts::One(Host::Ipv4(own)), Some(Host::Ipv4(host))) => *own == host,
+            (Hosts::One(Host::Ipv6(own)), Some(Host::Ipv6(host))) => *own == host,
+            (Hosts::One(_), Some(_)) => false,
         };
-        is_covered && self.https == origin.https && self.port == origin.port
+        let scheme = if self.https { "https" } else { "http" };
+        is_covered && scheme == url.scheme() && Some(self.port) == url.port_or_known_default()
     }
 }
 

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::address::{
     origin::Origin,
-    uri::{has_authority, to_url},
+    uri::{has_authority, is_http, to_url},
 };
 
 /// Whether a request carries what the caller's request carried.
@@ -40,49 +40,69 @@ pub(crate) struct NamedOrigins<'a> {
     pub(crate) anonymous: [&'a [Origin]; 2],
 }
 
+/// Where a request of the caller goes, as far as that is known. It is parsed once for an operation.
+#[derive(Debug)]
+pub(crate) struct CallerOrigin {
+    /// The request's own address, or the base URI; two where only a `Host` header says it; none where nothing does.
+    urls: Vec<Url>,
+    /// Whether the request has a path alone for its address.
+    is_path_only: bool,
+}
+
+impl CallerOrigin {
+    /// `host` is the `Host` header of the request, and `base` the base URI that its client puts before paths.
+    pub(crate) fn new(request: &Uri, host: Option<&HeaderValue>, base: Option<&Url>) -> Self {
+        let is_path_only = !has_authority(request);
+        let urls = match base {
+            _ if !is_path_only => to_url(request).filter(is_http).into_iter().collect(),
+            Some(base) => vec![base.clone()],
+            None => urls_of_host(host),
+        };
+        Self { urls, is_path_only }
+    }
+
+    /// The address that others are relative to.
+    pub(crate) fn url(&self) -> Option<&Url> {
+        self.urls.first()
+    }
+
+    fn is_of(&self, url: &Url) -> bool {
+        self.urls.iter().any(|own| is_same_origin(own, url))
+    }
+}
+
 /// Decides for one request of the caller, to the service.
 ///
 /// What the caller wrote (the request's own address, and the layer's settings) is believed. Everything else, whether a server
 /// or a store wrote it, is judged here, and nowhere else.
 pub(crate) struct Policy<'a> {
-    /// The origin of the caller's request, which may be one of two where only a `Host` header names it.
-    own: Vec<Origin>,
-    /// Whether the caller's request has a path alone for its address.
-    is_path_only: bool,
-    /// The path of the base URI, which a client below puts before that of a request with a path alone.
-    base_path: &'a str,
+    caller: &'a CallerOrigin,
     named: NamedOrigins<'a>,
 }
 
 impl<'a> Policy<'a> {
-    pub(crate) fn new(
-        request: &Uri,
-        host: Option<&HeaderValue>,
-        base: Option<&'a Url>,
-        named: NamedOrigins<'a>,
-    ) -> Self {
-        let is_path_only = !has_authority(request);
-        let own = match base {
-            _ if !is_path_only => to_url(request).iter().filter_map(Origin::of).collect(),
-            Some(base) => Origin::of(base).into_iter().collect(),
-            None => origins_of_host(host),
-        };
-        let base_path = base.filter(|_| is_path_only).map_or("", |base| base.path().trim_end_matches('/'));
-        Self { own, is_path_only, base_path, named }
+    pub(crate) fn new(caller: &'a CallerOrigin, named: NamedOrigins<'a>) -> Self {
+        Self { caller, named }
+    }
+
+    pub(crate) fn caller(&self) -> &'a CallerOrigin {
+        self.caller
     }
 
     /// Whether nothing says which origin the caller's request goes to.
     pub(crate) fn has_no_origin(&self) -> bool {
-        self.own.is_empty()
+        self.caller.urls.is_empty()
     }
 
     /// Decides on an address, which is changed to `https` where that is the same host's.
     pub(crate) fn authorize(&self, url: &mut Url) -> Option<Credentials> {
+        if !is_http(url) {
+            return None;
+        }
         self.upgrade(url);
-        let origin = Origin::of(url)?;
-        if self.own.contains(&origin) || self.trusts(&origin) {
+        if self.caller.is_of(url) || self.trusts(url) {
             Some(Credentials::Send)
-        } else if self.named.anonymous.iter().any(|origins| covers(origins, &origin)) {
+        } else if self.named.anonymous.iter().any(|origins| covers(origins, url)) {
             Some(Credentials::Withhold)
         } else {
             None
@@ -93,45 +113,45 @@ impl<'a> Policy<'a> {
     /// which shows nobody more than the caller's request did.
     fn upgrade(&self, url: &mut Url) {
         let is_plain = url.scheme() == "http" && url.port_or_known_default() == Some(80);
+        if !is_plain || self.caller.is_of(url) {
+            return;
+        }
         let mut encrypted = url.clone();
-        if is_plain && encrypted.set_scheme("https").is_ok() {
-            let is_own = |url: &Url| Origin::of(url).is_some_and(|origin| self.own.contains(&origin));
-            if !is_own(url) && is_own(&encrypted) {
-                *url = encrypted;
-            }
+        if encrypted.set_scheme("https").is_ok() && self.caller.is_of(&encrypted) {
+            *url = encrypted;
         }
     }
 
-    fn trusts(&self, origin: &Origin) -> bool {
-        let by_rule = |rule: &TrustRule| covers(&rule.to, origin) && self.own.iter().any(|own| covers(&rule.from, own));
-        covers(self.named.trusted, origin) || self.named.trust_rules.iter().any(by_rule)
+    fn trusts(&self, url: &Url) -> bool {
+        let by_rule =
+            |rule: &TrustRule| covers(&rule.to, url) && self.caller.urls.iter().any(|own| covers(&rule.from, own));
+        covers(self.named.trusted, url) || self.named.trust_rules.iter().any(by_rule)
     }
 
     /// Whether the caller's request may resume an operation that was started elsewhere: the request has to be of the origin
     /// where it was started, or of one that is trusted from there. Else a monitor that was refused at the start would be asked
     /// after all, by a caller who takes its address for the service's.
     pub(crate) fn may_resume(&self, started: &Uri, monitor: &Uri) -> bool {
-        let is_trusted_here = || self.own.iter().any(|own| covers(self.named.trusted, own));
+        let own = &self.caller.urls;
+        let is_trusted_here = || own.iter().any(|own| covers(self.named.trusted, own));
         if !has_authority(started) {
-            return self.is_path_only || !has_authority(monitor) || is_trusted_here();
+            return self.caller.is_path_only || !has_authority(monitor) || is_trusted_here();
         }
-        let Some(started) = to_url(started).as_ref().and_then(Origin::of) else { return false };
-        let by_rule =
-            |rule: &TrustRule| covers(&rule.from, &started) && self.own.iter().any(|own| covers(&rule.to, own));
-        self.own.contains(&started) || is_trusted_here() || self.named.trust_rules.iter().any(by_rule)
+        let Some(started) = to_url(started).filter(is_http) else { return false };
+        let by_rule = |rule: &TrustRule| covers(&rule.from, &started) && own.iter().any(|own| covers(&rule.to, own));
+        self.caller.is_of(&started) || is_trusted_here() || self.named.trust_rules.iter().any(by_rule)
     }
 
     /// An address of the caller's own origin in the form of the caller's request: without scheme and host where that has none,
-    /// and without the path that the client below puts before it.
+    /// and without the path of the base URI, which a client below puts before it.
     pub(crate) fn in_form_of_request(&self, url: &Url, uri: Uri) -> Uri {
-        let is_own = || Origin::of(url).is_some_and(|origin| self.own.contains(&origin));
         // Without any origin, a relative address is the only kind of own one.
-        if !self.is_path_only || !(is_own() || url.host_str() == Some(NO_HOST)) {
+        if !self.caller.is_path_only || !(self.caller.is_of(url) || url.host_str() == Some(NO_HOST)) {
             return uri;
         }
         let path = uri.into_parts().path_and_query.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
-        let below =
-            path.strip_prefix(self.base_path).filter(|rest| rest.starts_with('/') && !self.base_path.is_empty());
+        let base_path = self.caller.url().map_or("", Url::path).trim_end_matches('/');
+        let below = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/') && !base_path.is_empty());
         below.unwrap_or(&path).parse().unwrap_or_default()
     }
 }
@@ -140,14 +160,22 @@ impl<'a> Policy<'a> {
 pub(crate) const NO_HOST: &str = "no-host.invalid";
 
 /// The connection's scheme is not known here. Nothing that comes back can change the connection, so either will do.
-fn origins_of_host(host: Option<&HeaderValue>) -> Vec<Origin> {
+fn urls_of_host(host: Option<&HeaderValue>) -> Vec<Url> {
     let host = host.and_then(|host| host.to_str().ok());
-    let origin = |scheme: &str| Origin::of(&Url::parse(&format!("{scheme}://{}", host?)).ok()?);
-    ["http", "https"].into_iter().filter_map(origin).collect()
+    let url = |scheme: &str| Url::parse(&format!("{scheme}://{}", host?)).ok();
+    // What is more than a host and a port is none.
+    let is_origin = |url: &Url| url.path() == "/" && url.username().is_empty() && url.password().is_none();
+    ["http", "https"].into_iter().filter_map(url).filter(is_origin).collect()
 }
 
-fn covers(origins: &[Origin], origin: &Origin) -> bool {
-    origins.iter().any(|known| known.covers(origin))
+fn covers(origins: &[Origin], url: &Url) -> bool {
+    origins.iter().any(|origin| origin.covers(url))
+}
+
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 #[cfg(test)]
@@ -158,7 +186,7 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// Rules of DESIGN 4.2: caller's request, `Host`, base URI, address, verdict and what is asked.
+    /// The caller's request, `Host`, base URI, address, verdict and what is asked.
     #[test]
     fn credentials_go_to_the_callers_own_origin_and_to_trusted_ones() {
         use Credentials::{Send, Withhold};
@@ -216,7 +244,8 @@ mod tests {
             ("/start", None, Some(&base), "http://api.test/k8s/c1/1", Some((Send, "/1"))),
         ] {
             let host = host.map(|host| HeaderValue::from_str(host).unwrap());
-            let policy = Policy::new(&request.parse().unwrap(), host.as_ref(), base, named);
+            let caller = CallerOrigin::new(&request.parse().unwrap(), host.as_ref(), base);
+            let policy = Policy::new(&caller, named);
             let mut url = Url::parse(address).unwrap();
             let asked = policy.authorize(&mut url).map(|credentials| {
                 let uri = policy.in_form_of_request(&url, url.as_str().parse().unwrap());
@@ -248,7 +277,8 @@ mod tests {
             ("/start", "https://evil.test/1", "https://trusted.test/", None, true),
         ] {
             let host = host.map(HeaderValue::from_static);
-            let policy = Policy::new(&request.parse().unwrap(), host.as_ref(), None, named);
+            let caller = CallerOrigin::new(&request.parse().unwrap(), host.as_ref(), None);
+            let policy = Policy::new(&caller, named);
             let may_resume = policy.may_resume(&started.parse().unwrap(), &monitor.parse().unwrap());
             assert_eq!(may_resume, expected, "{started}, {monitor}, resumed at {request}");
         }

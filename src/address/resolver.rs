@@ -5,28 +5,19 @@ use url::Url;
 
 use crate::address::{
     error::{AddressError, AddressErrorKind},
-    policy::{Address, Credentials, NO_HOST, NamedOrigins, Policy},
+    policy::{Address, CallerOrigin, Credentials, NO_HOST, NamedOrigins, Policy},
     uri::{has_authority, to_url},
 };
 
 /// Resolves addresses for one request of the caller.
 pub(crate) struct Resolver<'a> {
     request_uri: &'a Uri,
-    host: Option<HeaderValue>,
-    base: Option<&'a Url>,
     policy: Policy<'a>,
 }
 
 impl<'a> Resolver<'a> {
-    /// `host` is the `Host` header of the caller's request, and `base` the base URI that its client puts before paths.
-    pub(crate) fn new(
-        request_uri: &'a Uri,
-        host: Option<HeaderValue>,
-        base: Option<&'a Url>,
-        named: NamedOrigins<'a>,
-    ) -> Self {
-        let policy = Policy::new(request_uri, host.as_ref(), base, named);
-        Self { request_uri, host, base, policy }
+    pub(crate) fn new(request_uri: &'a Uri, caller: &'a CallerOrigin, named: NamedOrigins<'a>) -> Self {
+        Self { request_uri, policy: Policy::new(caller, named) }
     }
 
     pub(crate) fn policy(&self) -> &Policy<'a> {
@@ -131,23 +122,24 @@ impl<'a> Resolver<'a> {
 
     /// A URI of the caller or of the service as a URL, without user information.
     fn absolute(&self, uri: &Uri) -> Option<Url> {
-        let mut url = if has_authority(uri) {
-            to_url(uri)?
-        } else if has_authority(self.request_uri) {
-            // Of an operation that was started by a request with a path alone.
-            to_url(self.request_uri)?.join(&uri.to_string()).ok()?
-        } else if let Some(base) = self.base {
-            base.join(&uri.to_string()).ok()?
-        } else {
-            let host = self.host.as_ref().and_then(|host| host.to_str().ok());
-            let at = |host: &str| Url::parse(&format!("http://{host}{uri}")).ok();
-            host.filter(|_| !self.policy.has_no_origin()).and_then(at).or_else(|| at(NO_HOST))?
+        let own = self.policy.caller().url();
+        let mut url = match own {
+            Some(own) if uri == self.request_uri && has_authority(uri) => own.clone(),
+            _ if has_authority(uri) => to_url(uri)?,
+            Some(own) => own.join(&uri.to_string()).ok()?,
+            None => Url::parse(&format!("http://{NO_HOST}{uri}")).ok()?,
         };
-        if matches!(url.scheme(), "http" | "https") {
+        if !url.username().is_empty() || url.password().is_some() {
             url.set_username("").ok()?;
             url.set_password(None).ok()?;
         }
         Some(url)
+    }
+
+    /// Whether an address that was resolved is that of the caller's request.
+    pub(crate) fn is_request_uri(&self, uri: &Uri) -> bool {
+        let is_same = || self.check(self.request_uri).is_ok_and(|own| own.uri == *uri);
+        uri == self.request_uri || (uri.path() == self.request_uri.path() && is_same())
     }
 }
 

@@ -16,6 +16,10 @@ pub(crate) fn to_url(uri: &Uri) -> Option<Url> {
     Url::parse(&format!("{scheme}://{authority}{slash}{rest}")).ok()
 }
 
+pub(crate) fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
 pub(crate) fn has_authority(uri: &Uri) -> bool {
     uri.authority().is_some()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::{
-    json::members::{elements, members},
+    json::members::{Member, elements, members},
     limits::{MAX_POINTER_DEPTH, MAX_POINTER_KEY_BYTES},
 };
 
@@ -37,12 +37,11 @@ impl Pointer {
         self.0.last().map_or("", |segment| &segment.key)
     }
 
-    /// The value there, if the document has one.
-    pub(crate) fn find<'a>(&self, document: &'a [u8]) -> Option<&'a RawValue> {
+    /// The value there, if a document with these members has one.
+    pub(crate) fn find<'a>(&self, document: &[Member<'a>]) -> Option<&'a RawValue> {
         let (first, rest) = self.0.split_first()?;
-        let members = members(document);
-        let (_, value) = members.into_iter().find(|(key, _)| *key == *first.key)?;
-        rest.iter().try_fold(value, |value, segment| segment.find(value))
+        let (_, value) = document.iter().find(|(key, _)| *key == *first.key)?;
+        rest.iter().try_fold(*value, |value, segment| segment.find(value))
     }
 }
 
@@ -141,9 +140,9 @@ mod tests {
             ("/a/c", None),
             ("/b", None),
         ] {
-            let found = Pointer::parse(pointer).unwrap().find(document).map(RawValue::get);
+            let found = Pointer::parse(pointer).unwrap().find(&members(document)).map(RawValue::get);
             assert_eq!(found, expected, "{pointer}");
         }
-        assert!(Pointer::parse("/a").unwrap().find(b"[").is_none());
+        assert!(Pointer::parse("/a").unwrap().find(&members(b"[")).is_none());
     }
 }

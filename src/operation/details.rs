@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     json::{
-        members::{elements, json_string, members, string_or_number},
+        members::{Member, elements, json_string, members, string_or_number},
         selector::Pointer,
     },
     limits::MAX_ID_BYTES,
@@ -21,14 +21,14 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    /// Takes from a document what can be read. Of members that are there twice the first counts.
+    /// Takes from a document's members what can be read. Of those that are there twice the first counts.
     ///
     /// `failure` are the places of the error object, which come before `/error`.
-    pub(crate) fn of(document: &[u8], failure: &[Pointer]) -> Self {
+    pub(crate) fn of(document: &[Member<'_>], failure: &[Pointer]) -> Self {
         let mut details = Self::default();
         let mut id_is_certain = false;
-        for (key, value) in members(document) {
-            match &*key {
+        for &(ref key, value) in document {
+            match &**key {
                 "operationId" if !id_is_certain => {
                     let id = string_or_number(value);
                     id_is_certain = id.is_some();
@@ -53,12 +53,12 @@ impl Details {
 }
 
 /// The string there, if it is not empty.
-pub(crate) fn string_at(document: &[u8], pointer: &Pointer) -> Option<String> {
+pub(crate) fn string_at(document: &[Member<'_>], pointer: &Pointer) -> Option<String> {
     json_string(pointer.find(document)?).filter(|text| !text.is_empty()).map(Into::into)
 }
 
 /// The name of an operation there: a string that is not empty, or an integer.
-pub(crate) fn name_at(document: &[u8], pointer: &Pointer) -> Option<String> {
+pub(crate) fn name_at(document: &[Member<'_>], pointer: &Pointer) -> Option<String> {
     let value = pointer.find(document)?;
     let is_integer = value.get().bytes().all(|byte| byte.is_ascii_digit());
     let name = if is_integer { Some(value.get().to_owned()) } else { json_string(value).map(Into::into) };
@@ -67,11 +67,10 @@ pub(crate) fn name_at(document: &[u8], pointer: &Pointer) -> Option<String> {
 
 /// The target of the link with this relation: in the `Link` header, or in the body's `links`, an array of `rel` and `href` or an
 /// object of relations (JSON:API), or `_links` (HAL).
-pub(crate) fn link(headers: &HeaderMap, document: &[u8], relation: &str) -> Option<String> {
+pub(crate) fn link(headers: &HeaderMap, document: &[Member<'_>], relation: &str) -> Option<String> {
     let mut header = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
     header.find_map(|value| link_in_header(value, relation)).or_else(|| {
-        let members = members(document);
-        let mut links = members.iter().filter(|(key, _)| matches!(&**key, "links" | "_links"));
+        let mut links = document.iter().filter(|(key, _)| matches!(&**key, "links" | "_links"));
         links.find_map(|(_, links)| link_in(links, relation))
     })
 }
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str) -> Details {
-        Details::of(body.as_bytes(), &[])
+        Details::of(&members(body.as_bytes()), &[])
     }
 
     fn pointer(text: &str) -> Pointer {
@@ -209,7 +208,7 @@ mod tests {
             (r#"{"metadata": {}, "error": "plain"}"#, Some("plain")),
             (r#"{"metadata": null, "error": ""}"#, None),
         ] {
-            let error = Details::of(body.as_bytes(), &failure).error;
+            let error = Details::of(&members(body.as_bytes()), &failure).error;
             assert_eq!(error.as_ref().and_then(ErrorObject::message), message, "{body}");
         }
     }
@@ -227,7 +226,7 @@ mod tests {
             (r#"{"n": ["a"]}"#, None),
             (r#"{"m": "a"}"#, None),
         ] {
-            assert_eq!(name_at(body.as_bytes(), &pointer("/n")).as_deref(), name, "{body}");
+            assert_eq!(name_at(&members(body.as_bytes()), &pointer("/n")).as_deref(), name, "{body}");
         }
     }
 
@@ -245,7 +244,7 @@ mod tests {
             (r#"{"links": null, "_links": 7}"#, None),
             ("[]", None),
         ] {
-            assert_eq!(link(&HeaderMap::new(), body.as_bytes(), "results").as_deref(), expected, "{body}");
+            assert_eq!(link(&HeaderMap::new(), &members(body.as_bytes()), "results").as_deref(), expected, "{body}");
         }
         for (header, expected) in [
             (r#"<https://h.test/r>; rel="results""#, Some("https://h.test/r")),
@@ -257,7 +256,7 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(LINK, HeaderValue::from_str(header).unwrap());
-            assert_eq!(link(&headers, b"{}", "results").as_deref(), expected, "{header}");
+            assert_eq!(link(&headers, &[], "results").as_deref(), expected, "{header}");
         }
     }
 }

@@ -14,7 +14,10 @@ use crate::{
         resolver::header_text,
     },
     event::Outcome,
-    json::selector::Pointer,
+    json::{
+        members::{Member, members},
+        selector::Pointer,
+    },
     limits::{ERROR_DETAILS_TIME, MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, READY_DETAILS_TIME},
     operation::details::{self, Details},
     poller::{
@@ -201,7 +204,7 @@ impl<T: Io> Reading<T> {
         // No document about an operation is longer.
         let is_of_status = bytes <= MAX_DETAILS_BYTES
             && Pointer::parse("/status")
-                .is_some_and(|status| details::string_at(&self.response.frames.to_bytes(), &status).is_some());
+                .is_some_and(|it| details::string_at(&members(&self.response.frames.to_bytes()), &it).is_some());
         if is_of_status { Document::OfStatus } else { Document::OfResource }
     }
 
@@ -209,12 +212,13 @@ impl<T: Io> Reading<T> {
     pub(crate) fn note_details(&mut self) -> Option<Uri> {
         let base = self.base();
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
+        let document = members(&body);
         let headers = &self.response.head.headers;
         let poller = &self.poller;
         let location = poller.location(headers, &base);
         let is_created = self.response.head.status == StatusCode::CREATED;
         let created = if is_created { poller.located(&LOCATION, headers, &base) } else { None };
-        let named = poller.located(&RESOURCE_LOCATION, headers, &base).or_else(|| self.resource_in(&body, &base));
+        let named = poller.located(&RESOURCE_LOCATION, headers, &base).or_else(|| self.resource_in(&document, &base));
         self.note_final_percent(&body);
         let operation = &mut self.poller.operation;
         if let Some(location) = location {
@@ -226,7 +230,7 @@ impl<T: Io> Reading<T> {
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
         let is_failure = operation.state != OperationState::Succeeded;
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
-        let document = if is_read { &body[..] } else { &[] };
+        let document = if is_read { &document[..] } else { &[] };
         operation.note_details(Details::of(document, &operation.rule().monitor.failure));
         named
     }
@@ -236,7 +240,8 @@ impl<T: Io> Reading<T> {
         if self.poller.operation.state == OperationState::Succeeded {
             self.poller.operation.percent = None;
         }
-        if self.search.scanned() < body.len() {
+        let is_whole = self.response.frames.bytes() <= MAX_DETAILS_BYTES;
+        if is_whole && self.search.scanned() < body.len() {
             self.search = StatusSearch::new(self.poller.rule());
             self.search.read(body, self.poller.rule());
         }
@@ -244,7 +249,7 @@ impl<T: Io> Reading<T> {
     }
 
     /// The resource that the response names by what the protocol says.
-    fn resource_in(&self, body: &[u8], base: &Uri) -> Option<Uri> {
+    fn resource_in(&self, document: &[Member<'_>], base: &Uri) -> Option<Uri> {
         let poller = &self.poller;
         let operation = &poller.operation;
         let known = Known {
@@ -253,8 +258,8 @@ impl<T: Io> Reading<T> {
             name: operation.id(),
         };
         let reference = |rule: &ResourceRule| match rule {
-            ResourceRule::Member(pointer) => details::string_at(body, pointer),
-            ResourceRule::Link(relation) => details::link(&self.response.head.headers, body, relation),
+            ResourceRule::Member(pointer) => details::string_at(document, pointer),
+            ResourceRule::Link(relation) => details::link(&self.response.head.headers, document, relation),
             ResourceRule::Template(template) => template.expand(&known),
         };
         let reference = poller.rules().resource.iter().find_map(reference)?;

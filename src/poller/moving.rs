@@ -76,7 +76,7 @@ impl Poller {
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
         if self.asked() == Target::Monitor {
             self.operation.state = OperationState::Succeeded;
-            let noted = match self.is_request_uri(&address.uri) {
+            let noted = match self.resolver().is_request_uri(&address.uri) {
                 // The rest of its query may be secret, as the service's own is not.
                 true => without_secrets(&address.uri),
                 false => self.without_propagated(&address.uri),

@@ -258,7 +258,7 @@ impl Poller {
     pub(crate) fn resolver(&self) -> Resolver<'_> {
         let Context { config, template, .. } = &self.context;
         let named = config.named_origins(&self.operation.protocol);
-        Resolver::new(&template.uri, template.host(), config.base_uri.as_ref(), named)
+        Resolver::new(&template.uri, &template.origin, named)
     }
 
     /// An address of the service, without what polls add to it.
@@ -311,13 +311,6 @@ impl Poller {
         // It is over: a request that resumes the operation has another one.
         self.operation.progress.deadline = None;
         self.fail(Reason::Timeout { cancel })
-    }
-
-    /// Whether a URI that was resolved is that of the caller's request.
-    pub(crate) fn is_request_uri(&self, uri: &Uri) -> bool {
-        let request = &self.context.template.uri;
-        let is_same = || self.resolver().check(request).is_ok_and(|own| own.uri == *uri);
-        uri == request || (uri.path() == request.path() && is_same())
     }
 
     pub(crate) fn fail_address<T: Io>(self: Box<Self>, error: AddressError) -> Action<T> {

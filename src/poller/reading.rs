@@ -11,7 +11,9 @@ use crate::{
     error::status::StatusErrorKind,
     event::Event,
     json::string::shortened,
-    limits::{DRAIN_TIME, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME},
+    limits::{
+        DRAIN_TIME, MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME,
+    },
     poller::{
         phases::{Action, Poller, Purpose, Reading, Unrecognized},
         reason::{Io, Reason, Unusable},
@@ -127,9 +129,14 @@ impl<T: Io> Reading<T> {
     fn scan(mut self: Box<Self>, data: &[u8], now: Duration) -> Action<T> {
         let room = self.poller.config().max_status_bytes.saturating_sub(self.search.scanned());
         let within = &data[..data.len().min(room)];
-        self.search.read(within, self.poller.rule());
-        if let Some(word) = self.search.decided().map(Box::from) {
-            self.search.read(&data[within.len()..], self.poller.rule());
+        let read = self.search.read_to_status(within, self.poller.rule());
+        if let Some(word) = self.search.decided() {
+            let word = Box::from(word);
+            // More may come behind it; but not all of a large result is looked at.
+            let is_terminal = self.poller.rules().words.meaning(&word).state.is_terminal();
+            if !is_terminal || self.response.frames.bytes() <= MAX_DETAILS_BYTES {
+                self.search.read(&data[read..], self.poller.rule());
+            }
             return self.decide(Some(word), StatusErrorKind::Missing, now);
         }
         if self.search.is_at_end() {
@@ -247,7 +254,10 @@ impl<T: Io> Reading<T> {
         let header = relocation.header.as_ref().or(start_rule.by.header())?;
         let head = &self.response.head;
         let may_move = relocation.statuses.is_empty() || relocation.statuses.contains(&head.status);
-        if !may_move || !head.headers.contains_key(header) {
+        let value = head.headers.get(header)?;
+        // Most services repeat it, and it need not be resolved to be the same.
+        let is_same = || self.poller.operation.monitor == *value.to_str().unwrap_or_default();
+        if !may_move || (is_same() && head.headers.get_all(header).iter().count() == 1) {
             return None;
         }
         self.poller.resolver().resolve_header(header, &head.headers, base)

@@ -41,7 +41,7 @@ pub(crate) fn resume<T: Io>(
     resume: Resume,
     beginning: Moment,
 ) -> Action<T> {
-    let (method, template) = captured.into_template(&config.omitted_extensions);
+    let (method, template) = captured.into_template(&config.omitted_extensions, config.base_uri.as_ref());
     let is_stored = resume.operation.is_some();
     let mut operation = match resume.operation {
         Some(operation) => *operation,

@@ -25,6 +25,7 @@ use crate::{
         tracing::{Beginning, Spans},
     },
     json::{
+        members::members,
         scanner::{Scanner, Selectors},
         selector::Match,
     },
@@ -179,7 +180,7 @@ fn accept<T: Io>(
     beginning: Moment,
     now: Duration,
 ) -> Action<T> {
-    let (method, template) = captured.into_template(&config.omitted_extensions);
+    let (method, template) = captured.into_template(&config.omitted_extensions, config.base_uri.as_ref());
     let (operation, monitor_uri, refusal) =
         operation(&config, &method, &template, &response, &candidate, beginning.wall);
     let spans = Spans::begin(Beginning::Accepted, &method, &template.uri, &operation);
@@ -210,7 +211,7 @@ fn operation<B>(
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
     let named = config.named_origins(&candidate.protocol);
-    let resolver = Resolver::new(&template.uri, template.host(), config.base_uri.as_ref(), named);
+    let resolver = Resolver::new(&template.uri, &template.origin, named);
     let address = monitor_address(rule, headers, &body, &template.uri, &resolver);
 
     let (uri, monitor_uri) = monitor(config, template, &address, &resolver);
@@ -313,8 +314,8 @@ fn is_json(headers: &HeaderMap) -> Json {
 /// What the body of a start response names the operation by: its address, or its name.
 fn name(rule: &StartRule, body: &[u8]) -> Option<String> {
     match &rule.by {
-        By::Link(pointer) => details::string_at(body, pointer),
-        By::Name { pointer, .. } => details::name_at(body, pointer),
+        By::Link(pointer) => details::string_at(&members(body), pointer),
+        By::Name { pointer, .. } => details::name_at(&members(body), pointer),
         By::Header(_) | By::RequestUri | By::Template(_) => None,
     }
 }
@@ -361,11 +362,7 @@ fn monitor(
     let request = &template.uri;
     let named = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
     let Some(uri) = named else { return (without_secrets(request), MonitorUri::OfOperation) };
-    let is_request_uri = || {
-        let has_secrets = request.query().is_some() && uri.path() == request.path();
-        has_secrets && resolver.check(request).is_ok_and(|own| own.uri == *uri)
-    };
-    match is_request_uri() {
+    match request.query().is_some() && resolver.is_request_uri(uri) {
         true => (without_secrets(uri), MonitorUri::OfRequest),
         false => (template.without_propagated(&config.propagate_query, uri), MonitorUri::OfOperation),
     }

@@ -27,24 +27,42 @@ impl StatusSearch {
         Self { scanner: Scanner::new(rule.interest()), scanned: 0, status: None, percent: None }
     }
 
-    /// Reads on.
+    /// Reads on to the end of `data`.
     pub(crate) fn read(&mut self, data: &[u8], rule: &StatusRule) {
-        self.scanned = self.scanned.saturating_add(data.len());
         let mut position = 0;
-        while let Some(Found { selector, word, read }) = self.scanner.scan(&data[position..]) {
-            position += read;
-            match selector.checked_sub(rule.status.len()) {
-                None if self.status.as_ref().is_none_or(|(first, _)| selector < *first) => {
-                    self.status = Some((selector, Word::of(word)));
-                }
-                None => {}
-                Some(percent) if self.percent.is_none_or(|(first, _)| percent < first) => {
-                    let unit = rule.percent.get(percent).map_or(PercentUnit::Hundred, |at| at.unit);
-                    self.percent = number(word, unit).map(|number| (percent, number)).or(self.percent);
-                }
-                Some(_) => {}
-            }
+        while position < data.len() {
+            position += self.read_to_match(&data[position..], rule);
         }
+    }
+
+    /// Reads on until the status is decided, and returns how much was read.
+    pub(crate) fn read_to_status(&mut self, data: &[u8], rule: &StatusRule) -> usize {
+        let mut position = 0;
+        while position < data.len() && self.decided().is_none() {
+            position += self.read_to_match(&data[position..], rule);
+        }
+        position
+    }
+
+    /// Reads on to what is found next, or to the end.
+    fn read_to_match(&mut self, data: &[u8], rule: &StatusRule) -> usize {
+        let Some(Found { selector, word, read }) = self.scanner.scan(data) else {
+            self.scanned = self.scanned.saturating_add(data.len());
+            return data.len();
+        };
+        match selector.checked_sub(rule.status.len()) {
+            None if self.status.as_ref().is_none_or(|(first, _)| selector < *first) => {
+                self.status = Some((selector, Word::of(word)));
+            }
+            None => {}
+            Some(percent) if self.percent.is_none_or(|(first, _)| percent < first) => {
+                let unit = rule.percent.get(percent).map_or(PercentUnit::Hundred, |at| at.unit);
+                self.percent = number(word, unit).map(|number| (percent, number)).or(self.percent);
+            }
+            Some(_) => {}
+        }
+        self.scanned = self.scanned.saturating_add(read);
+        read
     }
 
     /// How many bytes have been read.

@@ -6,10 +6,11 @@ use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
     header::{ACCEPT, ACCEPT_LANGUAGE, HOST, USER_AGENT},
 };
+use url::Url;
 
 use crate::{
     address::{
-        policy::{Address, Credentials},
+        policy::{Address, CallerOrigin, Credentials},
         uri::{has_authority, without_propagated},
     },
     operation::Resume,
@@ -54,12 +55,17 @@ impl CapturedRequest {
     }
 
     /// It did start an operation, or resume one.
-    pub(crate) fn into_template(mut self, omitted: &[OmittedExtension]) -> (Method, RequestTemplate) {
+    pub(crate) fn into_template(
+        mut self,
+        omitted: &[OmittedExtension],
+        base: Option<&Url>,
+    ) -> (Method, RequestTemplate) {
         // A layer below would take it for its own.
         self.extensions.remove::<Resume>();
         omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
+        let origin = CallerOrigin::new(&self.uri, self.host().as_ref(), base);
         let Self { method, uri, version, extensions, headers, timeout } = self;
-        (method, RequestTemplate { uri, version, extensions, headers: headers.shrink(), timeout })
+        (method, RequestTemplate { uri, origin, version, extensions, headers: headers.shrink(), timeout })
     }
 }
 
@@ -86,6 +92,7 @@ pub(crate) struct RequestLine {
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
     pub(crate) uri: Uri,
+    pub(crate) origin: CallerOrigin,
     version: Version,
     extensions: Extensions,
     headers: RepeatedHeaders,
@@ -114,11 +121,6 @@ pub(crate) enum Accept {
 }
 
 impl RequestTemplate {
-    /// The `Host` header of the caller's request, if its URI names no host.
-    pub(crate) fn host(&self) -> Option<HeaderValue> {
-        if has_authority(&self.uri) { None } else { self.headers.host() }
-    }
-
     /// An address of the service, without the query parameters of the caller's request that polls add to it.
     pub(crate) fn without_propagated(&self, names: &[String], uri: &Uri) -> Uri {
         without_propagated(names, self.uri.query(), uri)
@@ -199,7 +201,7 @@ mod tests {
     }
 
     fn poll_at(request: &Request<()>, uri: &'static str, credentials: Credentials) -> Request<()> {
-        let (_, template) = CapturedRequest::of(request).into_template(&[]);
+        let (_, template) = CapturedRequest::of(request).into_template(&[], None);
         template.request(Address { uri: Uri::from_static(uri), credentials }, Accept::AsCaller).request
     }
 
@@ -357,7 +359,7 @@ mod tests {
             (&["text/csv", "text/html"], &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
         ] {
             let headers: Vec<_> = accept.iter().map(|&value| ("accept", value)).collect();
-            let (_, template) = CapturedRequest::of(&request(&headers)).into_template(&[]);
+            let (_, template) = CapturedRequest::of(&request(&headers)).into_template(&[], None);
             let address = Address { uri: Uri::from_static("/monitor"), credentials: Credentials::Send };
             let values = |accept| {
                 let request = template.request(address.clone(), accept).request;

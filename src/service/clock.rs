@@ -1,6 +1,7 @@
 //! `Clock` and `Alarm`: the time that the machine is told, by tokio's timer or by another.
 
 use std::{
+    cell::Cell,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
@@ -27,6 +28,12 @@ pub(crate) enum Clock {
 #[derive(Debug)]
 pub(crate) struct NoTimer;
 
+thread_local! {
+    /// Whether tokio's timer has worked on this thread: trying it costs as much as the layer, and threads seldom change their
+    /// runtime. Should one do so, waiting fails with the operation in the error.
+    static HAS_WORKED: Cell<bool> = const { Cell::new(false) };
+}
+
 impl Clock {
     pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> Self {
         match timer {
@@ -39,16 +46,13 @@ impl Clock {
     /// Whether there is something to wait with. Asked before anything is sent.
     #[inline]
     pub(crate) fn check(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
-        if timer.is_some() { Ok(()) } else { check_tokio() }
+        if timer.is_some() || HAS_WORKED.get() { Ok(()) } else { try_tokio() }
     }
 
     /// The same, but not where it cannot be told yet: a future may be made outside of the runtime that it will run in.
     #[inline]
     pub(crate) fn check_here(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
-        if timer.is_some() || Handle::try_current().is_err() {
-            return Ok(());
-        }
-        check_tokio()
+        if timer.is_some() || HAS_WORKED.get() || Handle::try_current().is_err() { Ok(()) } else { try_tokio() }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -68,12 +72,13 @@ impl Clock {
 }
 
 #[cold]
-fn check_tokio() -> Result<(), NoTimer> {
+fn try_tokio() -> Result<(), NoTimer> {
     if cfg!(target_family = "wasm") || Handle::try_current().is_err() {
         return Err(NoTimer);
     }
     // There is no way to ask but to try.
     catch_unwind(|| drop(sleep_until(Instant::now()))).map_err(|_| NoTimer)?;
+    HAS_WORKED.set(true);
     Ok(())
 }
 

@@ -1,42 +1,24 @@
 //! `ResponseFuture`: does what the machine's actions say.
 
 use std::{
-    collections::hash_map::RandomState,
     fmt,
     future::Future,
-    hash::BuildHasher,
-    marker::PhantomData,
-    mem,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    config::Config,
-    error::{BoxError, Cause, Error, OperationError, failed::OperationFailed, status::StatusError},
-    limits::MAX_STEPS_PER_WAKE,
-    operation::{Operation, Resume},
-    poller::{
-        phases::{Action, Poller, Reading, Sending, Waiting},
-        reason::{Io, Reason, Unusable},
-        response::{Arrived, PartialResponse},
-        resuming,
-        starting::{Moment, Started, Starting},
-    },
-    request::template::CapturedRequest,
+    error::{BoxError, Error},
+    operation::Resume,
     service::{
-        body::{LroBody, Next, OpenBody},
-        canceling::spawn_cancel,
-        clock::{Alarm, Clock, NoTimer},
+        clock::Clock,
+        operating::{ErrorOf, Operating, OutputOf},
+        start::Start,
         transport::{AsRequest, AsResponse},
-        unmatched,
     },
 };
 
@@ -88,26 +70,6 @@ pin_project! {
     }
 }
 
-/// What is kept beside the first call in order to poll.
-pub(crate) struct Start<S> {
-    pub(crate) service: S,
-    pub(crate) config: Arc<Config>,
-    pub(crate) captured: CapturedRequest,
-}
-
-type BodyOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Body;
-type UrlOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Url;
-type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
-type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
-
-/// What the machine hands on for this service.
-struct IoOf<S, R>(PhantomData<fn(S, R)>);
-
-impl<S: Service<R, Response: AsResponse>, R> Io for IoOf<S, R> {
-    type Body = OpenBody<BodyOf<S, R>>;
-    type Error = S::Error;
-}
-
 impl<S, R> ResponseFuture<S, R>
 where
     S: Service<R, Response: AsResponse>,
@@ -128,26 +90,13 @@ where
     /// For a request that resumes an operation.
     #[cold]
     pub(crate) fn resume(start: Start<S>, resume: Resume) -> Self {
-        let Start { service, config, captured } = start;
-        let clock = Clock::start(config.timer.as_ref());
-        let action = resuming::resume(config.clone(), captured, resume, moment(&clock));
-        let operating = Operating::new(service, config, clock, UrlOf::<S, R>::default(), Step::Told(action));
-        Self { state: State::Operating { operating } }
+        Self { state: State::Operating { operating: Operating::resume(start, resume) } }
     }
 
     /// Goes on from a response that may start an operation.
     #[cold]
     pub(crate) fn follow(start: Start<S>, response: S::Response) -> Self {
-        let Start { service, config, captured } = start;
-        let clock = Clock::start(config.timer.as_ref());
-        let beginning = moment(&clock);
-        // Monitors are found from where the request was sent to, and not from where that has led.
-        let (response, url) = response.into_http();
-        let (head, body) = response.into_parts();
-        let arrived = Arrived { head, body: OpenBody::new(body), effective_uri: None };
-        let response = PartialResponse::new(arrived, clock.now(), beginning.wall);
-        let started = Starting::begin(config.clone(), captured, response, beginning);
-        Self { state: State::Operating { operating: Operating::new(service, config, clock, url, started.into()) } }
+        Self { state: State::Operating { operating: Operating::follow(start, response) } }
     }
 }
 
@@ -199,316 +148,4 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
-}
-
-impl<S> Start<S> {
-    /// Whether the response may start an operation.
-    #[inline]
-    pub(crate) fn may_start_operation<T: AsResponse>(&self, response: &T) -> bool {
-        let Self { config, captured, .. } = self;
-        let may_start = config.may_start_operation(&captured.method, response.status(), response.headers())
-            // Another layer below may have polled it to completion already.
-            && response.extensions().get::<Operation>().is_none();
-        if !may_start && response.status() == StatusCode::ACCEPTED {
-            unmatched::report(config, captured, response.headers());
-        }
-        may_start
-    }
-}
-
-pin_project! {
-    /// An operation under way: the machine's phase, and what moves its bytes.
-    struct Operating<S, R>
-    where
-        S: Service<R>,
-        S::Response: AsResponse,
-    {
-        service: S,
-        config: Arc<Config>,
-        clock: Clock,
-        // Where the last response came from.
-        last_url: UrlOf<S, R>,
-        step: Step<S, R>,
-        #[pin]
-        alarm: Alarm,
-    }
-
-    impl<S, R> PinnedDrop for Operating<S, R>
-    where
-        S: Service<R>,
-        S::Response: AsResponse,
-    {
-        fn drop(this: Pin<&mut Self>) {
-            if let Some(poller) = this.step.poller() {
-                poller.on_dropped();
-                if let Some(canceller) = &this.config.cancel_on_drop {
-                    spawn_cancel(canceller, poller.cancel_request(), &this.config, &poller.operation);
-                }
-            }
-        }
-    }
-}
-
-/// Where the driver is: the machine's phase, and the future or the body that it waits for.
-enum Step<S: Service<R, Response: AsResponse>, R> {
-    /// What the machine has said is not done yet.
-    Told(Action<IoOf<S, R>>),
-    PassesThrough(Box<PartialResponse<OpenBody<BodyOf<S, R>>>>),
-    Starting(Box<Starting<IoOf<S, R>>>),
-    Waiting(Waiting),
-    Readying(Sending),
-    // In a box, so that steps can be moved.
-    Calling(Sending, Pin<Box<S::Future>>),
-    Reading(Box<Reading<IoOf<S, R>>>),
-    Over,
-}
-
-impl<S: Service<R, Response: AsResponse>, R> Step<S, R> {
-    /// The operation's, if there is one and it has not ended.
-    fn poller(&self) -> Option<&Poller> {
-        match self {
-            Self::Told(action) => action.poller(),
-            Self::Waiting(waiting) => Some(waiting.poller()),
-            Self::Readying(sending) | Self::Calling(sending, _) => Some(sending.poller()),
-            Self::Reading(reading) => Some(&reading.poller),
-            Self::PassesThrough(_) | Self::Starting(_) | Self::Over => None,
-        }
-    }
-}
-
-impl<S: Service<R, Response: AsResponse>, R> From<Started<IoOf<S, R>>> for Step<S, R> {
-    fn from(started: Started<IoOf<S, R>>) -> Self {
-        match started {
-            Started::Reading(starting) => Self::Starting(starting),
-            Started::Accepted(action) => Self::Told(action),
-            Started::NotAnOperation(response) => Self::PassesThrough(response),
-        }
-    }
-}
-
-impl<S, R> Operating<S, R>
-where
-    S: Service<R, Response: AsResponse>,
-{
-    fn new(service: S, config: Arc<Config>, clock: Clock, last_url: UrlOf<S, R>, step: Step<S, R>) -> Pin<Box<Self>> {
-        Box::pin(Self { service, config, clock, last_url, step, alarm: Alarm::Unset })
-    }
-}
-
-/// What came of a step: the next one, or the same one if it has to wait.
-type Polled<S, R> = Result<Step<S, R>, Step<S, R>>;
-
-impl<S, R> Operating<S, R>
-where
-    S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
-    R: AsRequest<S::Response, S::Error>,
-{
-    #[cold]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
-        for _ in 0..MAX_STEPS_PER_WAKE {
-            let step = mem::replace(self.as_mut().project().step, Step::Over);
-            let next = match step {
-                Step::Told(action) => match self.as_mut().act(action) {
-                    Ok(step) => Ok(step),
-                    Err(outcome) => return Poll::Ready(outcome),
-                },
-                Step::PassesThrough(response) => return Poll::Ready(Ok(self.respond(*response, None))),
-                Step::Starting(starting) => self.as_mut().poll_starting(starting, cx),
-                Step::Waiting(waiting) => self.as_mut().poll_waiting(waiting, cx),
-                Step::Readying(sending) => self.as_mut().poll_readying(sending, cx),
-                Step::Calling(sending, future) => self.as_mut().poll_calling(sending, future, cx),
-                Step::Reading(reading) => self.as_mut().poll_reading(reading, cx),
-                Step::Over => return Poll::Pending,
-            };
-            let (step, is_pending) = match next {
-                Ok(next) => (next, false),
-                Err(same) => (same, true),
-            };
-            *self.as_mut().project().step = step;
-            if is_pending {
-                return Poll::Pending;
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn poll_alarm(self: Pin<&mut Self>, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<Result<(), NoTimer>> {
-        let this = self.project();
-        this.alarm.poll_due(due, this.clock, cx)
-    }
-
-    fn poll_starting(
-        mut self: Pin<&mut Self>,
-        mut starting: Box<Starting<IoOf<S, R>>>,
-        cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
-        Ok(match starting.body().poll_next(cx) {
-            Poll::Ready(Next::Frame(frame)) => starting.on_frame(frame, self.clock.now()).into(),
-            Poll::Ready(Next::End) => starting.on_end(self.clock.now()).into(),
-            Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()).into(),
-            Poll::Pending => match self.as_mut().poll_alarm(Some(Starting::<IoOf<S, R>>::WAKE_AT), cx) {
-                Poll::Ready(Ok(()) | Err(NoTimer)) => starting.on_due(self.clock.now()).into(),
-                Poll::Pending => return Err(Step::Starting(starting)),
-            },
-        })
-    }
-
-    fn poll_waiting(mut self: Pin<&mut Self>, waiting: Waiting, cx: &mut Context<'_>) -> Polled<S, R> {
-        match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
-            Poll::Ready(Ok(())) => Ok(Step::Told(waiting.on_due(self.clock.now()))),
-            Poll::Ready(Err(NoTimer)) => Ok(Step::Told(waiting.into_poller().fail(Reason::NoTimer))),
-            Poll::Pending => Err(Step::Waiting(waiting)),
-        }
-    }
-
-    fn poll_readying(mut self: Pin<&mut Self>, mut sending: Sending, cx: &mut Context<'_>) -> Polled<S, R> {
-        let this = self.as_mut().project();
-        let service = this.service;
-        match sending.poller().context.spans.run(|| service.poll_ready(cx)) {
-            Poll::Ready(Ok(())) => {
-                let Some(request) = R::from_poll(sending.request(), this.last_url) else {
-                    return Ok(Step::Told(sending.on_unsendable()));
-                };
-                let future = sending.poller().context.spans.run(|| service.call(request));
-                Ok(Step::Calling(sending, Box::pin(future)))
-            }
-            Poll::Ready(Err(mut error)) => {
-                R::redact(&mut error);
-                Ok(Step::Told(sending.on_service_gone(error, this.clock.now())))
-            }
-            Poll::Pending => self.poll_deadline(sending, Step::Readying, cx),
-        }
-    }
-
-    fn poll_calling(
-        mut self: Pin<&mut Self>,
-        sending: Sending,
-        mut future: Pin<Box<S::Future>>,
-        cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
-        match sending.poller().context.spans.run(|| future.as_mut().poll(cx)) {
-            Poll::Ready(Ok(response)) => {
-                // It may hold a permit of a limit.
-                drop(future);
-                let effective_uri = response.effective_uri(|| sending.poller().target().uri);
-                let (response, url) = response.into_http();
-                let (head, body) = response.into_parts();
-                let arrived = Arrived { head, body: OpenBody::new(body), effective_uri };
-                let this = self.project();
-                *this.last_url = url;
-                Ok(Step::Told(sending.on_response(arrived, this.clock.now(), this.clock.wall())))
-            }
-            Poll::Ready(Err(mut error)) => {
-                R::redact(&mut error);
-                Ok(Step::Told(sending.on_service_error(error, self.clock.now())))
-            }
-            Poll::Pending => self.as_mut().poll_deadline(sending, |sending| Step::Calling(sending, future), cx),
-        }
-    }
-
-    /// Nothing has happened but that time has passed.
-    fn poll_deadline(
-        mut self: Pin<&mut Self>,
-        sending: Sending,
-        same: impl FnOnce(Sending) -> Step<S, R>,
-        cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
-        match self.as_mut().poll_alarm(sending.wake_at(), cx) {
-            Poll::Ready(Ok(())) => Ok(Step::Told(sending.on_late(self.clock.now()))),
-            Poll::Ready(Err(NoTimer)) => Ok(Step::Told(sending.into_poller().fail(Reason::NoTimer))),
-            Poll::Pending => Err(same(sending)),
-        }
-    }
-
-    fn poll_reading(
-        mut self: Pin<&mut Self>,
-        mut reading: Box<Reading<IoOf<S, R>>>,
-        cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
-        let Reading { poller, response, .. } = &mut *reading;
-        let next = poller.context.spans.run(|| response.body.poll_next(cx));
-        Ok(Step::Told(match next {
-            Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
-            Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
-            Poll::Ready(Next::Broken) => reading.on_broken(self.clock.now()),
-            Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
-                Poll::Ready(Ok(())) => reading.on_due(self.clock.now()),
-                Poll::Ready(Err(NoTimer)) => reading.poller.fail(Reason::NoTimer),
-                Poll::Pending => return Err(Step::Reading(reading)),
-            },
-        }))
-    }
-
-    /// Does what the machine says, or has an outcome for the caller.
-    fn act(
-        self: Pin<&mut Self>,
-        action: Action<IoOf<S, R>>,
-    ) -> Result<Step<S, R>, Result<OutputOf<S, R>, ErrorOf<S, R>>> {
-        match action {
-            Action::Wait(waiting) => Ok(Step::Waiting(waiting)),
-            Action::Send(sending) => Ok(Step::Readying(sending)),
-            Action::Read(reading) => Ok(Step::Reading(reading)),
-            Action::Done(response, ended) => Err(Ok(self.respond(*response, Some(ended.into_operation())))),
-            Action::Failed(reason, ended) => Err(Err(self.fail(reason, ended.into_operation()))),
-            Action::Pending(delay, ended) => {
-                let cause = Cause::Pending { delay };
-                Err(Err(Error::Operation(OperationError::new(ended.into_operation(), cause))))
-            }
-        }
-    }
-
-    /// A response with its body as it is, and, if it is an operation's, with that.
-    fn respond(
-        self: Pin<&mut Self>,
-        response: PartialResponse<OpenBody<BodyOf<S, R>>>,
-        operation: Option<Operation>,
-    ) -> OutputOf<S, R> {
-        let PartialResponse { head, frames, body, .. } = response;
-        let mut response = Response::from_parts(head, LroBody::buffered(frames, body));
-        S::Response::restore_url(mem::take(self.project().last_url), response.extensions_mut());
-        if let Some(operation) = operation {
-            response.extensions_mut().insert(operation);
-        }
-        S::Response::from_http(response)
-    }
-
-    fn fail(self: Pin<&mut Self>, reason: Reason<IoOf<S, R>>, operation: Operation) -> ErrorOf<S, R> {
-        let this = self.project();
-        let cause = match reason {
-            Reason::Timeout { cancel } => {
-                if let Some(canceller) = &this.config.cancel_on_timeout {
-                    spawn_cancel(canceller, cancel.map(|cancel| *cancel), this.config, &operation);
-                }
-                Cause::Timeout
-            }
-            Reason::NoTimer => Cause::NoTimer,
-            Reason::Service(error) => Cause::Service(error),
-            Reason::Body(mut response) => Cause::Body(response.body.take_error().map_or_else(stalled, Into::into)),
-            Reason::Address(error) => Cause::Address(*error),
-            Reason::Protocol => Cause::Protocol,
-            Reason::Response(why, response) => {
-                let mut response = response.into_buffered();
-                S::Response::restore_url(mem::take(this.last_url), response.extensions_mut());
-                match why {
-                    Unusable::Monitor => Cause::Monitor(response),
-                    Unusable::Status(kind) => {
-                        Cause::Status(StatusError::new(kind, response, this.config.max_status_bytes))
-                    }
-                    Unusable::Failed => {
-                        Cause::Failed(OperationFailed::new(operation.clone(), response.status(), Some(response)))
-                    }
-                }
-            }
-        };
-        Error::Operation(OperationError::new(operation, cause))
-    }
-}
-
-fn stalled() -> BoxError {
-    "the body gave no data".into()
-}
-
-fn moment(clock: &Clock) -> Moment {
-    Moment { wall: clock.wall(), seed: RandomState::new().hash_one(0) }
 }

@@ -4,11 +4,13 @@ pub(crate) mod body;
 mod canceling;
 mod clock;
 pub(crate) mod future;
+mod operating;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest_middleware;
 pub(crate) mod response_ext;
+pub(crate) mod start;
 pub(crate) mod transport;
 mod unmatched;
 
@@ -32,7 +34,8 @@ use crate::{
     service::{
         body::LroBody,
         clock::Clock,
-        future::{ResponseFuture, Start},
+        future::ResponseFuture,
+        start::Start,
         transport::{AsRequest, AsResponse, prefer_respond_async},
     },
 };

@@ -23,8 +23,9 @@ use crate::{
     request::template::{CapturedRequest, PollRequest},
     service::{
         clock::Clock,
-        future::{ResponseFuture, Start},
+        future::ResponseFuture,
         reqwest::{capture, redact_url},
+        start::Start,
         transport::{AsRequest, prefer_respond_async},
     },
 };

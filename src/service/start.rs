@@ -1,0 +1,34 @@
+//! `Start`: what is kept beside the caller's request in order to poll.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::{
+    config::Config,
+    operation::Operation,
+    request::template::CapturedRequest,
+    service::{transport::AsResponse, unmatched},
+};
+
+/// The service, the settings and the request, of which any response may start an operation.
+pub(crate) struct Start<S> {
+    pub(crate) service: S,
+    pub(crate) config: Arc<Config>,
+    pub(crate) captured: CapturedRequest,
+}
+
+impl<S> Start<S> {
+    /// Whether the response may start an operation.
+    #[inline]
+    pub(crate) fn may_start_operation<T: AsResponse>(&self, response: &T) -> bool {
+        let Self { config, captured, .. } = self;
+        let may_start = config.may_start_operation(&captured.method, response.status(), response.headers())
+            // Another layer below may have polled it to completion already.
+            && response.extensions().get::<Operation>().is_none();
+        if !may_start && response.status() == StatusCode::ACCEPTED {
+            unmatched::report(config, captured, response.headers());
+        }
+        may_start
+    }
+}
