@@ -29,7 +29,8 @@ pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) ->
     let is_missing = |name: &str| {
         is_among(names, name) && !parameters(to.query()).any(|(present, _)| present.eq_ignore_ascii_case(name))
     };
-    let has_any = parameters(from).any(|(name, _)| is_missing(name));
+    // Most often they are the same.
+    let has_any = from != to.query() && parameters(from).any(|(name, _)| is_missing(name));
     has_any.then(|| {
         with_parameters(to, parameters(to.query()).chain(parameters(from).filter(|(name, _)| is_missing(name))))
     })

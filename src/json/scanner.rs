@@ -45,6 +45,8 @@ pub(crate) struct Scanner {
 struct Level {
     /// The selectors that lead here, as bits.
     selectors: u32,
+    /// The lengths of the keys that they look for here, as bits: most keys have another.
+    lengths: u64,
     /// In an array, the index of the element that comes next.
     index: Option<u32>,
 }
@@ -110,19 +112,20 @@ type Step = (usize, Option<(usize, Word)>);
 
 impl Scanner {
     pub(crate) fn new(selectors: &Selectors) -> Self {
-        let mut open = [Level { selectors: 0, index: None }; MAX_POINTER_DEPTH];
-        open[0].selectors = u32::MAX;
-        Self {
+        let closed = Level { selectors: 0, lengths: 0, index: None };
+        let mut scanner = Self {
             selectors: selectors.clone(),
             at: At::Start,
             mark: 0,
             skip: Skip::before(),
             string: StringDecoder::new(),
             level: 0,
-            open,
+            open: [closed; MAX_POINTER_DEPTH],
             interest: Interest::default(),
             met: 0,
-        }
+        };
+        scanner.open(u32::MAX, None);
+        scanner
     }
 
     /// Whether nothing more can be found.
@@ -215,7 +218,7 @@ impl Scanner {
             }
             self.at = At::Value;
         }
-        if let Level { selectors, index: Some(index) } = self.open[self.level] {
+        if let Level { selectors, index: Some(index), .. } = self.open[self.level] {
             self.interest = self.interest_in(selectors, |segment| segment.index == Some(index));
             self.open[self.level].index = Some(index.saturating_add(1));
         }
@@ -359,7 +362,7 @@ impl Scanner {
             b'{' | b'[' if self.interest.leads_on != 0 && self.level + 1 < MAX_POINTER_DEPTH => {
                 self.level += 1;
                 let index = (byte == b'[').then_some(0);
-                self.open[self.level] = Level { selectors: self.interest.leads_on, index };
+                self.open(self.interest.leads_on, index);
                 self.at = if index.is_some() { At::FirstElement } else { At::Key };
                 return 1;
             }
@@ -369,6 +372,14 @@ impl Scanner {
         0
     }
 
+    /// An object or an array begins that these selectors lead to.
+    fn open(&mut self, selectors: u32, index: Option<u32>) {
+        let keys = bits(selectors).map_while(|index| self.selectors.get(index));
+        let keys = keys.filter_map(|selector| selector.pointer.segments().get(self.level));
+        let lengths = keys.fold(0, |lengths, segment| lengths | length_bit(segment.key.as_bytes()));
+        self.open[self.level] = Level { selectors, lengths, index };
+    }
+
     fn begin_to_skip(&mut self) {
         self.skip = Skip::before();
         self.at = At::Skipping;
@@ -376,7 +387,10 @@ impl Scanner {
 
     #[inline]
     fn interest_in_key(&mut self, key: &[u8]) -> Interest {
-        let selectors = self.open[self.level].selectors;
+        let Level { selectors, lengths, .. } = self.open[self.level];
+        if lengths & length_bit(key) == 0 {
+            return Interest::default();
+        }
         self.interest_in(selectors, |segment| segment.key.as_bytes() == key)
     }
 
@@ -397,6 +411,12 @@ impl Scanner {
         self.met |= interest.ends;
         interest
     }
+}
+
+/// Longer keys share one.
+#[inline]
+fn length_bit(key: &[u8]) -> u64 {
+    1 << key.len().min(63)
 }
 
 #[inline]

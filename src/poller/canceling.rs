@@ -18,12 +18,12 @@ use crate::{
 pub(crate) fn cancel_address(
     config: &Config,
     request: &Uri,
-    host: Option<HeaderValue>,
+    host: Option<&HeaderValue>,
     cancel: &Cancel,
 ) -> Result<Address, AddressError> {
     let operation = &cancel.operation;
     let named = config.named_origins(&operation.protocol);
-    let origin = CallerOrigin::new(request, host.as_ref(), config.base_uri.as_ref());
+    let origin = CallerOrigin::new(request, host, config.base_uri.as_ref());
     let resolver = Resolver::new(request, &origin, named);
     if let Some((_, started)) = operation.start() {
         if !resolver.policy().may_resume(started, &operation.monitor) {

@@ -143,12 +143,10 @@ impl<T: Io> Reading<T> {
     pub(crate) fn conclude(mut self: Box<Self>, now: Duration) -> Action<T> {
         let resource = self.note_details();
         if self.poller.operation.state == OperationState::Succeeded {
-            let here = [self.poller.operation.monitor.clone(), self.poller.target().uri];
             // What is at the monitor itself has just been read.
-            let elsewhere = self.result_address(resource).filter(|address| match address {
-                Ok(address) => !here.contains(&address.uri),
-                Err(_) => true,
-            });
+            let is_here = |uri: &Uri| *uri == self.poller.operation.monitor || *uri == self.poller.target().uri;
+            let elsewhere = self.result_address(resource);
+            let elsewhere = elsewhere.filter(|address| !address.as_ref().is_ok_and(|address| is_here(&address.uri)));
             match elsewhere {
                 Some(Ok(address)) => {
                     self.response.frames.clear();

@@ -23,15 +23,15 @@ use crate::{
         starting::Moment,
     },
     protocol::Protocol,
-    request::template::{CapturedRequest, RequestTemplate},
+    request::template::{CapturedRequest, RequestHead, RequestTemplate},
 };
 
 /// By how much two readings of the wall clock may differ for no reason.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
 
 /// Whether a request resumes an operation: nothing but a `GET` can.
-pub(crate) fn is_resume(captured: &CapturedRequest) -> bool {
-    captured.method == Method::GET && captured.extensions.get::<Resume>().is_some()
+pub(crate) fn is_resume(request: &RequestHead) -> bool {
+    request.method == Method::GET && request.extensions.get::<Resume>().is_some()
 }
 
 /// Goes on with an operation, by the settings of today.

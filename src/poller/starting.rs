@@ -102,7 +102,7 @@ impl<T: Io> Starting<T> {
         beginning: Moment,
     ) -> Started<T> {
         let head = &response.head;
-        let mut candidates = config.candidates(&captured.method, head.status, &head.headers);
+        let mut candidates = config.candidates(&captured.head.method, head.status, &head.headers);
         let first = candidates.next();
         // Most operations are announced by a head alone.
         if let Some(first) = first.as_ref().filter(|first| first.rule().is_decided_by_head()).cloned() {

@@ -3,6 +3,8 @@
 //! They are kept for every request, because any may start an operation. Cloning the `HeaderMap` would cost an allocation for
 //! each value that is not static; this costs one in all.
 
+use std::iter;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -11,13 +13,16 @@ use http::{
 
 /// Entries, one after the other: the lengths of name and value, whether the value is sensitive, the name, the value.
 #[derive(Debug)]
-pub(crate) struct RepeatedHeaders {
-    bytes: Vec<u8>,
+pub(crate) struct CapturedHeaders {
+    /// As many as fit, so that most requests cost no allocation for them.
+    first: [u8; TYPICAL_BYTES],
+    first_len: usize,
+    rest: Vec<u8>,
     count: usize,
 }
 
 /// Most requests' headers fit in, but for long tokens.
-const TYPICAL_BYTES: usize = 384;
+const TYPICAL_BYTES: usize = 320;
 
 /// The lengths, from the low end on: 16 bits for that of the name, one for whether the value is sensitive, 32 for that of the value.
 const WORD: usize = size_of::<u64>();
@@ -31,81 +36,105 @@ pub(crate) enum Host {
     Drop,
 }
 
-impl RepeatedHeaders {
-    #[inline]
-    pub(crate) fn of(headers: &HeaderMap, host: Host) -> Self {
-        let mut kept = Self { bytes: Vec::with_capacity(TYPICAL_BYTES), count: 0 };
-        let mut has_room = true;
-        let has_connection = headers.contains_key(CONNECTION);
-        for (name, value) in headers {
-            let name = name.as_str();
-            if is_repeated(name, host) && !(has_connection && is_listed(headers, name)) {
-                if has_room && kept.bytes.len() + WORD + name.len() + value.len() > TYPICAL_BYTES {
-                    kept.reserve(headers);
-                    has_room = false;
-                }
-                kept.push(name, value);
-            }
-        }
-        kept
+impl CapturedHeaders {
+    pub(crate) const fn new() -> Self {
+        Self { first: [0; TYPICAL_BYTES], first_len: 0, rest: Vec::new(), count: 0 }
     }
 
-    /// Makes room for all headers at once.
+    #[inline]
+    pub(crate) fn capture(&mut self, headers: &HeaderMap, host: Host) {
+        for (name, value) in headers {
+            let name = name.as_str();
+            match kept(name, host) {
+                Kept::Yes => self.push(name, value),
+                Kept::No => {}
+                Kept::NoneListed => return self.capture_unlisted(headers, host),
+            }
+        }
+    }
+
+    /// Of a request with a `Connection` header, which lists others that are about the connection alone.
     #[cold]
-    fn reserve(&mut self, headers: &HeaderMap) {
-        let bytes = headers.iter().map(|(name, value)| WORD + name.as_str().len() + value.len()).sum();
-        self.bytes.reserve(bytes);
+    fn capture_unlisted(&mut self, headers: &HeaderMap, host: Host) {
+        *self = Self::new();
+        let is_kept = |name: &str| kept(name, host) == Kept::Yes && !is_listed(headers, name);
+        headers
+            .iter()
+            .filter(|(name, _)| is_kept(name.as_str()))
+            .for_each(|(name, value)| self.push(name.as_str(), value));
     }
 
     #[inline]
     fn push(&mut self, name: &str, value: &HeaderValue) {
-        // Longer values no transport would send. Names have less than 64 KiB.
-        let Ok(value_len) = u32::try_from(value.len()) else { return };
-        let sensitive = u64::from(value.is_sensitive()) << SENSITIVE_BIT;
-        let word = name.len() as u64 | sensitive | u64::from(value_len) << VALUE_SHIFT;
-        self.bytes.extend_from_slice(&word.to_le_bytes());
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.extend_from_slice(value.as_bytes());
         self.count += 1;
+        let len = WORD + name.len() + value.len();
+        let free = self.first.get_mut(self.first_len..).unwrap_or_default();
+        let (Some(room), true) = (free.get_mut(..len), self.rest.is_empty()) else {
+            return self.push_rest(name, value);
+        };
+        let (word, room) = room.split_at_mut(WORD);
+        let (name_room, value_room) = room.split_at_mut(name.len());
+        word.copy_from_slice(&lengths(name, value));
+        name_room.copy_from_slice(name.as_bytes());
+        value_room.copy_from_slice(value.as_bytes());
+        self.first_len += len;
     }
 
-    /// Gives back the room that was reserved.
-    pub(crate) fn shrink(mut self) -> Self {
-        self.bytes.shrink_to_fit();
-        self
+    #[cold]
+    fn push_rest(&mut self, name: &str, value: &HeaderValue) {
+        [&lengths(name, value), name.as_bytes(), value.as_bytes()]
+            .into_iter()
+            .for_each(|part| self.rest.extend_from_slice(part));
     }
 
+    /// In as little room as they need.
+    pub(crate) fn pack(&self) -> RepeatedHeaders {
+        let entries = [&self.first[..self.first_len], &self.rest].concat();
+        RepeatedHeaders { entries: entries.into(), count: self.count }
+    }
+}
+
+/// Names have less than 64 KiB (as `http` has it), and no transport sends values of 4 GiB.
+#[inline]
+fn lengths(name: &str, value: &HeaderValue) -> [u8; WORD] {
+    let sensitive = u64::from(value.is_sensitive()) << SENSITIVE_BIT;
+    (name.len() as u64 | sensitive | (value.len() as u64) << VALUE_SHIFT).to_le_bytes()
+}
+
+/// The same once an operation has been accepted.
+#[derive(Debug)]
+pub(crate) struct RepeatedHeaders {
+    entries: Bytes,
+    count: usize,
+}
+
+impl RepeatedHeaders {
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
     /// The `Host` header, where it is kept.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        let mut host = None;
-        self.for_each(|name, value| {
-            if name == HOST {
-                host.get_or_insert(value);
-            }
-        });
-        host
+        self.iter().find(|(name, _)| name == HOST).map(|(_, value)| value)
     }
 
-    pub(crate) fn for_each(&self, mut each: impl FnMut(HeaderName, HeaderValue)) {
-        // One copy, which all values share.
-        let bytes = Bytes::copy_from_slice(&self.bytes);
-        let mut from = 0;
-        while let Some(word) = bytes.get(from..).and_then(<[u8]>::first_chunk) {
+    /// The values share the bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let mut rest = &self.entries[..];
+        let entries = iter::from_fn(move || {
+            let (word, after) = rest.split_first_chunk()?;
             let word = u64::from_le_bytes(*word);
-            let name_at = from + WORD;
-            let value_at = name_at + usize::from(word as u16);
-            from = value_at + (word >> VALUE_SHIFT) as usize;
-            let name = HeaderName::from_bytes(&bytes[name_at..value_at]);
-            let value = HeaderValue::from_maybe_shared(bytes.slice(value_at..from));
-            if let (Ok(name), Ok(mut value)) = (name, value) {
-                value.set_sensitive(word >> SENSITIVE_BIT & 1 == 1);
-                each(name, value);
-            }
-        }
+            let (name, after) = after.split_at_checked(usize::from(word as u16))?;
+            let (value, after) = after.split_at_checked((word >> VALUE_SHIFT) as usize)?;
+            rest = after;
+            Some((name, value, word >> SENSITIVE_BIT & 1 == 1))
+        });
+        entries.filter_map(|(name, value, is_sensitive)| {
+            let name = HeaderName::from_bytes(name).ok()?;
+            let mut value = HeaderValue::from_maybe_shared(self.entries.slice_ref(value)).ok()?;
+            value.set_sensitive(is_sensitive);
+            Some((name, value))
+        })
     }
 }
 
@@ -119,14 +148,24 @@ fn is_listed(headers: &HeaderMap, name: &str) -> bool {
         .any(|listed| listed.trim().eq_ignore_ascii_case(name))
 }
 
-/// Whether polls repeat a header: all but those about the request's own body, preconditions and connection, those that make it
-/// a single request, and those by which a server would take a `GET` for another method.
+/// Whether polls repeat a header.
+#[derive(Clone, Copy, PartialEq)]
+enum Kept {
+    Yes,
+    No,
+    /// Nor those that it lists.
+    NoneListed,
+}
+
+/// All are repeated but those about the request's own body, preconditions and connection, those that make it a single request,
+/// and those by which a server would take a `GET` for another method.
 #[inline(always)]
-fn is_repeated(name: &str, host: Host) -> bool {
+fn kept(name: &str, host: Host) -> Kept {
     // By the first letter, because this runs for every header of every request.
-    !match name.as_bytes().first() {
+    let is_dropped = match name.as_bytes().first() {
         Some(b'a') => name == "accept-encoding",
-        Some(b'c') => name.starts_with("content-") || name == "connection",
+        Some(b'c') if name == "connection" => return Kept::NoneListed,
+        Some(b'c') => name.starts_with("content-"),
         Some(b'd') => name == "digest",
         Some(b'e') => name == "expect",
         Some(b'h') => name == "http2-settings" || (name == "host" && host == Host::Drop),
@@ -139,5 +178,6 @@ fn is_repeated(name: &str, host: Host) -> bool {
         Some(b'u') => name == "upgrade",
         Some(b'x') => name.starts_with("x-http-method") || matches!(name, "x-idempotency-key" | "x-method-override"),
         _ => false,
-    }
+    };
+    if is_dropped { Kept::No } else { Kept::Yes }
 }

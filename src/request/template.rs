@@ -14,44 +14,57 @@ use crate::{
         uri::{has_authority, without_propagated},
     },
     operation::Resume,
-    request::headers::{Host, RepeatedHeaders},
+    request::headers::{CapturedHeaders, Host, RepeatedHeaders},
 };
+
+/// The caller's request without its headers and its body.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) extensions: Extensions,
+    /// Of single requests, where the transport has such a thing.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl RequestHead {
+    #[inline]
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            version: request.version(),
+            extensions: request.extensions().clone(),
+            timeout: None,
+        }
+    }
+}
 
 /// What is kept of every request in case that it starts an operation. Its body is not.
 #[derive(Debug)]
 pub(crate) struct CapturedRequest {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    version: Version,
-    pub(crate) extensions: Extensions,
-    headers: RepeatedHeaders,
-    timeout: Option<Duration>,
+    pub(crate) head: RequestHead,
+    headers: CapturedHeaders,
 }
 
 impl CapturedRequest {
-    #[inline]
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        let line = RequestLine { method: request.method().clone(), uri: request.uri().clone() };
-        Self::new(line, request.version(), request.headers(), request.extensions().clone(), None)
+    pub(crate) fn new(head: RequestHead, headers: &HeaderMap) -> Self {
+        let mut captured = Self::without_headers(head);
+        captured.capture(headers);
+        captured
     }
 
-    /// `timeout` is that of single requests, where the transport has such a thing.
+    /// To be followed by [`capture`](Self::capture), where it stays: the headers are many bytes to move.
     #[inline]
-    pub(crate) fn new(
-        line: RequestLine,
-        version: Version,
-        headers: &HeaderMap,
-        extensions: Extensions,
-        timeout: Option<Duration>,
-    ) -> Self {
-        let RequestLine { method, uri } = line;
-        let host = if has_authority(&uri) { Host::Drop } else { Host::Keep };
-        Self { headers: RepeatedHeaders::of(headers, host), method, uri, version, extensions, timeout }
+    pub(crate) fn without_headers(head: RequestHead) -> Self {
+        Self { head, headers: CapturedHeaders::new() }
     }
 
-    /// The `Host` header, if the URI names no host.
-    pub(crate) fn host(&self) -> Option<HeaderValue> {
-        if has_authority(&self.uri) { None } else { self.headers.host() }
+    #[inline]
+    pub(crate) fn capture(&mut self, headers: &HeaderMap) {
+        let host = if has_authority(&self.head.uri) { Host::Drop } else { Host::Keep };
+        self.headers.capture(headers, host);
     }
 
     /// It did start an operation, or resume one.
@@ -61,11 +74,13 @@ impl CapturedRequest {
         base: Option<&Url>,
     ) -> (Method, RequestTemplate) {
         // A layer below would take it for its own.
-        self.extensions.remove::<Resume>();
-        omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
-        let origin = CallerOrigin::new(&self.uri, self.host().as_ref(), base);
-        let Self { method, uri, version, extensions, headers, timeout } = self;
-        (method, RequestTemplate { uri, origin, version, extensions, headers: headers.shrink(), timeout })
+        self.head.extensions.remove::<Resume>();
+        omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.head.extensions));
+        let RequestHead { method, uri, version, extensions, timeout } = self.head;
+        let headers = self.headers.pack();
+        let host = if has_authority(&uri) { None } else { headers.host() };
+        let origin = CallerOrigin::new(&uri, host.as_ref(), base);
+        (method, RequestTemplate { uri, origin, version, extensions, headers, timeout })
     }
 }
 
@@ -79,13 +94,6 @@ impl OmittedExtension {
     pub(crate) fn of<T: Clone + Send + Sync + 'static>() -> Self {
         Self { remove: |extensions| _ = extensions.remove::<T>() }
     }
-}
-
-/// What a request asks for.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestLine {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
 }
 
 /// What is kept of the caller's request in order to poll.
@@ -137,12 +145,12 @@ impl RequestTemplate {
         let headers = request.headers_mut();
         // With room for what transports add.
         _ = headers.try_reserve(self.headers.len().min(MAX_ROOM) + 1);
-        self.headers.for_each(|name, value| {
+        for (name, value) in self.headers.iter() {
             let is_redundant = names_host && name == HOST;
             if !credentials.hides(&name) && !is_redundant {
                 headers.append(name, value);
             }
-        });
+        }
         if accept == Accept::JsonFirst {
             accept_json_first(headers);
         }
@@ -200,8 +208,12 @@ mod tests {
         request.body(()).unwrap()
     }
 
+    fn captured(request: &Request<()>) -> CapturedRequest {
+        CapturedRequest::new(RequestHead::of(request), request.headers())
+    }
+
     fn poll_at(request: &Request<()>, uri: &'static str, credentials: Credentials) -> Request<()> {
-        let (_, template) = CapturedRequest::of(request).into_template(&[], None);
+        let (_, template) = captured(request).into_template(&[], None);
         template.request(Address { uri: Uri::from_static(uri), credentials }, Accept::AsCaller).request
     }
 
@@ -359,7 +371,7 @@ mod tests {
             (&["text/csv", "text/html"], &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
         ] {
             let headers: Vec<_> = accept.iter().map(|&value| ("accept", value)).collect();
-            let (_, template) = CapturedRequest::of(&request(&headers)).into_template(&[], None);
+            let (_, template) = captured(&request(&headers)).into_template(&[], None);
             let address = Address { uri: Uri::from_static("/monitor"), credentials: Credentials::Send };
             let values = |accept| {
                 let request = template.request(address.clone(), accept).request;

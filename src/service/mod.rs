@@ -20,6 +20,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use http::header::HOST;
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -30,7 +31,7 @@ use crate::{
     layer::{LroLayer, LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
-    request::template::CapturedRequest,
+    request::template::RequestHead,
     service::{
         body::LroBody,
         clock::Clock,
@@ -116,7 +117,7 @@ impl<S> Lro<S> {
 
     /// Sends a request of which everything is kept that polls need.
     #[inline]
-    fn begin<R>(&mut self, config: Arc<Config>, captured: CapturedRequest, mut request: R) -> ResponseFuture<S, R>
+    fn begin<R>(&mut self, config: Arc<Config>, head: RequestHead, mut request: R) -> ResponseFuture<S, R>
     where
         S: Service<R, Response: AsResponse> + Clone,
         R: AsRequest<S::Response, S::Error>,
@@ -124,19 +125,20 @@ impl<S> Lro<S> {
         if Clock::check_here(config.timer.as_ref()).is_err() {
             return ResponseFuture::refused(Error::NoTimer);
         }
-        if !captured.extensions.is_empty() {
-            if let Some(cancel) = captured.extensions.get::<Cancel>() {
-                return self.cancel(&config, &captured, cancel, request);
+        if !head.extensions.is_empty() {
+            if let Some(cancel) = head.extensions.get::<Cancel>() {
+                return self.cancel(&config, &head, cancel, request);
             }
-            if is_resume(&captured) {
-                let resume = captured.extensions.get::<Resume>().cloned().unwrap_or_default();
-                return ResponseFuture::resume(Start { service: self.take_inner(), config, captured }, resume);
+            if is_resume(&head) {
+                let resume = head.extensions.get::<Resume>().cloned().unwrap_or_default();
+                let start = Start::new(self.take_inner(), config, head, request.headers_mut());
+                return ResponseFuture::resume(*start, resume);
             }
         }
         if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
             prefer_respond_async(request.headers_mut());
         }
-        let mut start = Box::new(Start { service: self.take_inner(), config, captured });
+        let mut start = Start::new(self.take_inner(), config, head, request.headers_mut());
         ResponseFuture::new(start.service.call(request), start)
     }
 
@@ -145,7 +147,7 @@ impl<S> Lro<S> {
     fn cancel<R>(
         &mut self,
         config: &Config,
-        captured: &CapturedRequest,
+        head: &RequestHead,
         cancel: &Cancel,
         mut request: R,
     ) -> ResponseFuture<S, R>
@@ -153,7 +155,7 @@ impl<S> Lro<S> {
         S: Service<R, Response: AsResponse>,
         R: AsRequest<S::Response, S::Error>,
     {
-        match cancel_address(config, &captured.uri, captured.host(), cancel) {
+        match cancel_address(config, &head.uri, request.headers_mut().get(HOST), cancel) {
             Ok(address) => {
                 request.redirect_to(address);
                 ResponseFuture::pass_through(self.inner.call(request))
@@ -186,8 +188,8 @@ where
         if config.is_disabled() {
             return ResponseFuture::pass_through(self.inner.call(request));
         }
-        let captured = CapturedRequest::of(&request);
-        self.begin(config, captured, request)
+        let head = RequestHead::of(&request);
+        self.begin(config, head, request)
     }
 }
 

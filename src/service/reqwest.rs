@@ -15,7 +15,7 @@ use crate::{
     error::{BoxError, Error},
     layer::LroOverrides,
     redact::Redacted,
-    request::template::{CapturedRequest, PollRequest, RequestLine},
+    request::template::{PollRequest, RequestHead},
     service::{
         Lro,
         body::LroBody,
@@ -38,19 +38,19 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let Some(captured) = capture(&mut request) else {
+        let Some(head) = head_of(&mut request) else {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         };
-        let config = LroOverrides::config_for(&captured.extensions, self.layer());
+        let config = LroOverrides::config_for(&head.extensions, self.layer());
         if config.is_disabled() {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         }
-        self.begin(config, captured, request)
+        self.begin(config, head, request)
     }
 }
 
-/// What is kept of a request; `None`, if it has an address that could not be polled for.
-pub(crate) fn capture(request: &mut Request) -> Option<CapturedRequest> {
+/// What is kept of a request beside its headers; `None`, if it has an address that could not be polled for.
+pub(crate) fn head_of(request: &mut Request) -> Option<RequestHead> {
     // A request shows its extensions, which hold its timeout, only to those who turn it into an `http::Request`; and it
     // clones only without a body that streams. The headers are left out to save their clones.
     let headers = mem::take(request.headers_mut());
@@ -59,8 +59,8 @@ pub(crate) fn capture(request: &mut Request) -> Option<CapturedRequest> {
     *request.headers_mut() = headers;
     *request.body_mut() = body;
     let (head, _) = http::Request::<Body>::try_from(bare?).ok()?.into_parts();
-    let line = RequestLine { method: head.method, uri: head.uri };
-    Some(CapturedRequest::new(line, head.version, request.headers(), head.extensions, request.timeout().copied()))
+    let http::request::Parts { method, uri, version, extensions, .. } = head;
+    Some(RequestHead { method, uri, version, extensions, timeout: request.timeout().copied() })
 }
 
 /// Extensions get into a request in no other form than that of `http`, whose address is made anew.

@@ -20,11 +20,11 @@ use crate::{
     layer::{LroLayer, LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
-    request::template::{CapturedRequest, PollRequest},
+    request::template::{CapturedRequest, PollRequest, RequestHead},
     service::{
         clock::Clock,
         future::ResponseFuture,
-        reqwest::{capture, redact_url},
+        reqwest::{head_of, redact_url},
         start::Start,
         transport::{AsRequest, prefer_respond_async},
     },
@@ -47,28 +47,30 @@ impl Middleware for LroLayer {
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
         let config = LroOverrides::config_for(extensions, self);
-        let captured = if config.is_disabled() { None } else { capture(&mut request) };
-        let Some(mut captured) = captured else { return next.run(request, extensions).await };
+        let head = if config.is_disabled() { None } else { head_of(&mut request) };
+        let Some(mut head) = head else { return next.run(request, extensions).await };
         if Clock::check(config.timer.as_ref()).is_err() {
             return Err(MiddlewareError::middleware(Error::<MiddlewareError>::NoTimer));
         }
         if let Some(cancel) = extensions.get::<Cancel>() {
             let cancel = cancel.clone();
-            return send_cancel(&config, &captured, cancel, request, extensions, next).await;
+            return send_cancel(&config, &head, cancel, request, extensions, next).await;
         }
         if let Some(resume) = extensions.get::<Resume>().cloned() {
-            captured.extensions.insert(resume);
+            head.extensions.insert(resume);
         }
         if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
             prefer_respond_async(request.headers_mut());
         }
         let shared;
-        let outcome = if is_resume(&captured) {
+        let outcome = if is_resume(&head) {
             shared = SharedExtensions::of(extensions, &config);
-            let resume = captured.extensions.get::<Resume>().cloned().unwrap_or_default();
+            let resume = head.extensions.get::<Resume>().cloned().unwrap_or_default();
             let service = ChainService { next, extensions: shared.clone() };
+            let captured = CapturedRequest::new(head, request.headers());
             ResponseFuture::<_, ChainRequest>::resume(Start { service, config, captured }, resume).await
         } else {
+            let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;
             let start = Start { service: (), config, captured };
             if !start.may_start_operation(&response) {
@@ -100,7 +102,7 @@ fn into_middleware_error(error: Error<MiddlewareError>) -> MiddlewareError {
 /// Sends a request that cancels an operation to where that is done.
 async fn send_cancel(
     config: &Config,
-    captured: &CapturedRequest,
+    head: &RequestHead,
     cancel: Cancel,
     mut request: Request,
     extensions: &mut Extensions,
@@ -108,7 +110,7 @@ async fn send_cancel(
 ) -> reqwest_middleware::Result<Response> {
     // A layer below would take it for its own.
     extensions.remove::<Cancel>();
-    match cancel_address(config, &captured.uri, captured.host(), &cancel) {
+    match cancel_address(config, &head.uri, request.headers().get(http::header::HOST), &cancel) {
         Ok(address) => {
             let credentials = address.credentials;
             AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address);

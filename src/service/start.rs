@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::{
     config::Config,
     operation::Operation,
-    request::template::CapturedRequest,
+    request::template::{CapturedRequest, RequestHead},
     service::{transport::AsResponse, unmatched},
 };
 
@@ -19,15 +19,23 @@ pub(crate) struct Start<S> {
 }
 
 impl<S> Start<S> {
+    /// All of it in one allocation.
+    #[inline]
+    pub(crate) fn new(service: S, config: Arc<Config>, head: RequestHead, headers: &HeaderMap) -> Box<Self> {
+        let mut start = Box::new(Self { service, config, captured: CapturedRequest::without_headers(head) });
+        start.captured.capture(headers);
+        start
+    }
+
     /// Whether the response may start an operation.
     #[inline]
     pub(crate) fn may_start_operation<T: AsResponse>(&self, response: &T) -> bool {
         let Self { config, captured, .. } = self;
-        let may_start = config.may_start_operation(&captured.method, response.status(), response.headers())
+        let may_start = config.may_start_operation(&captured.head.method, response.status(), response.headers())
             // Another layer below may have polled it to completion already.
             && response.extensions().get::<Operation>().is_none();
         if !may_start && response.status() == StatusCode::ACCEPTED {
-            unmatched::report(config, captured, response.headers());
+            unmatched::report(config, &captured.head, response.headers());
         }
         may_start
     }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, header::LOCATION};
 use crate::{
     config::Config,
     event::{Event, tracing},
-    request::template::CapturedRequest,
+    request::template::RequestHead,
 };
 
 /// The headers that announce operations in the protocols that there are.
@@ -17,9 +17,9 @@ const ANNOUNCING: [HeaderName; 4] = [
 ];
 
 #[cold]
-pub(crate) fn report(config: &Config, captured: &CapturedRequest, headers: &HeaderMap) {
+pub(crate) fn report(config: &Config, request: &RequestHead, headers: &HeaderMap) {
     let present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();
-    let (method, uri) = (&captured.method, &captured.uri);
+    let (method, uri) = (&request.method, &request.uri);
     tracing::unmatched(method, uri, &present);
     if config.has_observers() {
         config.emit(&Event::Unmatched { method, uri, headers: &present });
