@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
-        policy::{CallerOrigin, Credentials},
+        policy::{CallerAddress, Credentials},
         resolver::Resolver,
     },
     layer::LroLayer,
@@ -39,9 +39,10 @@ impl Scanner {
         self.0.decided()
     }
 
-    /// Reads all of it.
-    pub fn scan_all(&mut self, bytes: &[u8]) {
+    /// The same, but reads all of the bytes.
+    pub fn scan_all(&mut self, bytes: &[u8]) -> Option<&str> {
         self.0.read(bytes, &STATUS);
+        self.0.decided()
     }
 
     #[must_use]
@@ -64,8 +65,8 @@ pub fn resolve(
     const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
     let (config, protocol) = (layer.config(), Protocol::operation_location());
     let named = config.named_origins(&protocol);
-    let origin = CallerOrigin::new(start.uri(), start.headers().get("host"), config.base_uri.as_ref());
-    let resolver = Resolver::new(start.uri(), &origin, named);
+    let caller = CallerAddress::new(start.uri().clone(), start.headers().get("host"), config.base_uri.as_ref());
+    let resolver = Resolver::new(&caller, named);
     let mut headers = HeaderMap::new();
     headers.insert(OPERATION_LOCATION, value.clone());
     let missing = || Err(AddressError::new(AddressErrorKind::Missing, None, None));

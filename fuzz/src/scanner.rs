@@ -47,7 +47,7 @@ fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
     let mut scanner = Scanner::new();
     let mut word: Option<String> = None;
     for piece in pieces {
-        let found = scanner.scan(piece).map(str::to_owned);
+        let found = scanner.scan_all(piece).map(str::to_owned);
         assert!(word.is_none() || found == word, "the status {word:?} has become {found:?}");
         word = found;
     }

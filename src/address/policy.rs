@@ -1,5 +1,7 @@
 //! `Policy`: which origins may be asked, and which of them see credentials.
 
+use std::sync::OnceLock;
+
 use http::{HeaderValue, Uri};
 use url::Url;
 
@@ -40,34 +42,48 @@ pub(crate) struct NamedOrigins<'a> {
     pub(crate) anonymous: [&'a [Origin]; 2],
 }
 
-/// Where a request of the caller goes, as far as that is known. It is parsed once for an operation.
+/// Where a request of the caller goes, as far as that is known.
 #[derive(Debug)]
-pub(crate) struct CallerOrigin {
-    /// The request's own address, or the base URI; two where only a `Host` header says it; none where nothing does.
-    urls: Vec<Url>,
-    /// Whether the request has a path alone for its address.
-    is_path_only: bool,
+pub(crate) struct CallerAddress {
+    pub(crate) uri: Uri,
+    /// The request's own address, or the base URI; two where only a `Host` header says it; none where nothing does. That of a
+    /// request with an absolute address is parsed when it is needed, which for most operations it is not.
+    urls: OnceLock<Vec<Url>>,
 }
 
-impl CallerOrigin {
+impl CallerAddress {
     /// `host` is the `Host` header of the request, and `base` the base URI that its client puts before paths.
-    pub(crate) fn new(request: &Uri, host: Option<&HeaderValue>, base: Option<&Url>) -> Self {
-        let is_path_only = !has_authority(request);
+    pub(crate) fn new(uri: Uri, host: Option<&HeaderValue>, base: Option<&Url>) -> Self {
         let urls = match base {
-            _ if !is_path_only => to_url(request).filter(is_http).into_iter().collect(),
-            Some(base) => vec![base.clone()],
-            None => urls_of_host(host),
+            _ if has_authority(&uri) => OnceLock::new(),
+            Some(base) => vec![base.clone()].into(),
+            None => urls_of_host(host).into(),
         };
-        Self { urls, is_path_only }
+        Self { uri, urls }
     }
 
     /// The address that others are relative to.
     pub(crate) fn url(&self) -> Option<&Url> {
-        self.urls.first()
+        self.urls().first()
+    }
+
+    fn urls(&self) -> &[Url] {
+        self.urls.get_or_init(|| to_url(&self.uri).filter(is_http).into_iter().collect())
+    }
+
+    fn is_path_only(&self) -> bool {
+        !has_authority(&self.uri)
     }
 
     fn is_of(&self, url: &Url) -> bool {
-        self.urls.iter().any(|own| is_same_origin(own, url))
+        // The same texts are the same origin. Only others have to be taken apart.
+        self.has_origin_text_of(url) || self.urls().iter().any(|own| is_same_origin(own, url))
+    }
+
+    fn has_origin_text_of(&self, url: &Url) -> bool {
+        self.uri.scheme_str() == Some(url.scheme())
+            && self.uri.host() == url.host_str()
+            && self.uri.port_u16() == url.port()
     }
 }
 
@@ -76,22 +92,22 @@ impl CallerOrigin {
 /// What the caller wrote (the request's own address, and the layer's settings) is believed. Everything else, whether a server
 /// or a store wrote it, is judged here, and nowhere else.
 pub(crate) struct Policy<'a> {
-    caller: &'a CallerOrigin,
+    caller: &'a CallerAddress,
     named: NamedOrigins<'a>,
 }
 
 impl<'a> Policy<'a> {
-    pub(crate) fn new(caller: &'a CallerOrigin, named: NamedOrigins<'a>) -> Self {
+    pub(crate) fn new(caller: &'a CallerAddress, named: NamedOrigins<'a>) -> Self {
         Self { caller, named }
     }
 
-    pub(crate) fn caller(&self) -> &'a CallerOrigin {
+    pub(crate) fn caller(&self) -> &'a CallerAddress {
         self.caller
     }
 
     /// Whether nothing says which origin the caller's request goes to.
     pub(crate) fn has_no_origin(&self) -> bool {
-        self.caller.urls.is_empty()
+        self.caller.urls().is_empty()
     }
 
     /// Decides on an address, which is changed to `https` where that is the same host's.
@@ -124,7 +140,7 @@ impl<'a> Policy<'a> {
 
     fn trusts(&self, url: &Url) -> bool {
         let by_rule =
-            |rule: &TrustRule| covers(&rule.to, url) && self.caller.urls.iter().any(|own| covers(&rule.from, own));
+            |rule: &TrustRule| covers(&rule.to, url) && self.caller.urls().iter().any(|own| covers(&rule.from, own));
         covers(self.named.trusted, url) || self.named.trust_rules.iter().any(by_rule)
     }
 
@@ -132,10 +148,10 @@ impl<'a> Policy<'a> {
     /// where it was started, or of one that is trusted from there. Else a monitor that was refused at the start would be asked
     /// after all, by a caller who takes its address for the service's.
     pub(crate) fn may_resume(&self, started: &Uri, monitor: &Uri) -> bool {
-        let own = &self.caller.urls;
+        let own = self.caller.urls();
         let is_trusted_here = || own.iter().any(|own| covers(self.named.trusted, own));
         if !has_authority(started) {
-            return self.caller.is_path_only || !has_authority(monitor) || is_trusted_here();
+            return self.caller.is_path_only() || !has_authority(monitor) || is_trusted_here();
         }
         let Some(started) = to_url(started).filter(is_http) else { return false };
         let by_rule = |rule: &TrustRule| covers(&rule.from, &started) && own.iter().any(|own| covers(&rule.to, own));
@@ -146,7 +162,7 @@ impl<'a> Policy<'a> {
     /// and without the path of the base URI, which a client below puts before it.
     pub(crate) fn in_form_of_request(&self, url: &Url, uri: Uri) -> Uri {
         // Without any origin, a relative address is the only kind of own one.
-        if !self.caller.is_path_only || !(self.caller.is_of(url) || url.host_str() == Some(NO_HOST)) {
+        if !self.caller.is_path_only() || !(self.caller.is_of(url) || url.host_str() == Some(NO_HOST)) {
             return uri;
         }
         let path = uri.into_parts().path_and_query.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
@@ -244,7 +260,7 @@ mod tests {
             ("/start", None, Some(&base), "http://api.test/k8s/c1/1", Some((Send, "/1"))),
         ] {
             let host = host.map(|host| HeaderValue::from_str(host).unwrap());
-            let caller = CallerOrigin::new(&request.parse().unwrap(), host.as_ref(), base);
+            let caller = CallerAddress::new(request.parse().unwrap(), host.as_ref(), base);
             let policy = Policy::new(&caller, named);
             let mut url = Url::parse(address).unwrap();
             let asked = policy.authorize(&mut url).map(|credentials| {
@@ -277,7 +293,7 @@ mod tests {
             ("/start", "https://evil.test/1", "https://trusted.test/", None, true),
         ] {
             let host = host.map(HeaderValue::from_static);
-            let caller = CallerOrigin::new(&request.parse().unwrap(), host.as_ref(), None);
+            let caller = CallerAddress::new(request.parse().unwrap(), host.as_ref(), None);
             let policy = Policy::new(&caller, named);
             let may_resume = policy.may_resume(&started.parse().unwrap(), &monitor.parse().unwrap());
             assert_eq!(may_resume, expected, "{started}, {monitor}, resumed at {request}");

@@ -5,19 +5,22 @@ use url::Url;
 
 use crate::address::{
     error::{AddressError, AddressErrorKind},
-    policy::{Address, CallerOrigin, Credentials, NO_HOST, NamedOrigins, Policy},
+    policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
     uri::{has_authority, to_url},
 };
 
 /// Resolves addresses for one request of the caller.
 pub(crate) struct Resolver<'a> {
-    request_uri: &'a Uri,
     policy: Policy<'a>,
 }
 
 impl<'a> Resolver<'a> {
-    pub(crate) fn new(request_uri: &'a Uri, caller: &'a CallerOrigin, named: NamedOrigins<'a>) -> Self {
-        Self { request_uri, policy: Policy::new(caller, named) }
+    pub(crate) fn new(caller: &'a CallerAddress, named: NamedOrigins<'a>) -> Self {
+        Self { policy: Policy::new(caller, named) }
+    }
+
+    fn request_uri(&self) -> &'a Uri {
+        &self.policy.caller().uri
     }
 
     pub(crate) fn policy(&self) -> &Policy<'a> {
@@ -95,7 +98,7 @@ impl<'a> Resolver<'a> {
                 true => AddressErrorKind::NoRequestHost,
                 false => AddressErrorKind::Untrusted,
             };
-            return Err(error(kind).with_uri(uri, self.request_uri));
+            return Err(error(kind).with_uri(uri, self.request_uri()));
         };
         Ok(Address { uri: self.policy.in_form_of_request(&url, uri), credentials })
     }
@@ -108,8 +111,12 @@ impl<'a> Resolver<'a> {
         if authority.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()).is_some_and(|host| host.contains('@')) {
             return Err(AddressErrorKind::UserInfo);
         }
-        let base = self.absolute(base).ok_or(AddressErrorKind::Unresolvable)?;
-        let mut url = base.join(reference).map_err(|_| AddressErrorKind::Unresolvable)?;
+        let is_absolute = ["https://", "http://"].iter().any(|scheme| reference.starts_with(scheme));
+        let url = match is_absolute {
+            true => Url::parse(reference).ok(),
+            false => self.absolute(base).and_then(|base| base.join(reference).ok()),
+        };
+        let mut url = url.ok_or(AddressErrorKind::Unresolvable)?;
         url.set_fragment(None);
         if !matches!(url.scheme(), "http" | "https") {
             return Err(AddressErrorKind::Scheme);
@@ -122,12 +129,12 @@ impl<'a> Resolver<'a> {
 
     /// A URI of the caller or of the service as a URL, without user information.
     fn absolute(&self, uri: &Uri) -> Option<Url> {
-        let own = self.policy.caller().url();
-        let mut url = match own {
-            Some(own) if uri == self.request_uri && has_authority(uri) => own.clone(),
-            _ if has_authority(uri) => to_url(uri)?,
-            Some(own) => own.join(&uri.to_string()).ok()?,
-            None => Url::parse(&format!("http://{NO_HOST}{uri}")).ok()?,
+        let mut url = if has_authority(uri) {
+            to_url(uri)?
+        } else if let Some(own) = self.policy.caller().url() {
+            own.join(&uri.to_string()).ok()?
+        } else {
+            Url::parse(&format!("http://{NO_HOST}{uri}")).ok()?
         };
         if !url.username().is_empty() || url.password().is_some() {
             url.set_username("").ok()?;
@@ -138,8 +145,8 @@ impl<'a> Resolver<'a> {
 
     /// Whether an address that was resolved is that of the caller's request.
     pub(crate) fn is_request_uri(&self, uri: &Uri) -> bool {
-        let is_same = || self.check(self.request_uri).is_ok_and(|own| own.uri == *uri);
-        uri == self.request_uri || (uri.path() == self.request_uri.path() && is_same())
+        let is_same = || self.check(self.request_uri()).is_ok_and(|own| own.uri == *uri);
+        uri == self.request_uri() || (uri.path() == self.request_uri().path() && is_same())
     }
 }
 

@@ -94,7 +94,8 @@ struct Interest {
 pub(crate) struct Found<'a> {
     /// The index of the selector.
     pub(crate) selector: usize,
-    pub(crate) word: &'a str,
+    /// `None` if that is no text.
+    pub(crate) word: Option<&'a str>,
     /// How much of the bytes was read to find it.
     pub(crate) read: usize,
 }
@@ -175,7 +176,7 @@ impl Scanner {
                     Word::InDecoder => self.string.end(),
                     Word::Key => Some(self.selectors[selector].pointer.last_key()),
                 };
-                return word.map(|word| Found { selector, word, read: position + read });
+                return Some(Found { selector, word, read: position + read });
             }
             position += read;
         }
@@ -190,7 +191,8 @@ impl Scanner {
             self.at = At::InKey;
             return 1;
         };
-        self.interest = self.interest_in_key(key);
+        let may_be_wanted = self.open[self.level].lengths & length_bit(key) != 0;
+        self.interest = if may_be_wanted { self.interest_in_key(key) } else { Interest::default() };
         let end = key.len() + 2;
         // Most often the colon comes at once; this and its like below save a fifth.
         let is_next = rest.get(end) == Some(&b':');
@@ -242,8 +244,7 @@ impl Scanner {
                 match swar::string(&rest[1..]).filter(|text| text.len() <= MAX_STATUS_WORD_BYTES) {
                     Some(text) => {
                         self.at = At::Comma;
-                        let found = std::str::from_utf8(text).ok().map(|_| (selector, Word::InBytes(text.len())));
-                        (text.len() + 2, found)
+                        (text.len() + 2, Some((selector, Word::InBytes(text.len()))))
                     }
                     None => {
                         self.string.clear();
@@ -385,12 +386,8 @@ impl Scanner {
         self.at = At::Skipping;
     }
 
-    #[inline]
     fn interest_in_key(&mut self, key: &[u8]) -> Interest {
-        let Level { selectors, lengths, .. } = self.open[self.level];
-        if lengths & length_bit(key) == 0 {
-            return Interest::default();
-        }
+        let selectors = self.open[self.level].selectors;
         self.interest_in(selectors, |segment| segment.key.as_bytes() == key)
     }
 

@@ -5,7 +5,7 @@ use http::{HeaderValue, Request, Uri, header::CONTENT_TYPE};
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
-        policy::{Address, CallerOrigin},
+        policy::{Address, CallerAddress},
         resolver::Resolver,
     },
     config::Config,
@@ -23,8 +23,8 @@ pub(crate) fn cancel_address(
 ) -> Result<Address, AddressError> {
     let operation = &cancel.operation;
     let named = config.named_origins(&operation.protocol);
-    let origin = CallerOrigin::new(request, host, config.base_uri.as_ref());
-    let resolver = Resolver::new(request, &origin, named);
+    let caller = CallerAddress::new(request.clone(), host, config.base_uri.as_ref());
+    let resolver = Resolver::new(&caller, named);
     if let Some((_, started)) = operation.start() {
         if !resolver.policy().may_resume(started, &operation.monitor) {
             let error = AddressError::new(AddressErrorKind::ResumedElsewhere, None, None);

@@ -185,7 +185,7 @@ impl<T: Io> Reading<T> {
             document: self.document(),
         };
         let place = result::place(choice, places)?;
-        let request = &poller.context.template.uri;
+        let request = &poller.context.template.caller.uri;
         // The caller wrote it himself.
         if poller.context.caller == Caller::Starts && place == *request {
             return Some(Ok(Address { uri: place, credentials: Credentials::Send }));
@@ -252,7 +252,7 @@ impl<T: Io> Reading<T> {
         let operation = &poller.operation;
         let known = Known {
             monitor: Some(&operation.monitor),
-            start: operation.start().map(|(_, start)| start).or(Some(&poller.context.template.uri)),
+            start: operation.start().map(|(_, start)| start).or(Some(&poller.context.template.caller.uri)),
             name: operation.id(),
         };
         let reference = |rule: &ResourceRule| match rule {
@@ -284,7 +284,7 @@ impl Poller {
     /// The address of the start request, if that is known.
     fn original(&self) -> Option<Uri> {
         match self.context.caller {
-            Caller::Starts => Some(self.context.template.uri.clone()),
+            Caller::Starts => Some(self.context.template.caller.uri.clone()),
             Caller::Resumes => self.operation.start().map(|(_, uri)| uri.clone()),
         }
     }

@@ -97,7 +97,7 @@ impl Poller {
             let from = std::mem::replace(&mut self.operation.monitor, monitor);
             if self.context.caller == Caller::Starts {
                 let Context { config, method, template, .. } = &self.context;
-                remember_start(config, &mut self.operation, method, &template.uri);
+                remember_start(config, &mut self.operation, method, &template.caller.uri);
             }
             self.emit(|operation| Event::Moved { operation, from: &from });
         }

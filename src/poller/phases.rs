@@ -244,7 +244,7 @@ impl Poller {
         let is_request_uri = self.monitor_uri == MonitorUri::OfRequest;
         let (uri, credentials) = match self.result() {
             Some(result) => (&result.uri, result.credentials),
-            None if is_request_uri => (&self.context.template.uri, self.operation.credentials),
+            None if is_request_uri => (&self.context.template.caller.uri, self.operation.credentials),
             None => (&self.operation.monitor, self.operation.credentials),
         };
         self.complete(Address { uri: uri.clone(), credentials })
@@ -252,13 +252,13 @@ impl Poller {
 
     /// An address as it is asked, with what polls add to it.
     pub(crate) fn complete(&self, address: Address) -> Address {
-        with_propagated(self.config(), &self.context.template.uri, &self.operation, address)
+        with_propagated(self.config(), &self.context.template.caller.uri, &self.operation, address)
     }
 
     pub(crate) fn resolver(&self) -> Resolver<'_> {
         let Context { config, template, .. } = &self.context;
         let named = config.named_origins(&self.operation.protocol);
-        Resolver::new(&template.uri, &template.origin, named)
+        Resolver::new(&template.caller, named)
     }
 
     /// An address of the service, without what polls add to it.

@@ -63,7 +63,7 @@ pub(crate) fn resume<T: Io>(
             timeout
         }
     };
-    let spans = Spans::begin(Beginning::Resumed, &method, &template.uri, &operation);
+    let spans = Spans::begin(Beginning::Resumed, &method, &template.caller.uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
     let context = Context { config, method, template, spans, caller: Caller::Resumes, age };
     let monitor_uri = if is_stored { MonitorUri::OfOperation } else { MonitorUri::OfRequest };
@@ -85,7 +85,7 @@ pub(crate) fn resume<T: Io>(
 
 /// An operation of which nothing but the monitor's address is known, which is that of the caller's request.
 fn operation_at(config: &Config, template: &RequestTemplate) -> Operation {
-    let uri = without_user_info(template.without_propagated(&config.propagate_query, &template.uri));
+    let uri = without_user_info(template.without_propagated(&config.propagate_query, &template.caller.uri));
     let protocol = config.protocols.first().map_or_else(Protocol::operation_location, Protocol::clone);
     let rule = protocol.default_for_resume();
     Operation::new(Address { uri, credentials: Credentials::Send }, protocol, rule)
@@ -94,7 +94,7 @@ fn operation_at(config: &Config, template: &RequestTemplate) -> Operation {
 impl Poller {
     /// Judges what was stored from the caller's request, as the header of a start response is.
     fn judge(&mut self) -> Result<(), AddressError> {
-        let request = &self.context.template.uri;
+        let request = &self.context.template.caller.uri;
         if let Some((_, started)) = self.operation.start() {
             if !self.resolver().policy().may_resume(started, &self.operation.monitor) {
                 let kind = match self.resolver().policy().has_no_origin() {

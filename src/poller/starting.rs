@@ -183,7 +183,7 @@ fn accept<T: Io>(
     let (method, template) = captured.into_template(&config.omitted_extensions, config.base_uri.as_ref());
     let (operation, monitor_uri, refusal) =
         operation(&config, &method, &template, &response, &candidate, beginning.wall);
-    let spans = Spans::begin(Beginning::Accepted, &method, &template.uri, &operation);
+    let spans = Spans::begin(Beginning::Accepted, &method, &template.caller.uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);
     let context = Context { config, method, template, spans, caller: Caller::Starts, age: Duration::ZERO };
     let unrecognized = Unrecognized::default();
@@ -211,8 +211,8 @@ fn operation<B>(
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
     let named = config.named_origins(&candidate.protocol);
-    let resolver = Resolver::new(&template.uri, &template.origin, named);
-    let address = monitor_address(rule, headers, &body, &template.uri, &resolver);
+    let resolver = Resolver::new(&template.caller, named);
+    let address = monitor_address(rule, headers, &body, &template.caller.uri, &resolver);
 
     let (uri, monitor_uri) = monitor(config, template, &address, &resolver);
     let credentials = address.as_ref().map_or(Credentials::Withhold, |address| address.credentials);
@@ -223,11 +223,11 @@ fn operation<B>(
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
     // A `Location` that does not name the monitor may be where the result is.
     if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
-        if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.uri) {
+        if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.caller.uri) {
             operation.note_location(template.without_propagated(&config.propagate_query, &location));
         }
     }
-    remember_start(config, &mut operation, method, &template.uri);
+    remember_start(config, &mut operation, method, &template.caller.uri);
     (operation, monitor_uri, address.err())
 }
 
@@ -263,8 +263,9 @@ impl Considered {
         let mut position = 0;
         while let (Some(found), Some(condition)) = (self.scanner.scan(&data[position..]), &rule.condition) {
             position += found.read;
+            let Some(word) = found.word else { continue };
             let is_running = condition.selectors[found.selector].matches == Match::String
-                && !words.meaning(found.word).state.is_terminal();
+                && !words.meaning(word).state.is_terminal();
             self.is_met = Some(self.is_met.unwrap_or(true) && is_running);
         }
         if self.scanner.is_at_end() {
@@ -359,7 +360,7 @@ fn monitor(
     address: &Result<Address, AddressError>,
     resolver: &Resolver<'_>,
 ) -> (Uri, MonitorUri) {
-    let request = &template.uri;
+    let request = &template.caller.uri;
     let named = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
     let Some(uri) = named else { return (without_secrets(request), MonitorUri::OfOperation) };
     match request.query().is_some() && resolver.is_request_uri(uri) {

@@ -38,7 +38,7 @@ impl StatusSearch {
     /// Reads on until the status is decided, and returns how much was read.
     pub(crate) fn read_to_status(&mut self, data: &[u8], rule: &StatusRule) -> usize {
         let mut position = 0;
-        while position < data.len() && self.decided().is_none() {
+        while position < data.len() && !self.is_decided() {
             position += self.read_to_match(&data[position..], rule);
         }
         position
@@ -50,6 +50,8 @@ impl StatusSearch {
             self.scanned = self.scanned.saturating_add(data.len());
             return data.len();
         };
+        self.scanned = self.scanned.saturating_add(read);
+        let Some(word) = word else { return read };
         match selector.checked_sub(rule.status.len()) {
             None if self.status.as_ref().is_none_or(|(first, _)| selector < *first) => {
                 self.status = Some((selector, Word::of(word)));
@@ -61,7 +63,6 @@ impl StatusSearch {
             }
             Some(_) => {}
         }
-        self.scanned = self.scanned.saturating_add(read);
         read
     }
 
@@ -82,8 +83,13 @@ impl StatusSearch {
 
     /// The status, if nothing that is still to come can come before it.
     pub(crate) fn decided(&self) -> Option<&str> {
-        let (selector, word) = self.status.as_ref()?;
-        (0..*selector).all(|before| self.scanner.has_passed(before)).then_some(word.as_str())
+        let (_, word) = self.status.as_ref().filter(|_| self.is_decided())?;
+        Some(word.as_str())
+    }
+
+    fn is_decided(&self) -> bool {
+        let has_passed_all = |selector: usize| (0..selector).all(|before| self.scanner.has_passed(before));
+        self.status.as_ref().is_some_and(|(selector, _)| has_passed_all(*selector))
     }
 
     /// The status, now that nothing more is to come.

@@ -46,7 +46,7 @@ impl CapturedHeaders {
         for (name, value) in headers {
             let name = name.as_str();
             match kept(name, host) {
-                Kept::Yes => self.push(name, value),
+                Kept::Yes => self.push(name, value, headers),
                 Kept::No => {}
                 Kept::NoneListed => return self.capture_unlisted(headers, host),
             }
@@ -61,16 +61,16 @@ impl CapturedHeaders {
         headers
             .iter()
             .filter(|(name, _)| is_kept(name.as_str()))
-            .for_each(|(name, value)| self.push(name.as_str(), value));
+            .for_each(|(name, value)| self.push(name.as_str(), value, headers));
     }
 
     #[inline]
-    fn push(&mut self, name: &str, value: &HeaderValue) {
+    fn push(&mut self, name: &str, value: &HeaderValue, headers: &HeaderMap) {
         self.count += 1;
         let len = WORD + name.len() + value.len();
         let free = self.first.get_mut(self.first_len..).unwrap_or_default();
         let (Some(room), true) = (free.get_mut(..len), self.rest.is_empty()) else {
-            return self.push_rest(name, value);
+            return self.push_rest(name, value, headers);
         };
         let (word, room) = room.split_at_mut(WORD);
         let (name_room, value_room) = room.split_at_mut(name.len());
@@ -81,16 +81,29 @@ impl CapturedHeaders {
     }
 
     #[cold]
-    fn push_rest(&mut self, name: &str, value: &HeaderValue) {
+    fn push_rest(&mut self, name: &str, value: &HeaderValue, headers: &HeaderMap) {
+        if self.rest.is_empty() {
+            let lens = headers.iter().map(|(name, value)| WORD + name.as_str().len() + value.len());
+            self.rest.reserve(lens.sum());
+        }
         [&lengths(name, value), name.as_bytes(), value.as_bytes()]
             .into_iter()
             .for_each(|part| self.rest.extend_from_slice(part));
     }
 
-    /// In as little room as they need.
-    pub(crate) fn pack(&self) -> RepeatedHeaders {
-        let entries = [&self.first[..self.first_len], &self.rest].concat();
-        RepeatedHeaders { entries: entries.into(), count: self.count }
+    /// As polls need them.
+    pub(crate) fn unpack(&self) -> RepeatedHeaders {
+        let mut names = Vec::with_capacity(self.count);
+        let mut values = Vec::with_capacity(self.first_len.saturating_add(self.rest.len()));
+        for packed in [&self.first[..self.first_len], &self.rest] {
+            for (name, value, is_sensitive) in entries(packed) {
+                let Ok(name) = HeaderName::from_bytes(name) else { continue };
+                values.extend_from_slice(value);
+                names.push(Repeated { name, end: values.len(), is_sensitive });
+            }
+        }
+        values.shrink_to_fit();
+        RepeatedHeaders { names: names.into(), values: values.into() }
     }
 }
 
@@ -101,38 +114,50 @@ fn lengths(name: &str, value: &HeaderValue) -> [u8; WORD] {
     (name.len() as u64 | sensitive | (value.len() as u64) << VALUE_SHIFT).to_le_bytes()
 }
 
+/// Names, values, and whether these are sensitive.
+fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
+    iter::from_fn(move || {
+        let (word, rest) = packed.split_first_chunk()?;
+        let word = u64::from_le_bytes(*word);
+        let (name, rest) = rest.split_at_checked(usize::from(word as u16))?;
+        let (value, rest) = rest.split_at_checked((word >> VALUE_SHIFT) as usize)?;
+        packed = rest;
+        Some((name, value, word >> SENSITIVE_BIT & 1 == 1))
+    })
+}
+
 /// The same once an operation has been accepted.
 #[derive(Debug)]
 pub(crate) struct RepeatedHeaders {
-    entries: Bytes,
-    count: usize,
+    names: Box<[Repeated]>,
+    /// One after the other.
+    values: Bytes,
+}
+
+#[derive(Debug)]
+struct Repeated {
+    name: HeaderName,
+    /// Where its value ends.
+    end: usize,
+    is_sensitive: bool,
 }
 
 impl RepeatedHeaders {
     pub(crate) fn len(&self) -> usize {
-        self.count
+        self.names.len()
     }
 
     /// The `Host` header, where it is kept.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        self.iter().find(|(name, _)| name == HOST).map(|(_, value)| value)
+        self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value)
     }
 
-    /// The values share the bytes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let mut rest = &self.entries[..];
-        let entries = iter::from_fn(move || {
-            let (word, after) = rest.split_first_chunk()?;
-            let word = u64::from_le_bytes(*word);
-            let (name, after) = after.split_at_checked(usize::from(word as u16))?;
-            let (value, after) = after.split_at_checked((word >> VALUE_SHIFT) as usize)?;
-            rest = after;
-            Some((name, value, word >> SENSITIVE_BIT & 1 == 1))
-        });
-        entries.filter_map(|(name, value, is_sensitive)| {
-            let name = HeaderName::from_bytes(name).ok()?;
-            let mut value = HeaderValue::from_maybe_shared(self.entries.slice_ref(value)).ok()?;
-            value.set_sensitive(is_sensitive);
+    /// The values share their bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
+        let begins = iter::once(0).chain(self.names.iter().map(|repeated| repeated.end));
+        begins.zip(&self.names).filter_map(|(begin, Repeated { name, end, is_sensitive })| {
+            let mut value = HeaderValue::from_maybe_shared(self.values.slice(begin..*end)).ok()?;
+            value.set_sensitive(*is_sensitive);
             Some((name, value))
         })
     }

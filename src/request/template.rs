@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     address::{
-        policy::{Address, CallerOrigin, Credentials},
+        policy::{Address, CallerAddress, Credentials},
         uri::{has_authority, without_propagated},
     },
     operation::Resume,
@@ -77,10 +77,10 @@ impl CapturedRequest {
         self.head.extensions.remove::<Resume>();
         omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.head.extensions));
         let RequestHead { method, uri, version, extensions, timeout } = self.head;
-        let headers = self.headers.pack();
+        let headers = self.headers.unpack();
         let host = if has_authority(&uri) { None } else { headers.host() };
-        let origin = CallerOrigin::new(&uri, host.as_ref(), base);
-        (method, RequestTemplate { uri, origin, version, extensions, headers, timeout })
+        let caller = CallerAddress::new(uri, host.as_ref(), base);
+        (method, RequestTemplate { caller, version, extensions, headers, timeout })
     }
 }
 
@@ -99,8 +99,7 @@ impl OmittedExtension {
 /// What is kept of the caller's request in order to poll.
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
-    pub(crate) uri: Uri,
-    pub(crate) origin: CallerOrigin,
+    pub(crate) caller: CallerAddress,
     version: Version,
     extensions: Extensions,
     headers: RepeatedHeaders,
@@ -131,7 +130,7 @@ pub(crate) enum Accept {
 impl RequestTemplate {
     /// An address of the service, without the query parameters of the caller's request that polls add to it.
     pub(crate) fn without_propagated(&self, names: &[String], uri: &Uri) -> Uri {
-        without_propagated(names, self.uri.query(), uri)
+        without_propagated(names, self.caller.uri.query(), uri)
     }
 
     /// A `GET`, with the caller's version, and the headers and extensions that go to such an address.
@@ -147,7 +146,7 @@ impl RequestTemplate {
         _ = headers.try_reserve(self.headers.len().min(MAX_ROOM) + 1);
         for (name, value) in self.headers.iter() {
             let is_redundant = names_host && name == HOST;
-            if !credentials.hides(&name) && !is_redundant {
+            if !credentials.hides(name) && !is_redundant {
                 headers.append(name, value);
             }
         }
