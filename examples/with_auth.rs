@@ -138,11 +138,11 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-fn tell(door: &str, operation: Option<&Operation>, issuer: &Issuer) {
-    let Some(operation) = operation else { return println!("{door}: no operation") };
+fn tell(integration: &str, operation: Option<&Operation>, issuer: &Issuer) {
+    let Some(operation) = operation else { return println!("{integration}: no operation") };
     let (polls, tokens) = (operation.polls(), issuer.issued.load(Ordering::Relaxed));
     let refused = issuer.refused.load(Ordering::Relaxed);
-    println!("{door}: {:?}; {polls} polls used {tokens} tokens, {refused} requests were refused", operation.state());
+    println!("{integration}: {:?}; {polls} polls used {tokens} tokens, {refused} requests were refused", operation.state());
 }
 
 /// What issues and checks tokens. Each is good for three requests, and the next one makes it void.

@@ -26,7 +26,7 @@ use crate::run::{binary, prints};
 const KEY: &str = "the-key-that-is-not-stored";
 
 #[test]
-fn the_demonstration_tells_what_happens_and_starts_one_operation() {
+fn the_demonstration_prints_each_step_and_starts_one_operation() {
     let printed = prints("resume");
     let mut rest = printed.as_str();
     for part in [

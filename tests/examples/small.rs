@@ -1,9 +1,9 @@
-//! The examples of the three doors.
+//! The examples of the three integrations.
 
 use crate::run::{command, output, prints};
 
 #[test]
-fn quickstart_tells_what_happens_and_ends_with_the_final_response() {
+fn quickstart_prints_each_step_and_what_to_look_at_next() {
     let printed = prints("quickstart");
     for line in ["accepted", "NotStarted", "Running", "finished: Succeeded after 4 polls", "HTTP/1.1 200 OK"] {
         assert!(printed.contains(line), "{line}: {printed}");
@@ -27,7 +27,7 @@ fn quickstart_says_what_is_wrong() {
 }
 
 #[test]
-fn tower_client_sees_ten_operations_through_two_requests_at_a_time() {
+fn tower_client_runs_ten_operations_two_requests_at_a_time() {
     let printed = prints("tower_client");
     assert_eq!(printed.matches("Succeeded after 2 polls").count(), 10, "{printed}");
 }

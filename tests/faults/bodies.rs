@@ -4,11 +4,11 @@ use http::{StatusCode, header::CONTENT_ENCODING};
 use tower_lro::{OperationState, PollFailure, StatusErrorKind};
 
 use crate::{
-    act::{
+    client::{Body, Ended, INTEGRATIONS, Why},
+    server_script::{
         Act, GZIPPED, MONITOR, RUNNING, SUCCEEDED, chunks, gzipped, head, of_length, raw, reply, running, succeeded,
     },
-    case::{Case, check},
-    door::{Body, DOORS, Ended, Why},
+    table::{Case, check},
 };
 
 #[tokio::test]
@@ -70,11 +70,11 @@ async fn trailers_come_out_behind_the_final_body() {
     let start = chunks(202, &[MONITOR], ["{}"]).then("0\r\nX-Checksum: 0000\r\n\r\n");
     let of = |name, last| Case::new(name, [before.clone(), before.clone(), last]).start(start.clone());
     for case in [of("of an object", last), of("of an object without an end", last_of_open).ends(open)] {
-        for door in DOORS {
-            let played = case.play(door).await;
+        for integration in INTEGRATIONS {
+            let played = case.play(integration).await;
             let trailers = &played.report.trailers;
-            assert_eq!((trailers["x-checksum"].as_bytes(), trailers.len()), (&b"6f9a"[..], 2), "{door:?}");
-            assert_eq!(played.server.connections(), 1, "{door:?}");
+            assert_eq!((trailers["x-checksum"].as_bytes(), trailers.len()), (&b"6f9a"[..], 2), "{integration:?}");
+            assert_eq!(played.server.connections(), 1, "{integration:?}");
         }
     }
 }
@@ -108,8 +108,8 @@ async fn a_compressed_body_has_no_status_where_nothing_below_decompresses_it() {
     let case = Case::new("gzip", [running(), gzipped()])
         .without_a_status()
         .ends(Ended::no_status(&String::from_utf8_lossy(GZIPPED)));
-    for door in DOORS {
-        let headers = case.play(door).await.report.headers;
-        assert_eq!(headers[CONTENT_ENCODING], "gzip", "{door:?}");
+    for integration in INTEGRATIONS {
+        let headers = case.play(integration).await.report.headers;
+        assert_eq!(headers[CONTENT_ENCODING], "gzip", "{integration:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! `Door`: the ways into the layer over a real client, and what comes out of both in the same form.
+//! `Integration`: the ways into the layer over a real client, and what comes out of both in the same form.
 
 use std::{error::Error as StdError, fmt, iter, time::Duration};
 
@@ -18,14 +18,14 @@ use tower_lro::{
 };
 
 #[derive(Clone, Copy, Debug)]
-pub enum Door {
+pub enum Integration {
     /// Over hyper-util's client.
     Tower,
     /// In a chain of reqwest-middleware.
     Middleware,
 }
 
-pub const DOORS: [Door; 2] = [Door::Tower, Door::Middleware];
+pub const INTEGRATIONS: [Integration; 2] = [Integration::Tower, Integration::Middleware];
 
 pub type Package = Full<Bytes>;
 
@@ -109,7 +109,7 @@ pub fn reqwest_client_builder() -> reqwest::ClientBuilder {
     client.retry(reqwest::retry::never()).tls_certs_only([])
 }
 
-impl Door {
+impl Integration {
     /// Sends a start request through `layer`, over a client of its own: the connection is a new one.
     pub async fn send(self, layer: LroLayer, url: &str) -> Report {
         match self {

@@ -3,9 +3,9 @@
 use tower_lro::{OperationState, PollFailure};
 
 use crate::{
-    act::{Act, RUNNING, SUCCEEDED, chunks, head, nothing, of_length, raw, reply, running, succeeded},
-    case::{Case, check},
-    door::{Body, Ended, Why},
+    client::{Body, Ended, Why},
+    server_script::{Act, RUNNING, SUCCEEDED, chunks, head, nothing, of_length, raw, reply, running, succeeded},
+    table::{Case, check},
 };
 
 /// Between good polls.

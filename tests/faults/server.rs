@@ -14,7 +14,7 @@ use tokio::{
     task::{JoinHandle, yield_now},
 };
 
-use crate::act::{Act, End, Step, accepted, reply};
+use crate::server_script::{Act, End, Step, accepted, reply};
 
 /// What a server does: one thing for every start, and one after the other for the polls.
 #[derive(Clone)]

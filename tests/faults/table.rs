@@ -1,13 +1,13 @@
-//! `Case`: one row of a table of faults, played through both doors.
+//! `Case`: one row of a table of faults, played through both integrations.
 
 use std::sync::{Arc, Mutex};
 
 use tower_lro::{DelayReason, Event, LroLayer, OwnedEvent, PollFailure};
 
 use crate::{
-    act::{Act, SUCCEEDED},
-    door::{DOORS, Door, Ended, Report, quick},
+    client::{Ended, INTEGRATIONS, Integration, Report, quick},
     server::{Script, Server},
+    server_script::{Act, SUCCEEDED},
 };
 
 /// What a server does, and what has to come of it: unless something else is said, success after all polls of the script,
@@ -101,11 +101,11 @@ impl Case {
     }
 
     /// Plays it, checks it, and tells more of it.
-    pub async fn play(&self, door: Door) -> Played {
-        let name = format!("{}, {door:?}", self.name);
+    pub async fn play(&self, integration: Integration) -> Played {
+        let name = format!("{}, {integration:?}", self.name);
         let server = Server::of(self.script.clone());
         let (layer, events) = self.watched(&server);
-        let report = door.send(layer, &server.url("/start")).await;
+        let report = integration.send(layer, &server.url("/start")).await;
         let events = std::mem::take(&mut *events.lock().unwrap());
         let played = Played { report, server, events };
 
@@ -172,11 +172,11 @@ impl Played {
     }
 }
 
-/// Plays each case through both doors.
+/// Plays each case through both integrations.
 pub async fn check(cases: impl IntoIterator<Item = Case>) {
     for case in cases {
-        for door in DOORS {
-            case.play(door).await;
+        for integration in INTEGRATIONS {
+            case.play(integration).await;
         }
     }
 }

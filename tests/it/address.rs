@@ -67,7 +67,7 @@ async fn addresses_are_resolved_against_the_start_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_address_of_the_same_origin_is_refused_before_any_poll() {
+async fn addresses_of_other_origins_are_refused_before_any_poll() {
     use AddressErrorKind::{Ambiguous, NotText, Scheme, Unresolvable, Untrusted, UserInfo};
     for (location, kind) in [
         ("http://example.com:8080/operations/1", Untrusted),
@@ -127,7 +127,7 @@ async fn plain_addresses_are_held_to_the_same_rules_as_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_is_no_text_is_refused_and_not_lost() {
+async fn an_address_that_is_not_text_is_refused_and_kept() {
     let value = HeaderValue::from_bytes(b"/operations/\xff").unwrap();
     let (service, log) = answering(move |_, _| {
         Ok(Response::builder().status(202).header("operation-location", &b"/operations/\xff"[..]).body(String::new())?)

@@ -41,7 +41,7 @@ async fn lines(layer: LroLayer, script: Script) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_that_happens_is_told_in_order() {
+async fn events_come_in_order() {
     let script = polls([
         Reply::http(429).retry_after(seconds(20)),
         Reply::http(200).fault(Fault::Refused),
@@ -71,7 +71,7 @@ async fn everything_that_happens_is_told_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_outcome_is_told_once() {
+async fn every_outcome_is_one_finished_event() {
     for (layer, reply, outcome) in [
         (exact(), Reply::status("Failed"), "finished Response, Failed"),
         (exact(), Reply::http(204), "finished Response, Succeeded"),
@@ -97,7 +97,7 @@ async fn every_outcome_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_future_is_told_too() {
+async fn dropping_the_future_is_an_event() {
     let (layer, told) = told(exact());
     let mut operation = tokio_test::task::spawn(layer.layer(Simulator::new()).oneshot(start()));
     assert!(operation.poll().is_pending());
@@ -106,7 +106,7 @@ async fn dropping_the_future_is_told_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_through_is_not_told() {
+async fn a_pass_through_is_no_event() {
     assert_eq!(lines(exact(), Script::azure_maps_invalid()).await, [""; 0]);
 }
 

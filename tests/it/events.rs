@@ -16,7 +16,7 @@ fn ready(events: &mut Events) -> Vec<OwnedEvent> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_tells_what_the_observer_is_told_and_ends() {
+async fn the_stream_has_the_observers_events_and_ends() {
     let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let (settings, events) = exact().events();
     let settings = settings.on_event({

@@ -1,4 +1,4 @@
-//! The door for reqwest-middleware.
+//! The integration for reqwest-middleware.
 
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use http::Extensions;

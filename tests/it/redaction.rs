@@ -10,7 +10,7 @@ use tower::{Layer, ServiceExt};
 use tower_lro::{Error, LroLayer, Operation, OperationError, ResponseExt, simulator::Simulator};
 
 use crate::{
-    planted::{SECRET, SIGNATURE, outcomes, start},
+    secrets_fixture::{SECRET, SIGNATURE, outcomes, start},
     support::Transport,
 };
 

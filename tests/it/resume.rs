@@ -50,7 +50,7 @@ async fn an_operation_goes_on_where_it_was_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_address_alone_will_do() {
+async fn the_monitors_address_alone_is_enough() {
     let simulator = long();
     let operation = given_up(&simulator).await;
     let request = Request::get(operation.monitor()).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
@@ -267,7 +267,7 @@ async fn a_refused_monitor_is_not_asked_when_it_is_resumed_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_stored_leads_credentials_nowhere_else() {
+async fn stored_addresses_lead_credentials_nowhere_else() {
     let good = "https://api.good.example/op/1";
     let plain =
         serde_json::json!({"version": 1, "protocol": "operation-location", "monitor": good, "state": "Running"});
@@ -348,7 +348,7 @@ async fn what_polls_carried_over_they_carry_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_monitor_is_taken_up_by_its_address_alone() {
+async fn a_plain_monitor_is_resumed_by_its_address_alone() {
     let simulator = Simulator::new().script(polls([Reply::http(202), Reply::json(r#"{"matrix": []}"#)]));
     simulator.clone().oneshot(start()).await.unwrap();
     let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
@@ -478,7 +478,7 @@ async fn the_result_is_where_it_would_have_been() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn user_information_of_the_request_is_told_to_nobody() {
+async fn user_information_of_the_request_is_in_no_output() {
     let simulator = Simulator::new().script(polls([Reply::status("Succeeded")]));
     simulator.clone().oneshot(start()).await.unwrap();
     let stored = std::sync::Arc::new(std::sync::Mutex::new(String::new()));

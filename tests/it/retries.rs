@@ -38,7 +38,7 @@ impl<T> Policy<Request<SimulatorBody>, T, Error<ConnectionLost>> for Retry {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tower_retry_outside_can_tell_what_has_happened() {
+async fn tower_retry_above_can_tell_that_the_request_was_accepted() {
     let refused = Script::new(Reply::accepted().fault(Fault::Refused));
     for (script, starts) in [
         // Nothing was accepted: sent again.
@@ -77,7 +77,7 @@ impl<T, E> Policy<Request<SimulatorBody>, T, E> for RetryAll {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tower_retry_inside_repeats_single_requests_at_once() {
+async fn tower_retry_below_repeats_single_requests_at_once() {
     let refused = || Reply::http(200).fault(Fault::Refused);
     let simulator = Simulator::new().script(polls([refused(), refused(), Reply::status("Succeeded")])).recording();
     let client = ServiceBuilder::new().layer(exact()).retry(RetryAll(3)).service(simulator.clone());
@@ -105,7 +105,7 @@ impl std::error::Error for Transparent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_box_it_can_be_told_too() {
+async fn an_operation_error_is_found_in_a_box() {
     type Inner = OperationError<ConnectionLost>;
     let outcome = async |script| {
         let client = ServiceBuilder::new()
@@ -139,7 +139,7 @@ async fn in_a_box_it_can_be_told_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_outside_takes_the_operation_with_it_and_a_retry_around_it_starts_anew() {
+async fn a_timeout_above_loses_the_operation_and_a_retry_around_it_sends_the_request_again() {
     // This is what not to do: the timeout's error cannot tell. `LroLayer::timeout` can.
     let forever = || polls([Reply::status("Running")]);
     let simulator = Simulator::new().script(forever());
@@ -162,7 +162,7 @@ async fn a_timeout_outside_takes_the_operation_with_it_and_a_retry_around_it_sta
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_inside_bounds_single_requests() {
+async fn a_timeout_below_bounds_single_requests() {
     let simulator =
         Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled), Reply::status("Succeeded")]));
     let client = ServiceBuilder::new().layer(exact()).timeout(seconds(5)).service(simulator.clone());
@@ -188,7 +188,7 @@ impl tower::hedge::Policy<Request<SimulatorBody>> for Hedging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hedging_outside_starts_the_work_twice_and_inside_it_is_for_polls() {
+async fn hedging_above_starts_the_work_twice_and_below_is_for_polls() {
     let latencies = [50; 100];
     let slow = || Script::azure_maps().polls([Reply::status("Succeeded").delay(seconds(1))]);
     // This is what not to do.
@@ -215,7 +215,7 @@ async fn hedging_outside_starts_the_work_twice_and_inside_it_is_for_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_buffer_outside_or_inside_changes_nothing() {
+async fn a_buffer_above_or_below_changes_nothing() {
     for script in [polls([Reply::status("Succeeded")]), polls([Reply::http(403)])] {
         let simulator = Simulator::new().script(script);
         let outside = ServiceBuilder::new().buffer(4).layer(exact()).service(simulator.clone());
@@ -227,7 +227,7 @@ async fn a_buffer_outside_or_inside_changes_nothing() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_inside_repeats_single_requests() {
+async fn reqwest_retry_below_repeats_single_requests() {
     let script = polls([Reply::http(503), Reply::http(429), Reply::status("Succeeded")]);
     let simulator = Simulator::new().script(script);
     let server = Server::of(&simulator).await;
@@ -242,7 +242,7 @@ async fn reqwest_retry_inside_repeats_single_requests() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_outside_sends_the_start_request_once() {
+async fn reqwest_retry_above_sends_the_start_request_once() {
     for script in [
         polls([Reply::http(200).fault(Fault::Refused)]),
         polls([Reply::http(503)]),
@@ -265,7 +265,7 @@ async fn reqwest_retry_outside_sends_the_start_request_once() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_outside_still_retries_what_was_not_accepted() {
+async fn reqwest_retry_above_still_retries_what_was_not_accepted() {
     let simulator = Simulator::new();
     simulator.queue(Script::new(Reply::http(503)));
     simulator.queue(Script::new(Reply::http(503)));

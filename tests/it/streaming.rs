@@ -127,7 +127,7 @@ impl Body for Framed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frames_trailers_and_hints_come_out_as_if_nothing_had_been_read() {
+async fn frames_trailers_and_size_hints_come_out_as_if_nothing_had_been_read() {
     let service = service_fn(|request: Request<String>| {
         let is_start = request.uri().path() == "/start";
         let response = Response::builder().status(if is_start { 202 } else { 200 }).header("operation-location", "/1");

@@ -93,7 +93,7 @@ async fn arm_what_is_read_of_a_finished_response_comes_out_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn arm_starts_of_every_kind_are_seen_through() {
+async fn arm_starts_of_every_kind_are_polled_to_completion() {
     let done = || [arm_status("InProgress"), arm_status("Succeeded")];
     let location = |reply: Reply| reply.header("location", "{origin}/operations/{id}");
     for (what, method, start, polls, last) in [
@@ -224,7 +224,7 @@ async fn arm_a_resource_alone_is_polled_at_its_own_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn arm_failures_are_handed_over_wherever_they_are_told() {
+async fn arm_failures_are_returned_wherever_they_are_reported() {
     let location = || Reply::http(202).header("location", "{origin}/operations/{id}");
     let error = r#"{"status": "Failed", "error": {"code": "InvalidTemplate", "message": "Deployment template validation failed"}}"#;
     for (what, start, polls, state) in [

@@ -1,4 +1,4 @@
-//! Each protocol in its services' own words and shapes, through the tower door and through that of reqwest-middleware.
+//! Each protocol in its services' own words and shapes, through tower and through reqwest-middleware.
 
 mod aip;
 mod arm;
@@ -115,7 +115,7 @@ async fn through_middleware(layer: LroLayer, script: Script, start: Start) -> En
     Ended { outcome, requests: simulator.recorded() }
 }
 
-/// Runs it through both doors, which must come to the same.
+/// Runs it through both integrations, which must give the same.
 async fn run(protocol: Protocol, script: &Script, start: Start) -> Ended {
     run_with(exact().protocols([protocol]), script, start).await
 }
@@ -138,7 +138,7 @@ async fn run_with(layer: LroLayer, script: &Script, start: Start) -> Ended {
             .collect();
         (outcome.map_err(Clone::clone), requests, millis(&ended.requests))
     };
-    assert_eq!(seen(&tower), seen(&middleware), "the doors differ");
+    assert_eq!(seen(&tower), seen(&middleware), "the integrations differ");
     tower
 }
 
