@@ -122,7 +122,7 @@ fn progress(event: &OwnedEvent) -> Value {
     json!({"what": what, "status": operation.status(), "percent": operation.percent_complete()})
 }
 
-/// What the page is to show at the end.
+/// The last message to the page.
 async fn outcome(result: Result<Response<LroBody<SimulatorBody>>, tower_lro::Error<ConnectionLost>>) -> Value {
     let response = match result {
         Ok(response) => response,

@@ -1,4 +1,4 @@
-//! Cookbook: the layer for one service after the other, with what there is to know about each.
+//! Cookbook: a page for each of the best known services, with what there is to know about it.
 //!
 //! | page | protocol | what is special |
 //! | --- | --- | --- |
@@ -18,11 +18,11 @@
 //! # What holds for all of them
 //!
 //! - **What starts nothing passes through**, errors above all: check the HTTP status of what you get as you did without the layer.
-//!   [`ResponseExt::operation`](crate::ResponseExt::operation) tells a final response from one that passed through.
+//!   [`ResponseExt::operation`](crate::ResponseExt::operation) says whether it is a final response or one that passed through.
 //! - **An operation that failed is no error**, unless you say so: once, by
 //!   [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure), or where it matters, by
 //!   [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation).
-//! - **An [`OperationError`](crate::OperationError) means that the request has happened.** Do not send it again, and let nothing above
+//! - **An [`OperationError`](crate::OperationError) means that the service accepted the request.** Do not send it again, and let nothing above
 //!   the layer do so; [resume](crate::Operation::resume) the operation.
 //! - **There is no deadline** unless you set one: [`LroLayer::timeout`](crate::LroLayer::timeout). The timeout of a reqwest client bounds
 //!   each single request.

@@ -1,4 +1,4 @@
-//! Errors: what happened before an operation was accepted, and after.
+//! Errors: those before an operation was accepted, and those after.
 
 pub(crate) mod failed;
 pub(crate) mod find;
@@ -228,7 +228,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     }
 }
 
-/// What is said of an operation that did not complete; its source says why.
+/// The message about an operation that did not complete; its source says why.
 pub(crate) struct DidNotComplete<'a>(pub(crate) &'a Uri);
 
 impl fmt::Display for DidNotComplete<'_> {
@@ -289,7 +289,7 @@ impl<E> OperationError<E> {
         &self.inner.0
     }
 
-    /// What went wrong.
+    /// The reason why it did not complete.
     #[must_use]
     pub fn cause(&self) -> &Cause<E> {
         &self.inner.1

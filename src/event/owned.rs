@@ -26,7 +26,7 @@ use crate::{
 /// let layer = LroLayer::new().on_event(move |event| _ = sender.send(event.into()));
 /// layer.layer(Simulator::new()).oneshot(request).await?;
 ///
-/// let last = events.try_iter().last().expect("much has happened");
+/// let last = events.try_iter().last().expect("the last event");
 /// assert!(matches!(last.as_event(), Event::Finished { outcome: Outcome::Response, .. }));
 /// assert_eq!(last.operation().map(|operation| operation.polls()), Some(3));
 /// # Ok(())

@@ -1,7 +1,7 @@
 //! A service of long-running operations, for tests, examples and benches (feature `simulator`).
 //!
 //! [`Simulator`] is a tower `Service` over `http` types. Every request to it, but a `GET`, starts an operation, which a
-//! [`Script`] plays: what the start is answered, what each poll is, and what there is where the result is. Out of the box it
+//! [`Script`] plays: the answer to the start request, the answer to each poll, and the result. Out of the box it
 //! is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
 //! [`Protocol`](crate::Protocol) that has a constructor.
 //!
@@ -176,7 +176,7 @@ pub struct Recorded {
     arrived: Instant,
 }
 
-/// What goes wrong by a [`Fault`]: the connection is refused, or breaks.
+/// The error of a [`Fault`]: the connection is refused, or breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLost;
 

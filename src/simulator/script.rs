@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-/// What is played for one operation.
+/// The answers that are played for one operation.
 ///
 /// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
 /// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
@@ -102,7 +102,7 @@ pub struct Reply {
     pub(crate) fault: Option<Fault>,
 }
 
-/// What goes wrong with a [`Reply`]; see [`Script`].
+/// A fault of a [`Reply`]; see [`Script`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -196,22 +196,22 @@ impl Script {
         Self::new(Reply { status: 400, ..Reply::json(error) })
     }
 
-    /// What the start request is answered.
+    /// Sets the answer to the start request.
     pub fn start(self, start: Reply) -> Self {
         Self { start, ..self }
     }
 
-    /// What the monitor answers, one after the other; the last again and again.
+    /// Sets the answers of the monitor, one after the other; the last is repeated.
     pub fn polls(self, polls: impl IntoIterator<Item = Reply>) -> Self {
         Self { polls: polls.into_iter().collect(), ..self }
     }
 
-    /// What there is where the result is.
+    /// Sets the response at the address of the result.
     pub fn resource(self, resource: Reply) -> Self {
         Self { resource, ..self }
     }
 
-    /// What there is at the address of the start request, when the operation has ended.
+    /// Sets the response at the address of the start request, once the operation has ended.
     pub fn original(self, original: Reply) -> Self {
         Self { original, ..self }
     }
@@ -253,7 +253,7 @@ impl Reply {
         Self::http(200).header("content-type", "application/json").body(body.into())
     }
 
-    /// A status response of Azure Maps, version 2, without a hint when to come again.
+    /// A status response of Azure Maps, version 2, without `Retry-After`.
     pub fn status(word: &str) -> Self {
         Self::json(azure_maps_status("created", word))
     }

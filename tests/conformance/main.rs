@@ -31,7 +31,7 @@ enum Integration {
     Middleware,
 }
 
-/// What was handed over.
+/// The final response.
 struct Ended {
     status: u16,
     body: Value,
@@ -108,7 +108,7 @@ async fn the_scenarios_of_azures_specifications() {
     let mut terminal = io::stderr();
     let mut verdicts: HashMap<_, Vec<_>> = HashMap::new();
     for integration in [Integration::Tower, Integration::Middleware] {
-        // Its services keep count of the polls, whoever asks, and some do not begin anew.
+        // Its services keep count of the polls of all clients, and some do not begin anew.
         let spector = match Spector::start() {
             Ok(spector) => spector,
             Err(why) => {

@@ -1,4 +1,4 @@
-//! `Integration`: the ways into the layer over a real client, and what comes out of both in the same form.
+//! `Integration`: the integrations over a real client, with both results in the same form.
 
 use std::{error::Error as StdError, fmt, iter, time::Duration};
 
@@ -29,7 +29,7 @@ pub const INTEGRATIONS: [Integration; 2] = [Integration::Tower, Integration::Mid
 
 pub type Package = Full<Bytes>;
 
-/// What came out.
+/// The result.
 #[derive(Debug)]
 pub struct Report {
     pub ended: Ended,
@@ -50,7 +50,7 @@ pub enum Ended {
     },
     /// Nothing was accepted.
     Service,
-    /// What was accepted could not be seen through.
+    /// It was accepted, and did not complete.
     Operation(Why),
 }
 
@@ -119,7 +119,7 @@ impl Integration {
     }
 }
 
-/// What hangs fails by its name, and not by the patience of whoever runs the tests.
+/// A case that hangs fails under its name, instead of hanging the tests.
 async fn watched(report: impl Future<Output = Report>) -> Report {
     tokio::time::timeout(Duration::from_secs(20), report).await.expect("nothing comes out")
 }

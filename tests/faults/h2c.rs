@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::server::any_port;
 
-/// What the server does with one request.
+/// The server's answer to one request.
 #[derive(Clone)]
 pub enum Act {
     Reply(Reply),

@@ -1,4 +1,4 @@
-//! A hostile and unlucky world: over real sockets, against servers that do what they should not.
+//! Faults: over real sockets, against servers that misbehave.
 
 mod bodies;
 mod client;

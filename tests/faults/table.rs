@@ -10,7 +10,7 @@ use crate::{
     server_script::{Act, SUCCEEDED},
 };
 
-/// What a server does, and what has to come of it: unless something else is said, success after all polls of the script,
+/// A server's behavior, and the outcome that it must have: unless something else is said, success after all polls of the script,
 /// each of them seen by the server, with one start and no failed poll.
 #[must_use]
 pub struct Case {
@@ -142,7 +142,7 @@ impl Case {
     }
 }
 
-/// What a case that went as it should has left.
+/// The remains of a case that went as it should.
 pub struct Played {
     pub report: Report,
     pub server: Server,

@@ -1,4 +1,4 @@
-//! When polls come.
+//! When polls are sent.
 
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};

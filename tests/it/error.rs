@@ -1,4 +1,4 @@
-//! What errors are, print, and lead to.
+//! Errors: their kinds, their messages, and how they are found.
 
 use http::Request;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};

@@ -1,4 +1,4 @@
-//! What observers are told.
+//! Events as observers get them.
 
 use std::sync::{Arc, Mutex};
 

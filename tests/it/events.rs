@@ -1,4 +1,4 @@
-//! What happens to operations, as a stream.
+//! Events as a stream.
 
 use std::task::Poll;
 

@@ -1,4 +1,4 @@
-//! What the final body says of the operation, however it comes and whatever was read of it before.
+//! Details of the operation from the final body, however it arrives and whatever was read of it before.
 
 use std::{
     collections::VecDeque,

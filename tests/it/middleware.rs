@@ -366,7 +366,7 @@ async fn an_origin_that_the_client_has_been_redirected_to_is_judged_like_any_oth
 }
 
 #[tokio::test]
-async fn where_a_302_names_the_result_it_is_that_whoever_follows_it() {
+async fn a_302_that_names_the_result_is_followed_by_the_client_or_the_layer() {
     // Resources have a status of their own, which is none of the operation's.
     for status in ["active", "Failed"] {
         for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {

@@ -1,4 +1,4 @@
-//! Not a byte of what is handed over is lost, whenever time runs out.
+//! Not a byte of the response is lost, whenever time runs out.
 
 use std::{
     convert::Infallible,

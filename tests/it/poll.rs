@@ -1,4 +1,4 @@
-//! What a poll is, and what the layer holds while it waits for the next.
+//! Polls: their requests, and all that the layer holds while it waits for the next.
 
 use std::{
     convert::Infallible,

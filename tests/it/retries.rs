@@ -1,4 +1,4 @@
-//! With what sends requests again, outside of the layer and inside: what each combination does.
+//! Everything that sends requests again, above the layer and below: what each combination does.
 
 use std::future::{Ready, ready};
 
@@ -13,7 +13,7 @@ use tower_lro::{
 
 use crate::support::{Server, exact, polls, quick, seconds, start};
 
-/// Sends again whatever failed, unless it has happened.
+/// Sends again everything that failed, unless it was accepted.
 #[derive(Clone)]
 struct Retry(usize);
 
@@ -116,7 +116,7 @@ async fn an_operation_error_is_found_in_a_box() {
         client.oneshot(start()).await.map(drop).unwrap_err()
     };
     let error: BoxError = outcome(polls([Reply::http(403)])).await;
-    let found = Inner::find(&*error).expect("it has happened");
+    let found = Inner::find(&*error).expect("it was accepted");
     assert!(matches!(found.cause(), Cause::Monitor(_)));
     // Whatever is around it, if it shows its sources.
     // Whatever is around it.

@@ -1,4 +1,4 @@
-//! What the tests of secrets share: a start request full of them, and every outcome that there is.
+//! The fixture of the tests of secrets: a start request full of them, and every outcome that there is.
 
 use http::{HeaderValue, Request};
 use tower_lro::{
@@ -11,7 +11,7 @@ use crate::support::{exact, polls, seconds};
 /// What is secret of the start request, and in the service's answers.
 pub const SECRET: &str = "SECRET";
 
-/// What makes the service's own addresses good for whoever knows them.
+/// The signature of the service's own addresses, which work for everybody who knows them.
 pub const SIGNATURE: &str = "SIGNED";
 
 pub fn start() -> Request<SimulatorBody> {

@@ -1,4 +1,4 @@
-//! What starts polling, and that everything else passes through as if the layer were not there.
+//! Which responses start an operation; all others pass through as if the layer were not there.
 
 use std::{
     convert::Infallible,

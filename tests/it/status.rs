@@ -1,4 +1,4 @@
-//! What status responses mean.
+//! The meaning of status responses.
 
 use tower_lro::{
     Cause, Error, Operation, OperationState, Protocol, ResponseExt, StatusErrorKind,

@@ -1,4 +1,4 @@
-//! The final response is handed over as soon as its status is known, and is the server's, byte for byte and frame for frame.
+//! The final response is returned as soon as its status is known, and is the server's, byte for byte and frame for frame.
 
 use std::{
     collections::VecDeque,

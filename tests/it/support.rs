@@ -1,4 +1,4 @@
-//! What the tests share: a client over the simulator, and services made of closures.
+//! Shared by the tests: a client over the simulator, and services made of closures.
 
 use std::{
     net::SocketAddr,

@@ -1,4 +1,4 @@
-//! What the compiler says to the usual mistakes: each of `package/examples` with what is printed for it beside it.
+//! The compiler's messages for the usual mistakes: each of `package/examples`, with its message beside it.
 //!
 //! `UPDATE_UI=1 cargo test --test ui` writes down what is printed now. Not by trybuild, which would build all development
 //! dependencies again, with all features on: here is a small package, with features off.
@@ -20,7 +20,7 @@ fn cargo(package: &Path) -> Command {
     command
 }
 
-/// What the compiler prints, without what differs from machine to machine, or with the line that something is on.
+/// The compiler's message, without the parts that differ from machine to machine or with the line that something is on.
 fn printed(package: &Path, case: &str) -> (bool, String) {
     let output = cargo(package).args(["check", "--quiet", "--locked", "--example", case]).output().unwrap();
     let mut printed = String::new();
