@@ -221,7 +221,7 @@ impl fmt::Display for Outcome {
 }
 
 impl<'a> Event<'a> {
-    /// The operation that it happened to; `None` for a response that started none.
+    /// Returns the operation that it happened to; `None` for a response that started none.
     ///
     /// # Example
     ///

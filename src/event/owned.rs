@@ -50,7 +50,7 @@ enum Kind {
 }
 
 impl OwnedEvent {
-    /// The event.
+    /// Returns the event.
     #[must_use]
     pub fn as_event(&self) -> Event<'_> {
         match &self.0 {
@@ -69,7 +69,7 @@ impl OwnedEvent {
         }
     }
 
-    /// The operation that it happened to, as it was then; `None` for a response that started none.
+    /// Returns the operation that it happened to, as it was then; `None` for a response that started none.
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.as_event().operation()

@@ -70,7 +70,7 @@ impl Drop for Sender {
 }
 
 impl Events {
-    /// How many events were lost so far, because they were not read in time.
+    /// Returns how many events were lost so far, because they were not read in time.
     ///
     /// # Example
     ///

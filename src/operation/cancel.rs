@@ -64,25 +64,25 @@ impl Operation {
 }
 
 impl Cancel {
-    /// The method of the request.
+    /// Returns the method of the request.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The `Content-Type` of the request, if it needs a body.
+    /// Returns the `Content-Type` of the request, if it needs a body.
     #[must_use]
     pub fn content_type(&self) -> Option<&HeaderValue> {
         self.body.as_ref().map(|(content_type, _)| content_type)
     }
 
-    /// The body of the request; empty if it needs none.
+    /// Returns the body of the request; empty if it needs none.
     #[must_use]
     pub fn body(&self) -> &str {
         self.body.as_ref().map_or("", |(_, body)| body)
     }
 
-    /// The request, addressed to the service. Add the credentials that belong there.
+    /// Returns the request, addressed to the service. Add the credentials that belong there.
     #[must_use]
     pub fn request<B: From<String>>(self, service: Uri) -> http::Request<B> {
         let mut request = http::Request::new(B::from(self.body().to_owned()));

@@ -163,20 +163,20 @@ impl Operation {
         }
     }
 
-    /// The protocol by which it was announced.
+    /// Returns the protocol by which it was announced.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
     }
 
-    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls
+    /// Returns whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls
     /// carry no credentials.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.credentials == Credentials::Withhold
     }
 
-    /// The service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
+    /// Returns the service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
     /// where the protocol finds it in the body, or from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
     ///
     /// Services that name operations by their addresses may have signed those: `Debug`, spans and events show them with their
@@ -186,7 +186,7 @@ impl Operation {
         self.id.as_deref()
     }
 
-    /// The address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
+    /// Returns the address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
     /// any credential of the start request.
     ///
     /// Do not send requests there by yourself: the service wrote it. To go on with the operation, see [`resume`](Self::resume).
@@ -197,20 +197,20 @@ impl Operation {
         &self.monitor
     }
 
-    /// The meaning of the [`status`](Self::status).
+    /// Returns the meaning of the [`status`](Self::status).
     #[must_use]
     pub fn state(&self) -> OperationState {
         self.state
     }
 
-    /// The status of the last status response, in the service's own spelling, up to 64 bytes of it. `None` where that response
+    /// Returns the status of the last status response, in the service's own spelling, up to 64 bytes of it. `None` where that response
     /// had none, and the HTTP status decided.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
+    /// Returns whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
     /// status. It was taken for the result because it is a good response that is no 202.
     ///
     /// Only protocols by HTTP status assume this ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
@@ -221,21 +221,21 @@ impl Operation {
         self.is_success_assumed
     }
 
-    /// When the operation was created, in the service's own spelling: from the final response's `created`, `createdDateTime`
+    /// Returns when the operation was created, in the service's own spelling: from the final response's `created`, `createdDateTime`
     /// or the like. Services do not agree on a format for it.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
         self.more.as_ref()?.created.as_deref()
     }
 
-    /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or what the protocol
+    /// Returns the resource that the operation made or changed: the `Resource-Location` of the final response's head, or what the protocol
     /// finds in its body (`resourceLocation`); else the `Location` that came beside the monitor's address, or with a `201`.
     #[must_use]
     pub fn resource(&self) -> Option<&Uri> {
         self.more.as_ref()?.resource.as_ref()
     }
 
-    /// The progress in percent (0 to 100), as far as the service says: `percentComplete`, `percentCompleted`,
+    /// Returns the progress in percent (0 to 100), as far as the service says: `percentComplete`, `percentCompleted`,
     /// `percentageComplete`, the header `X-Progress`, or where the protocol finds it. `None` after success, unless the final
     /// response itself has a percentage.
     #[must_use]
@@ -243,33 +243,33 @@ impl Operation {
         self.percent
     }
 
-    /// The service's error object, if the operation failed and its final response has one within its first 64 KiB.
+    /// Returns the service's error object, if the operation failed and its final response has one within its first 64 KiB.
     #[must_use]
     pub fn error(&self) -> Option<&ErrorObject> {
         self.more.as_ref()?.error.as_ref()
     }
 
-    /// How many requests were sent to the monitor, failed ones included.
+    /// Returns how many requests were sent to the monitor, failed ones included.
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.polls
     }
 
-    /// The time since the operation was accepted, as of the last thing that happened to it. For a resumed operation the larger of
+    /// Returns the time since the operation was accepted, as of the last thing that happened to it. For a resumed operation the larger of
     /// what was counted and what the wall clock says.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// When the service accepted the operation, by this machine's wall clock. `None` where nothing but the monitor's address was
+    /// Returns when the service accepted the operation, by this machine's wall clock. `None` where nothing but the monitor's address was
     /// known ([`Resume::new`]).
     #[must_use]
     pub fn accepted_at(&self) -> Option<SystemTime> {
         self.accepted_at
     }
 
-    /// The time until which the layer polls it, by the wall clock of the machine that it was accepted on:
+    /// Returns the time until which the layer polls it, by the wall clock of the machine that it was accepted on:
     /// [`LroLayer::timeout`](crate::LroLayer::timeout) after its acceptance. `None` without a timeout, and once that has passed.
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {

@@ -216,12 +216,12 @@ impl Script {
         Self { original, ..self }
     }
 
-    /// The monitor is at the address of the start request.
+    /// Puts the monitor at the address of the start request.
     pub fn own_monitor(self) -> Self {
         Self { is_own_monitor: true, ..self }
     }
 
-    /// A `GET` starts it, too.
+    /// Lets a `GET` start the operation, too.
     pub fn starts_on_get(self) -> Self {
         Self { starts_on_get: true, ..self }
     }
@@ -238,27 +238,27 @@ impl Default for Script {
 }
 
 impl Reply {
-    /// An HTTP status from 100 to 999 (any other is served as 500), with nothing else.
+    /// Answers this HTTP status, from 100 to 999 (any other is served as 500), and nothing else.
     pub fn http(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), chunk: None, delay: Duration::ZERO, fault: None }
     }
 
-    /// 202 with `Operation-Location`.
+    /// Answers 202 with `Operation-Location`.
     pub fn accepted() -> Self {
         Self::http(202).header("operation-location", "{origin}/operations/{id}")
     }
 
-    /// 200 with a JSON body.
+    /// Answers 200 with a JSON body.
     pub fn json(body: impl Into<String>) -> Self {
         Self::http(200).header("content-type", "application/json").body(body.into())
     }
 
-    /// A status response of Azure Maps, version 2, without `Retry-After`.
+    /// Answers a status response of Azure Maps, version 2, without `Retry-After`.
     pub fn status(word: &str) -> Self {
         Self::json(azure_maps_status("created", word))
     }
 
-    /// A status response with a result of this many bytes behind the status.
+    /// Answers a status response with a result of this many bytes behind the status.
     pub fn status_with_result(word: &str, bytes: usize) -> Self {
         let word = serde_json::Value::from(word);
         Self::json(format!(r#"{{"status": {word}, "result": "{}"}}"#, "x".repeat(bytes)))
@@ -296,12 +296,12 @@ impl Reply {
         Self { chunk: Some(bytes.max(1)), ..self }
     }
 
-    /// Takes this long to answer.
+    /// Delays the answer by this long.
     pub fn delay(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 
-    /// Goes wrong.
+    /// Makes the answer fail by this fault.
     pub fn fault(self, fault: Fault) -> Self {
         Self { fault: Some(fault), ..self }
     }
