@@ -78,3 +78,11 @@ fn every_member_of_a_stored_operation_is_on_its_page() {
     let page: Vec<_> = rows.filter_map(|row| Some(row.split_once('`')?.0)).collect();
     assert_eq!(page, names);
 }
+
+#[cfg(unix)]
+#[test]
+fn every_relative_link_of_a_document_leads_somewhere() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check-links");
+    let output = std::process::Command::new(script).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

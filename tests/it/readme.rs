@@ -71,3 +71,20 @@ async fn the_common_tasks_run() {
     let service = quick_service().await;
     tasks::tasks(&client, &service.url("/reports")).await.unwrap();
 }
+
+#[test]
+fn the_readmes_numbers_are_those_of_the_benches() {
+    const BENCHES: &str = include_str!("../../benches/README.md");
+    let rows = README.lines().filter(|line| line.starts_with("| ") && line.ends_with(" ms |"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        // First bytes are rounded.
+        let (instructions, heap) = (cells[2], cells[3]);
+        for number in instructions.split(", ").chain([heap.trim_end_matches(" B")]) {
+            assert!(BENCHES.contains(number), "benches/README.md has no {number}: {row}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count}");
+}
