@@ -5,7 +5,7 @@ use crate::run::prints;
 #[test]
 fn only_the_retry_that_does_not_check_starts_the_work_again() {
     let printed = prints("with_retry");
-    let told: Vec<_> = printed.lines().filter_map(|line| line.trim().split_once(" starts: ")).collect();
+    let lines: Vec<_> = printed.lines().filter_map(|line| line.trim().split_once(" starts: ")).collect();
     let (refused, interrupted, lost) =
         ("a start request is answered 503", "a poll is answered 503", "all polls are answered 503");
     let happened = "an error that says: accepted, do not send it again (the layer's last operation took 3 polls)";
@@ -27,6 +27,6 @@ fn only_the_retry_that_does_not_check_starts_the_work_again() {
         (refused, format!("2, polls:  2 → {good}")),
         (lost, format!("1, polls:  3 → {happened}")),
     ];
-    let told: Vec<_> = told.into_iter().map(|(what, saw)| (what.trim(), saw.to_owned())).collect();
-    assert_eq!(told, expected, "{printed}");
+    let lines: Vec<_> = lines.into_iter().map(|(what, saw)| (what.trim(), saw.to_owned())).collect();
+    assert_eq!(lines, expected, "{printed}");
 }

@@ -100,7 +100,7 @@ impl Case {
         Self { down_for: failures, unseen, ..self }
     }
 
-    /// Plays it, checks it, and tells more of it.
+    /// Plays it, checks it, and returns what is left of it.
     pub async fn play(&self, integration: Integration) -> Played {
         let name = format!("{}, {integration:?}", self.name);
         let server = Server::of(self.script.clone());

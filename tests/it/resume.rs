@@ -164,7 +164,7 @@ async fn nothing_but_a_get_resumes() {
     let mut request = start();
     request.extensions_mut().insert(operation.resume());
     let response = exact().layer(simulator.clone()).oneshot(request).await.unwrap();
-    // It starts another, and is told as that.
+    // It starts another, with events of its own.
     assert_eq!((response.operation().unwrap().polls(), simulator.started()), (7, 2));
     assert_ne!(response.operation().unwrap().monitor(), operation.monitor());
 }

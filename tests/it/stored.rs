@@ -176,10 +176,10 @@ async fn a_protocol_of_ones_own_is_found_by_its_name() {
 
     // A layer that does not know it sends nothing: what it would read there is anybody's guess.
     let outcomes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let told = outcomes.clone();
+    let seen = outcomes.clone();
     let ignorant = exact().on_event(move |event| {
         if let tower_lro::Event::Finished { outcome, .. } = event {
-            told.lock().unwrap().push(*outcome);
+            seen.lock().unwrap().push(*outcome);
         }
     });
     let sent = simulator.recorded().len();

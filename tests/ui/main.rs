@@ -14,9 +14,9 @@ const RUSTC: &str = "rustc 1.95.0";
 
 fn cargo(package: &Path) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    // Beside the other things of this build, whichever that is. Flags of the outer build would only build it all twice.
+    // Beside the other things of this build, whichever that is, and without the warnings of the crate itself.
     command.current_dir(package).env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui"));
-    command.env_remove("RUSTFLAGS").env("CARGO_TERM_COLOR", "never");
+    command.env("RUSTFLAGS", "-A warnings").env("CARGO_TERM_COLOR", "never");
     command
 }
 
