@@ -71,10 +71,18 @@
 //!
 //! # Where to read on
 //!
-//! The `guide` module of this documentation has a page for each of these: layering (what goes above, what below, what
-//! sends requests again), timeouts, resuming operations and moving them between workers, security, protocols, typed clients,
-//! testing, observability, the stored format, limits, dependencies, and WebAssembly. The `cookbook` module has a page for each
-//! of the best known services.
+//! The [`guide`] has a page for each of these questions:
+//!
+//! - [`layering`](guide::layering): what goes above, what below, and what sends requests again?
+//! - [`timeouts`](guide::timeouts): which one bounds what?
+//! - [`resuming`](guide::resuming): how do operations survive a restart, or move between workers?
+//! - [`security`](guide::security): who gets the credentials, and what is printed and stored?
+//! - [`protocols`](guide::protocols): which services are supported, and how is another one described?
+//! - [`typed_clients`](guide::typed_clients): how is it used behind generated clients, and what does the compiler mean?
+//! - [`testing`](guide::testing), [`observability`](guide::observability), [`stored_format`](guide::stored_format),
+//!   [`limits`](guide::limits), [`dependencies`](guide::dependencies), [`wasm`](guide::wasm)
+//!
+//! The [`cookbook`] has a page for each of the best known services.
 //!
 //! Three settings that most programs want: a [`timeout`](LroLayer::timeout), because an unrecognized terminal status is
 //! treated as running; [`trust_origin`](LroLayer::trust_origin), if the service answers from another host; and
