@@ -1,4 +1,4 @@
-//! Bodies of status responses that are whole, but not as they should be.
+//! Bodies of status responses that are whole, but malformed.
 
 use http::{StatusCode, header::CONTENT_ENCODING};
 use tower_lro::{OperationState, PollFailure, StatusErrorKind};
@@ -65,7 +65,7 @@ async fn trailers_come_out_behind_the_final_body() {
     // The layer is waiting for the error object when they come.
     let last_of_open = chunks(200, &[], [OPEN]).then(CHECKSUM);
     let open = Ended::Response { status: 200, state: Some(OperationState::Failed), body: Body::Whole(OPEN.to_owned()) };
-    // Those of other responses are read over, and the connection is used on.
+    // Trailers of other responses are skipped, and the connection is used again.
     let before = chunks(200, &[], [RUNNING]).then("0\r\nX-Checksum: 0000\r\n\r\n");
     let start = chunks(202, &[MONITOR], ["{}"]).then("0\r\nX-Checksum: 0000\r\n\r\n");
     let of = |name, last| Case::new(name, [before.clone(), before.clone(), last]).start(start.clone());

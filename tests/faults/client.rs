@@ -71,7 +71,7 @@ pub enum Body {
     Whole(String),
     /// An error came behind this.
     Broken(String),
-    /// More came than anybody would read.
+    /// More came than the test reads.
     Endless,
 }
 

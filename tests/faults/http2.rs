@@ -1,4 +1,4 @@
-//! HTTP/2: many requests on one connection, each of which can end for itself.
+//! HTTP/2: many requests on one connection, each of which can end on its own.
 
 use std::sync::{Arc, Mutex};
 
@@ -140,7 +140,7 @@ async fn a_connection_that_takes_no_more_requests_is_followed_by_another() {
             connections: 4,
             ..Row::new("again and again", [LAST_RUNNING, LAST_RUNNING, LAST_RUNNING, HAS_SUCCEEDED])
         },
-        // Nobody knows what became of the poll.
+        // The fate of the poll is unknown.
         Row {
             connections: 3,
             ..Row::failing("GOAWAY for an error", Act::GoAway(Reason::ENHANCE_YOUR_CALM), PollFailure::Service)

@@ -1,4 +1,4 @@
-//! Layers below that mend what would be a fault.
+//! Layers below that repair faults.
 
 use std::sync::{
     Arc,
@@ -87,7 +87,7 @@ async fn a_token_that_expires_in_mid_operation_is_refreshed_below() {
         let server = Server::of(Script::new([running(), expired(), running(), expired(), succeeded()]));
         let report = authorized(integration, &server.url("/start")).await;
         assert_eq!(report.ended, Ended::succeeded(SUCCEEDED), "{integration:?}: {report:?}");
-        // The layer sees nothing of it.
+        // The layer does not notice.
         assert_eq!(report.operation.unwrap().polls(), 3, "{integration:?}");
         let tokens: Vec<_> = server
             .seen()

@@ -18,7 +18,7 @@ async fn a_server_that_is_down_is_asked_until_it_is_back() {
         Case::new("between polls", [running(), running().down(), running(), succeeded()])
             .down_for(2, 2)
             .fails([Service; 2]),
-        // One poll is seen and never answered, the others find nobody.
+        // One poll is seen and never answered, the others find no server.
         Case::new("in a poll", [running(), nothing().down(), running(), succeeded()])
             .down_for(3, 2)
             .fails([Service; 3]),

@@ -1,4 +1,4 @@
-//! Servers that never come to an end: the settings that bound them.
+//! Servers that stall, and the settings that bound them.
 
 use std::{
     sync::{Arc, Mutex},

@@ -68,7 +68,7 @@ async fn a_202_with_more_body_than_anybody_needs_has_been_accepted() {
     let soon = ["retry-after: 1", MONITOR];
     check([
         started("up to the close", raw(head(202, &[MONITOR]) + "it has begun").close()),
-        // What is left over belongs to nobody. The clients find it before or after they send the next request.
+        // The rest belongs to no response. The clients find it before or after they send the next request.
         started("longer than its length", of_length(202, &[MONITOR], 2, "{} and more"))
             .forever(succeeded())
             .may_fail()

@@ -54,7 +54,7 @@ impl Case {
         self
     }
 
-    /// After its polls, the script goes on with this for ever.
+    /// After its polls, the script repeats this.
     pub fn forever(mut self, act: Act) -> Self {
         self.script.last = Some(act);
         self
@@ -73,7 +73,7 @@ impl Case {
         Self { failures: Some(failures.into()), ..self }
     }
 
-    /// The first response without a status is the last, since no failed poll is survived.
+    /// The first response without a status is the last, since no failed poll is repeated.
     pub fn without_a_status(self) -> Self {
         self.layer(|layer| layer.max_consecutive_failures(0)).fails([PollFailure::NoStatus])
     }

@@ -1,4 +1,4 @@
-//! Protocols of one's own.
+//! Protocols made by the builder.
 
 use tower_lro::{
     Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolError, ResponseExt, StartRule, StatusRule,

@@ -14,7 +14,7 @@ use crate::{
     support::Transport,
 };
 
-/// All that is printed of an operation on its way.
+/// Everything that is printed about an operation under way.
 #[derive(Clone, Default)]
 struct Printed(Arc<Mutex<String>>);
 

@@ -1,4 +1,4 @@
-//! Resuming operations: requests to the service that go on with what was stored.
+//! Resuming stored operations by requests to the service.
 
 use http::Request;
 use tower::{Layer, ServiceExt};
@@ -137,13 +137,13 @@ async fn a_deadline_is_the_operations_own() {
     assert_eq!(began.elapsed().as_millis() / 10, 60_000 / 10);
     assert_eq!(error.operation().unwrap().elapsed().as_millis() / 10, 100_000 / 10);
 
-    // Once it has passed, nothing is sent by the stored one, and it is gone.
+    // Once it has passed, the stored deadline sends nothing, and is removed.
     let sent = simulator.recorded().len();
     let late = exact().layer(simulator.clone()).oneshot(resuming(&operation)).await.unwrap_err();
     assert!(matches!(&late, Error::Operation(error) if matches!(error.cause(), Cause::Timeout)), "{late:?}");
     assert_eq!((simulator.recorded().len(), late.operation().unwrap().deadline()), (sent, None));
 
-    // Then, and where the request says so, there is a new one.
+    // Then, and if the request says so, there is a new one.
     let given_up = late.operation().unwrap();
     for (layer, resume) in
         [(exact().timeout(seconds(10)), given_up.resume()), (exact(), operation.resume().timeout(seconds(10)))]
@@ -198,7 +198,7 @@ async fn services_with_a_host_in_their_address_and_without_are_the_same() {
     }
 }
 
-/// Tries to resume an operation, with a key, and says what became of it and where the key went.
+/// Tries to resume an operation, with a key. Returns the outcome, and where the key went.
 async fn try_to_resume(
     layer: tower_lro::LroLayer,
     service: &str,
@@ -244,7 +244,7 @@ async fn a_refused_monitor_is_not_asked_when_it_is_resumed_either() {
     for (start, monitor, service, kind) in [
         ("https://api.good.example/start", "https://evil.test/op/1", "https://api.good.example/", Untrusted),
         ("https://api.good.example/start", "http://api.good.example:81/op/1", "https://api.good.example/", Untrusted),
-        // To the monitor itself, whose address somebody takes for the service's.
+        // Addressed to the monitor itself, as if it were the service.
         ("https://api.good.example/start", "https://evil.test/op/1", "https://evil.test/op/1", ResumedElsewhere),
         (
             "https://api.good.example/start",

@@ -43,7 +43,7 @@ async fn tower_retry_above_can_tell_that_the_request_was_accepted() {
     for (script, starts) in [
         // Nothing was accepted: sent again.
         (refused, 4),
-        // Accepted, and given up for one reason or another: sent once.
+        // Accepted, but not completed for one reason or another: sent once.
         (polls([Reply::http(200).fault(Fault::Refused)]), 1),
         (polls([Reply::http(503)]), 1),
         (polls([Reply::http(403)]), 1),
@@ -58,7 +58,7 @@ async fn tower_retry_above_can_tell_that_the_request_was_accepted() {
     }
 }
 
-/// Sends again whatever failed.
+/// Sends again everything that failed.
 #[derive(Clone)]
 struct RetryAll(usize);
 
@@ -88,7 +88,7 @@ async fn tower_retry_below_repeats_single_requests_at_once() {
     assert_eq!(simulator.started(), 1);
 }
 
-/// Shows nothing of its own, as by thiserror's `#[error(transparent)]`.
+/// An error without a message of its own, as by thiserror's `#[error(transparent)]`.
 #[derive(Debug)]
 struct Transparent(Error<ConnectionLost>);
 
@@ -118,8 +118,8 @@ async fn an_operation_error_is_found_in_a_box() {
     let error: BoxError = outcome(polls([Reply::http(403)])).await;
     let found = Inner::find(&*error).expect("it was accepted");
     assert!(matches!(found.cause(), Cause::Monitor(_)));
-    // Whatever is around it, if it shows its sources.
-    // Whatever is around it.
+    // In any wrapper that shows its sources.
+    // In any wrapper.
     let io = std::io::Error::other(error);
     assert!(Inner::find(&io).is_some());
     let error = io.downcast::<Error<ConnectionLost>>().unwrap();
@@ -140,7 +140,7 @@ async fn an_operation_error_is_found_in_a_box() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_above_loses_the_operation_and_a_retry_around_it_sends_the_request_again() {
-    // This is what not to do: the timeout's error cannot tell. `LroLayer::timeout` can.
+    // Wrong: the timeout's error does not say that the request was accepted. `LroLayer::timeout` does.
     let forever = || polls([Reply::status("Running")]);
     let simulator = Simulator::new().script(forever());
     let client = ServiceBuilder::new()
@@ -191,7 +191,7 @@ impl tower::hedge::Policy<Request<SimulatorBody>> for Hedging {
 async fn hedging_above_starts_the_work_twice_and_below_is_for_polls() {
     let latencies = [50; 100];
     let slow = || Script::azure_maps().polls([Reply::status("Succeeded").delay(seconds(1))]);
-    // This is what not to do.
+    // Wrong.
     let simulator = Simulator::new().script(slow());
     let client = Hedge::new_with_mock_latencies(
         exact().layer(simulator.clone()),

@@ -8,7 +8,7 @@ use tower_lro::{
 
 use crate::support::{exact, polls, seconds};
 
-/// What is secret of the start request, and in the service's answers.
+/// The secret of the start request and of the service's answers.
 pub const SECRET: &str = "SECRET";
 
 /// The signature of the service's own addresses, which work for everybody who knows them.

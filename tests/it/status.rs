@@ -116,7 +116,7 @@ async fn a_202_with_a_terminal_status_is_final_and_a_204_has_succeeded() {
     let operation = response.operation().unwrap();
     assert_eq!(
         (response.status().as_u16(), operation.state(), operation.status()),
-        // What an earlier poll said is no longer so.
+        // The details of an earlier poll are outdated.
         (204, OperationState::Succeeded, None)
     );
 }

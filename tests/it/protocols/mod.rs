@@ -32,10 +32,10 @@ impl Start {
     }
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug)]
 struct Ended {
-    /// The status, the headers and the body that were handed over, and the operation; or the kind of error.
+    /// The status, the headers and the body of the response, and the operation; or the kind of error.
     outcome: Result<(StatusCode, HeaderMap, String, Option<Operation>), String>,
     requests: Vec<Recorded>,
 }
@@ -52,7 +52,7 @@ impl Ended {
         self.handed_over().2.expect("an operation").state()
     }
 
-    /// The paths that were asked for, with their methods.
+    /// The paths of the requests, with their methods.
     fn paths(&self) -> Vec<String> {
         self.requests.iter().map(|request| format!("{} {}", request.method, request.uri.path())).collect()
     }
