@@ -70,11 +70,11 @@ async fn run() -> Result<(), BoxError> {
     for (name, value) in response.headers() {
         println!("{name}: {}", value.to_str().unwrap_or("(not text)"));
     }
-    let polls = response.operation().map(Operation::polls);
+    let polls = response.operation().map(polls);
     println!("\n{}\n", response.text().await?);
     match polls {
         Some(polls) => println!(
-            "The POST was answered 202; after {polls} polls the client returned the operation's final response, above."
+            "The POST was answered 202; after {polls} the client returned the operation's final response, above."
         ),
         None => {
             println!("The answer to the POST started no operation that this layer knows: it passed through, above.")
@@ -82,6 +82,13 @@ async fn run() -> Result<(), BoxError> {
     }
     println!("Next: the README's common tasks, or your own service: `cargo run --example lro -- --help`.");
     Ok(())
+}
+
+fn polls(operation: &Operation) -> String {
+    match operation.polls() {
+        1 => "1 poll".to_owned(),
+        polls => format!("{polls} polls"),
+    }
 }
 
 /// Azure Maps as its documentation has it, but quicker.
@@ -124,7 +131,7 @@ fn print_events() -> impl Fn(&Event<'_>) {
             },
             Event::Moved { operation, .. } => format!("  the operation moved to {}", operation.monitor().path()),
             Event::Finished { operation, .. } => {
-                format!("finished: {:?} after {} polls", operation.state(), operation.polls())
+                format!("finished: {:?} after {}", operation.state(), polls(operation))
             }
             other => format!("{other:?}"),
         };
