@@ -73,6 +73,7 @@
 //!
 //! The [`guide`] has a page for each of these questions:
 //!
+//! - [`outcomes`](guide::outcomes): what can a call return, and what is to be done with each?
 //! - [`layering`](guide::layering): what goes above, what below, and what sends requests again?
 //! - [`timeouts`](guide::timeouts): which one bounds what?
 //! - [`resuming`](guide::resuming): how do operations survive a restart, or move between workers?

@@ -2,6 +2,7 @@
 //!
 //! | page | answers |
 //! | --- | --- |
+//! | [`outcomes`] | What can a call return, and what is to be done with each? |
 //! | [`layering`] | What goes above the layer, what below, and what sends requests again? Cookies, base addresses, existing clients. |
 //! | [`timeouts`] | Which timeout bounds what? |
 //! | [`resuming`] | How do operations survive a restart, or move between workers? |
@@ -18,6 +19,9 @@
 //! The [`cookbook`](crate::cookbook) has a page for each of the best known services.
 //!
 //! All code in the guide is compiled and, unless it says otherwise, run with the crate's tests.
+
+#[doc = include_str!("outcomes.md")]
+pub mod outcomes {}
 
 #[doc = include_str!("layering.md")]
 pub mod layering {}
