@@ -22,7 +22,7 @@ use common::{Group, callgrind};
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/baseline.txt");
 const TOLERANCE: f64 = 0.03;
 
-/// What this crate adds in one iteration.
+/// The cost that this crate adds in one iteration.
 #[derive(Clone, Copy)]
 struct Counts {
     allocations: i64,

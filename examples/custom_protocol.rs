@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let response = client.oneshot(order()?).await?;
     println!("  {}", described(response).await?);
 
-    println!("Mistakes that `build` finds:");
+    println!("Errors that `build` finds:");
     let mistaken = [
         Protocol::builder("nothing announces it"),
         Protocol::builder("a space").announced(StartRule::by_header("x job")),
@@ -71,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("  It was {}", String::from_utf8_lossy(status.response().body()));
     }
 
-    println!("A word that was not told of, and so means “still running”:");
+    println!("A terminal status that the protocol does not know is treated as running, until the timeout:");
     let wordless = Protocol::builder("wordless").announced(announced("/job/phase")).build()?;
     let error = lost(settings.protocol(wordless), &service).await?;
     println!("  {error}");
@@ -79,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the made-up service answers.
+/// The answers of the made-up service.
 fn shipment(last: &str, href: &str) -> Script {
     let job = |phase: &str, href: &str| {
         Reply::json(format!(r#"{{"job": {{"number": "{{id}}", "phase": "{phase}", "href": {href}}}}}"#))

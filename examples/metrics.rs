@@ -124,7 +124,7 @@ async fn send(layer: &LroLayer, script: Script) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What another program has stored, by a protocol that this one does not speak.
+/// An operation that another program has stored, of a protocol that this one does not speak.
 async fn resume_with_an_unknown_protocol(layer: &LroLayer) -> Result<(), BoxError> {
     let stored = r#"{"version": 1, "protocol": "homemade", "state": "Running", "polls": 3,
         "elapsed_ms": 4000, "monitor": "https://atlas.microsoft.com/operations/1"}"#;

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let simulator = Simulator::new().script(announced_by("operation-location"));
     let url = format!("http://{}/conversions", common::serve(simulator.clone()).await?);
 
-    // What is set for a request replaces what is set here, so that the two are best made of the same.
+    // An `LroLayer` in a request's extensions replaces these settings, so it is best made of a clone of them.
     let settings = LroLayer::new().max_consecutive_failures(3).timeout(Duration::from_secs(60));
     // Redirects are the layer's to follow, within the origins that it may go to.
     let http = reqwest::Client::builder().redirect(Policy::none()).build()?;

@@ -49,7 +49,7 @@ async fn main() -> Result<(), BoxError> {
         // The cursor is still behind the last of the bars.
         println!();
     }
-    println!("{succeeded} of {} succeeded", states.len());
+    println!("{succeeded} of {} operations succeeded", states.len());
     Ok(())
 }
 
@@ -72,13 +72,16 @@ impl Line {
         let Some(operation) = event.operation() else { return };
         let message = match event {
             Event::Accepted { .. } => "accepted".to_owned(),
-            Event::Polled { .. } => operation.status().unwrap_or("under way").to_owned(),
-            Event::PollFailed { failures, .. } => format!("poll failed, {failures} in a row"),
+            Event::Polled { .. } => operation.status().unwrap_or("running").to_owned(),
+            Event::PollFailed { failure, retry_in: Some(delay), .. } => {
+                format!("poll failed: {failure}, retrying in {:.1} s", delay.as_secs_f64())
+            }
+            Event::PollFailed { failure, .. } => format!("poll failed: {failure}"),
             Event::Finished { .. } => match operation.error() {
                 Some(failure) => failure.to_string(),
-                None => format!("done after {} polls", operation.polls()),
+                None => format!("done, {} polls", operation.polls()),
             },
-            // The bar need not tell that it waits.
+            // The bar need not show that it waits.
             _ => return,
         };
         if let Some(percent) = operation.percent_complete() {

@@ -17,9 +17,12 @@ use reqwest::{
 };
 use reqwest_middleware::ClientBuilder;
 use tower_lro::{
-    DelayReason, Event, LroLayer,
+    DelayReason, Event, LroLayer, Operation, ResponseExt,
     simulator::{Reply, Script, Simulator},
 };
+
+/// How many failed polls in a row are repeated.
+const MAX_FAILURES: u32 = 10;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -58,15 +61,34 @@ async fn run() -> Result<(), BoxError> {
     // The only line that an existing client needs is the one with `LroLayer`. The rest of it is for you to see it work.
     // Redirects of polls are the layer's to follow, within the origins that it may go to.
     let http = reqwest::Client::builder().redirect(Policy::none()).build()?;
-    let client = ClientBuilder::new(http).with(LroLayer::new().on_event(tell())).build();
+    let client = ClientBuilder::new(http)
+        .with(LroLayer::new().max_consecutive_failures(MAX_FAILURES).on_event(print_events()))
+        .build();
     let response = client.post(endpoint).headers(headers).body(upload).send().await?;
 
-    println!("\nThis is what came back for the POST:\n\n{:?} {}", response.version(), response.status());
+    println!("\nThe response that `send()` returned:\n\n{:?} {}", response.version(), response.status());
     for (name, value) in response.headers() {
-        println!("{name}: {}", value.to_str().unwrap_or("(no text)"));
+        println!("{name}: {}", value.to_str().unwrap_or("(not text)"));
     }
-    println!("\n{}", response.text().await?);
+    let polls = response.operation().map(polls);
+    println!("\n{}\n", response.text().await?);
+    match polls {
+        Some(polls) => println!(
+            "The POST was answered 202; after {polls} the client returned the operation's final response, above."
+        ),
+        None => {
+            println!("The answer to the POST started no operation that this layer knows: it passed through, above.")
+        }
+    }
+    println!("Next: the README's common tasks, or your own service: `cargo run --example lro -- --help`.");
     Ok(())
+}
+
+fn polls(operation: &Operation) -> String {
+    match operation.polls() {
+        1 => "1 poll".to_owned(),
+        polls => format!("{polls} polls"),
+    }
 }
 
 /// Azure Maps as its documentation has it, but quicker.
@@ -81,8 +103,8 @@ fn simulator() -> Simulator {
     Simulator::new().script(Script::new(Reply::accepted().retry_after(moment)).polls(replies))
 }
 
-/// Prints what happens, and when.
-fn tell() -> impl Fn(&Event<'_>) {
+/// Prints each event, and when it happened.
+fn print_events() -> impl Fn(&Event<'_>) {
     let began = Instant::now();
     move |event| {
         let line = match event {
@@ -98,15 +120,18 @@ fn tell() -> impl Fn(&Event<'_>) {
                 format!("  waiting {:.1} s, {reason}", delay.as_secs_f64())
             }
             Event::Polled { operation, .. } => {
-                format!("poll {}: {}", operation.polls(), operation.status().unwrap_or("no status yet"))
+                format!("poll {}: {}", operation.polls(), operation.status().unwrap_or("running"))
             }
-            Event::PollFailed { failure, retry_in, .. } => match retry_in {
-                Some(delay) => format!("  poll failed: {failure}, retrying in {:.1} s", delay.as_secs_f64()),
-                None => format!("  poll failed: {failure}"),
+            Event::PollFailed { failure, failures, retry_in, .. } => match retry_in {
+                Some(delay) => {
+                    let delay = delay.as_secs_f64();
+                    format!("  poll failed: {failure}, retrying in {delay:.1} s (failure {failures} of {MAX_FAILURES})")
+                }
+                None => format!("  poll failed: {failure}, giving up after {failures} failures in a row"),
             },
             Event::Moved { operation, .. } => format!("  the operation moved to {}", operation.monitor().path()),
             Event::Finished { operation, .. } => {
-                format!("finished: {:?} after {} polls", operation.state(), operation.polls())
+                format!("finished: {:?} after {}", operation.state(), polls(operation))
             }
             other => format!("{other:?}"),
         };
@@ -138,7 +163,7 @@ impl Options {
                     value.set_sensitive(true);
                     options.headers.append(HeaderName::from_bytes(name.trim().as_bytes())?, value);
                 }
-                _ => return Err(format!("{option} is none of --endpoint, --header, --file").into()),
+                _ => return Err(format!("unknown option {option}: there are --endpoint, --header and --file").into()),
             }
         }
         Ok(options)

@@ -29,10 +29,10 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     for _ in 0..2 {
         let request = http.post(format!("http://{address}/mapData")).body("a drawing package").build()?;
         let response = client.clone().oneshot(request).await?;
-        println!("{} from {}", response.status(), response.url());
+        println!("The final response: {} from {}", response.status(), response.url());
         match response.error_for_operation() {
-            Ok(response) => println!("{}\n", response.text().await?),
-            Err(error) => println!("{error}\n"),
+            Ok(response) => println!("The operation succeeded: {}\n", response.text().await?),
+            Err(error) => println!("{error}\n"), // “the operation failed: …”
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 //! The layer in a tower stack over hyper-util's client, with a limit of concurrent requests and a timeout for each below it:
-//! while operations sleep, others get through.
+//! while operations wait, others get through.
 //!
 //! `cargo run --example tower_client`
 
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .timeout(Duration::from_secs(5))
         .service(Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>());
 
-    println!("Ten operations of 0.6 s each, two requests at a time:");
+    println!("Ten operations of 0.6 s each, at most two requests at a time. All wait at once, so all end after 0.6 s:");
     let operations = (1..=10).map(|number| {
         let client = client.clone();
         async move {

@@ -1,4 +1,4 @@
-//! A bearer token that expires in the middle of an operation: what authorises requests goes below the layer, where it has a
+//! A bearer token that expires in the middle of an operation: what authorises requests goes below the layer, where it adds a
 //! fresh token for every poll; where the service answers 401 nevertheless, it fetches a new one and repeats that request once.
 //! As a tower layer, and as reqwest middleware. (It authorises whatever passes: where `LroLayer::allow_anonymous_origin` lets polls go
 //! to another origin, it ought to look at theirs first.)
@@ -30,7 +30,7 @@ use tower_lro::{
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What the client has: the token that it got last, and where it gets another.
+/// The client's tokens: the one that it got last, and where it gets another.
 #[derive(Clone)]
 struct Tokens {
     last: Arc<Mutex<HeaderValue>>,
@@ -138,14 +138,17 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-fn tell(door: &str, operation: Option<&Operation>, issuer: &Issuer) {
-    let Some(operation) = operation else { return println!("{door}: no operation") };
+fn tell(integration: &str, operation: Option<&Operation>, issuer: &Issuer) {
+    let Some(operation) = operation else { return println!("{integration}: no operation") };
     let (polls, tokens) = (operation.polls(), issuer.issued.load(Ordering::Relaxed));
     let refused = issuer.refused.load(Ordering::Relaxed);
-    println!("{door}: {:?}; {polls} polls used {tokens} tokens, {refused} requests were refused", operation.state());
+    println!(
+        "{integration}: {:?}; {polls} polls used {tokens} tokens, {refused} requests were refused",
+        operation.state()
+    );
 }
 
-/// What issues and checks tokens. Each is good for three requests, and the next one makes it void.
+/// Issues and checks tokens. Each is good for three requests, and the next one makes it void.
 #[derive(Clone, Default)]
 struct Issuer {
     issued: Arc<AtomicU32>,

@@ -1,4 +1,4 @@
-//! Retries outside and inside the layer, with what the service saw of each.
+//! Retries above and below the layer, with what the service saw of each.
 //!
 //! Below the layer a retry repeats single requests, polls included, by its own waits instead of those that the service asks
 //! for, and its repetitions multiply with the layer's. Above the layer it repeats the operation as a whole: right where the
@@ -63,30 +63,32 @@ fn attempts<E, F: Fn(&E) -> bool>(may_be_repeated: F) -> Attempts<F> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    println!("Each retry repeats a request {RETRIES} times at most, and the layer survives 2 failed polls in a row.\n");
+    println!(
+        "A retry repeats a request {RETRIES} times at most; the layer repeats 2 failed polls in a row. What the service saw:\n"
+    );
 
-    println!("reqwest-retry outside");
+    println!("reqwest-retry above the layer");
     // Redirects of polls are the layer's to follow, within the origins that it may go to.
     let http = reqwest::Client::builder().redirect(redirect::Policy::none()).build()?;
     let outside = || ClientBuilder::new(http.clone()).with(retry()).with(lro());
     by_reqwest("a start request is answered 503", outside(), refused_once()).await?;
     by_reqwest("all polls are answered 503", outside(), lost()).await?;
 
-    println!("\nreqwest-retry inside");
+    println!("\nreqwest-retry below the layer");
     let inside = || ClientBuilder::new(http.clone()).with(lro()).with(retry());
     by_reqwest("a start request is answered 503", inside(), refused_once()).await?;
     by_reqwest("a poll is answered 503", inside(), interrupted()).await?;
     by_reqwest("all polls are answered 503", inside(), lost()).await?;
 
-    println!("\ntower::retry outside, repeats whatever fails: WRONG, it starts the work again and again");
+    println!("\ntower::retry above the layer, without a check: WRONG, it starts the work again and again");
     by_tower("all polls are answered 503", attempts(|_: &tower_lro::Error<_>| true), lost()).await?;
 
-    println!("\ntower::retry outside, with the check `error.operation().is_some()`");
+    println!("\ntower::retry above the layer, with the check `error.operation().is_some()`");
     let checks = || attempts(|error: &tower_lro::Error<_>| error.operation().is_none());
     by_tower("a start request is answered 503", checks(), refused_once()).await?;
     by_tower("all polls are answered 503", checks(), lost()).await?;
 
-    println!("\ntower::retry outside, over a buffer that boxes errors, with the check `OperationError::find`");
+    println!("\ntower::retry above the layer, over a buffer that boxes errors, with the check `OperationError::find`");
     let checks = || attempts(|error: &BoxError| OperationError::<ConnectionLost>::find(&**error).is_none());
     by_buffer("a start request is answered 503", checks(), refused_once()).await?;
     by_buffer("all polls are answered 503", checks(), lost()).await?;
@@ -167,7 +169,7 @@ fn start() -> http::Result<Request<SimulatorBody>> {
 fn outcome(status: Option<StatusCode>, operation: Option<&Operation>) -> String {
     let what = match (status, operation) {
         (Some(status), _) => status.to_string(),
-        (None, Some(_)) => "an error, and the request HAS HAPPENED".to_owned(),
+        (None, Some(_)) => "an error that says: accepted, do not send it again".to_owned(),
         (None, None) => "an error, and nothing was accepted".to_owned(),
     };
     let polls = operation.map_or(0, Operation::polls);

@@ -117,7 +117,7 @@ impl Config {
     pub(crate) fn emit(&self, event: &Event<'_>) {
         for observer in &self.observers {
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) else { continue };
-            // What it panicked with may panic itself when it is dropped.
+            // The payload of the panic may panic itself when it is dropped.
             _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(ManuallyDrop::new);
         }
     }

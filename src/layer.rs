@@ -125,7 +125,7 @@ impl LroLayer {
     /// ```
     /// use tower_lro::{LroLayer, Protocol};
     ///
-    /// // `Operation-Location` as by default, and where there is none `Location` on 202.
+    /// // `Operation-Location` as by default, and `Location` on 202 where there is no such header.
     /// let layer = LroLayer::new().protocol(Protocol::location());
     /// # let _ = layer;
     /// ```
@@ -148,7 +148,7 @@ impl LroLayer {
         self.with(|config| config.protocols = protocols.into_iter().collect())
     }
 
-    /// The delays where the service asks for none, which is most of the time. Default: 1 s × 1.5 up to 30 s.
+    /// Sets the delays for when the service asks for none, which is most of the time. Default: 1 s × 1.5 up to 30 s.
     ///
     /// # Example
     ///
@@ -174,7 +174,7 @@ impl LroLayer {
         self.with(|config| config.delays.backoff = backoff)
     }
 
-    /// The shortest delay, whatever the service asks for. Default: 0. Above [`max_delay`](Self::max_delay), it wins.
+    /// Sets the shortest delay, whatever the service asks for. Default: 0. Above [`max_delay`](Self::max_delay), it wins.
     ///
     /// # Example
     ///
@@ -189,7 +189,7 @@ impl LroLayer {
         self.with(|config| config.delays.min_delay = delay)
     }
 
-    /// The longest delay that the service can ask for. Default: 1 hour. The [`Backoff`] has its own.
+    /// Sets the longest delay that the service can ask for. Default: 1 hour. The [`Backoff`] has a maximum of its own.
     ///
     /// # Example
     ///
@@ -233,7 +233,7 @@ impl LroLayer {
         self.with(|config| config.delays.jitter = fraction)
     }
 
-    /// The time from acceptance to the head of the final response. Default: none. An unrecognized terminal status is treated as
+    /// Bounds the time from acceptance to the head of the final response. Default: none. An unrecognized terminal status is treated as
     /// running, so set a timeout.
     ///
     /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
@@ -262,7 +262,7 @@ impl LroLayer {
         self.with(|config| config.timeout = Some(timeout))
     }
 
-    /// How many failed polls in a row are repeated. Default: 10.
+    /// Sets how many failed polls in a row are repeated. Default: 10.
     ///
     /// A poll fails by a transient HTTP status ([`StatusRule::new`](crate::StatusRule::new) has the list), by an error of the inner
     /// service or of the body, by a 404 before the first status, and by a good response without a status after it. It is repeated
@@ -288,7 +288,7 @@ impl LroLayer {
         self.with(|config| config.max_consecutive_failures = failures)
     }
 
-    /// How many bytes of a status response are held at most while its status is being looked for. Default: 16 MiB.
+    /// Bounds the bytes of a status response that are held while its status is being looked for. Default: 16 MiB.
     ///
     /// # Example
     ///
@@ -302,10 +302,10 @@ impl LroLayer {
         self.with(|config| config.max_status_bytes = bytes)
     }
 
-    /// An origin, or a pattern of origins, that may be polled without credentials: polls there have `Accept`, `Accept-Language` and
+    /// Names an origin, or a pattern of origins, that may be polled without credentials: polls there have `Accept`, `Accept-Language` and
     /// `User-Agent` of the caller's headers, and none of its extensions.
     ///
-    /// What the service below adds by itself, such as the default headers of a `reqwest::Client`, it adds there too.
+    /// The service below still adds there what it adds everywhere, such as the default headers of a `reqwest::Client`.
     ///
     /// # Example
     ///
@@ -319,7 +319,7 @@ impl LroLayer {
         self.with(|config| config.anonymous.push(origin))
     }
 
-    /// An origin, or a pattern of origins, that may be polled with the start request's credentials.
+    /// Names an origin, or a pattern of origins, that may be polled with the start request's credentials.
     ///
     /// # Example
     ///
@@ -336,7 +336,7 @@ impl LroLayer {
         self.with(|config| config.trusted.push(origin))
     }
 
-    /// The query parameters that are propagated from the address of the caller's request to those of its polls, where they are
+    /// Names the query parameters that are propagated from the address of the caller's request to those of its polls, where they are
     /// missing and the origin is the same or trusted. Default: `subscription-key` and `api-version`. Names compare
     /// case-insensitively.
     ///
@@ -364,7 +364,7 @@ impl LroLayer {
         self.with(|config| config.propagate_query = names.into_iter().map(Into::into).collect())
     }
 
-    /// What the caller gets when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
+    /// Chooses the response that the caller gets when an operation has succeeded, whatever its protocol says. Default: as the protocol says, which
     /// is [`FinalResponse::Status`] for [`Protocol::operation_location`].
     ///
     /// # Example
@@ -380,12 +380,12 @@ impl LroLayer {
         self.with(|config| config.final_response = Some(final_response))
     }
 
-    /// Whether operations that end in `Failed` or `Canceled` become errors,
+    /// Makes operations that end in `Failed` or `Canceled` errors,
     /// [`Cause::Failed`](crate::Cause::Failed). Default: no, the caller gets their final response like any other, and
     /// [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation) makes an error of it.
     ///
-    /// Say yes where a layer above retries HTTP errors: this error says that the service accepted the request, which a 500 that is
-    /// the final response does not. Say yes behind typed clients, too, which know no failed operations.
+    /// Set it where a layer above retries HTTP errors: this error says that the service accepted the request, which a 500 that is
+    /// the final response does not. Set it behind typed clients, too, which know no failed operations.
     ///
     /// # Example
     ///
@@ -409,8 +409,8 @@ impl LroLayer {
 
     /// Calls `observer` for every [`Event`]. May be called more than once; each is called, in order.
     ///
-    /// The observer runs within the request's future, and what it takes of its time is missing there: hand events on if
-    /// there is much to do with them. A panic in it is caught, and harms nothing.
+    /// The observer runs within the request's future, and delays it: hand events on if there is much to do with them. A panic in
+    /// it is caught, and does no harm.
     ///
     /// # Example
     ///
@@ -440,7 +440,7 @@ impl LroLayer {
         self.with(|config| config.observe(observer))
     }
 
-    /// Whether start requests ask the service to work asynchronously (`Prefer: respond-async`, [RFC 7240]), where a protocol of
+    /// Makes start requests ask the service to work asynchronously (`Prefer: respond-async`, [RFC 7240]), where a protocol of
     /// the layer needs it: OData, FHIR, OGC API Processes, Dataverse. Default: no, the caller does. A service that answers at once
     /// nevertheless is passed through.
     ///
@@ -458,9 +458,9 @@ impl LroLayer {
         self.with(|config| config.ask_for_async = yes)
     }
 
-    /// The longest delay that is waited for. A longer one is handed back: the call ends with
+    /// Sets the longest delay that is waited for. With a longer one the call ends with
     /// [`Cause::Pending`](crate::Cause::Pending), and the operation is to be [resumed](crate::Operation::resume) after the delay.
-    /// Default: none, every delay is waited for.
+    /// Default: every delay is waited for.
     ///
     /// With zero each call polls once, as workers do that take operations from a queue. A chain of such steps makes
     /// the same polls at the same times as one call that waits, and comes to the same end.
@@ -495,7 +495,7 @@ impl LroLayer {
         self.with(|config| config.max_wait = Some(delay))
     }
 
-    /// The address that a client below puts before requests with a path alone, as those of octocrab and kube do. An operation whose
+    /// Sets the address that a client below puts before requests with a path alone, as those of octocrab and kube do. An operation whose
     /// monitor is an absolute address of the same origin is then polled through the same client, by its path.
     ///
     /// # Panics
@@ -520,7 +520,7 @@ impl LroLayer {
         self.with(|config| config.base_uri = base)
     }
 
-    /// An extension of the caller's request that polls do not have. By default they have all of them. For what belongs to the
+    /// Leaves an extension of the caller's request out of polls. By default they have all of them. For what belongs to the
     /// start request alone, such as the name of its span (`reqwest_tracing::OtelName`).
     ///
     /// # Example
@@ -553,12 +553,12 @@ impl LroLayer {
         self.with(|config| config.cancel_on_timeout = Some(canceller))
     }
 
-    /// Another timer than tokio's: for other runtimes, and for WebAssembly.
+    /// Waits by another timer than tokio's: for other runtimes, and for WebAssembly.
     pub fn timer(self, timer: impl Timer) -> Self {
         self.with(|config| config.timer = Some(Arc::new(timer)))
     }
 
-    /// These settings, and a stream of what happens to the operations that they are used for: for one request, if they go
+    /// Returns these settings, and a stream of the events of the operations that they are used for: for one request, if they go
     /// into its extensions, or for all of a client's.
     ///
     /// The stream holds up to 256 events. If they are read more slowly than they come, the oldest are
@@ -581,13 +581,13 @@ impl LroLayer {
     ///     .extension(settings)
     ///     .body(SimulatorBody::default())?;
     ///
-    /// let told = events.filter_map(|event| async move {
+    /// let statuses = events.filter_map(|event| async move {
     ///     match event.as_event() {
     ///         Event::Polled { operation, .. } => Some(operation.status()?.to_owned()),
     ///         _ => None,
     ///     }
     /// });
-    /// let (response, statuses) = join(client.oneshot(request), told.collect::<Vec<_>>()).await;
+    /// let (response, statuses) = join(client.oneshot(request), statuses.collect::<Vec<_>>()).await;
     /// assert_eq!(response?.status(), 200);
     /// assert_eq!(statuses, ["NotStarted", "Running", "Succeeded"]);
     /// # Ok(())
@@ -605,7 +605,7 @@ impl fmt::Debug for LroLayer {
     }
 }
 
-/// In a request's extensions: changes single settings of the client's [`LroLayer`] for that request, without having it.
+/// Changes single settings of the client's [`LroLayer`] for one request, from that request's extensions.
 ///
 /// # Example
 ///
@@ -631,7 +631,7 @@ impl fmt::Debug for LroLayer {
 pub struct LroOverrides(Arc<dyn Fn(LroLayer) -> LroLayer + Send + Sync>);
 
 impl LroOverrides {
-    /// The settings are what `change` makes of those of the client's layer.
+    /// Uses the settings that `change` makes of those of the client's layer.
     pub fn new(change: impl Fn(LroLayer) -> LroLayer + Send + Sync + 'static) -> Self {
         Self(Arc::new(change))
     }

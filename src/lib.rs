@@ -1,90 +1,102 @@
-//! Long-running operations for existing HTTP stacks, as a transparent layer.
+//! Polls long-running HTTP operations to completion, as a layer for tower, hyper and reqwest clients.
 //!
-//! A service that starts work that takes its time answers `202 Accepted`, and names in `Operation-Location` an address,
-//! the monitor, that tells how the work is going. [`LroLayer`] catches such a response, polls the monitor as the service
-//! asks for it, and hands the caller the final status response. All other responses pass through untouched.
+//! A service that starts work which takes its time answers `202 Accepted`, and names in `Operation-Location` an address, the
+//! status monitor, that says how far it is. [`LroLayer`] catches such a response, polls the monitor as often as the service
+//! asks for it, and returns the final response in its place. All other responses pass through untouched.
+//!
+#![cfg_attr(doc, doc = include_str!("../docs/sequence.svg"))]
+//!
+//! # With reqwest
+//!
+//! Feature `reqwest-middleware`. The call sites do not change:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use reqwest::{Client, redirect::Policy};
+//! use reqwest_middleware::ClientBuilder;
+//! use tower_lro::{LroLayer, ResponseExt};
+//!
+//! # #[derive(serde::Deserialize)]
+//! # struct Report { pages: u32 }
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! // The layer follows the redirects of polls, within the origins that may see the credentials.
+//! let http = Client::builder().redirect(Policy::none()).build()?;
+//! let client = ClientBuilder::new(http).with(LroLayer::new().timeout(Duration::from_secs(3600))).build();
+//!
+//! let response = client.post("https://service.example/reports").body("a file").send().await?;
+//! let report: Report = response.error_for_status()?.error_for_operation()?.json().await?;
+//! # let _ = report.pages;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # With tower
+//!
+//! Over any client of `http` types, such as hyper-util's, and, with feature `reqwest`, over a `reqwest::Client`:
 //!
 //! ```
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, ServiceExt, service_fn};
-//! use tower_lro::{LroLayer, ResponseExt, OperationState};
+//! use tower_lro::{LroLayer, OperationState, ResponseExt};
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let http_client = service_fn(|request: Request<String>| async move {
 //! #     Ok::<_, std::convert::Infallible>(match request.uri().path() {
-//! #         "/conversions" => Response::builder().status(202).header("operation-location", "/operations/1").body(String::new()),
+//! #         "/reports" => Response::builder().status(202).header("operation-location", "/operations/1").body(String::new()),
 //! #         _ => Response::builder().body(r#"{"status": "Succeeded"}"#.to_owned()),
 //! #     }.unwrap())
 //! # });
 //! let client = ServiceBuilder::new().layer(LroLayer::new()).service(http_client);
 //!
-//! let request = Request::post("https://us.atlas.microsoft.com/conversions").body(String::new())?;
-//! let response = client.oneshot(request).await?;
+//! let request = Request::post("https://service.example/reports").body(String::new())?;
+//! let response = client.oneshot(request).await?.error_for_operation()?;
 //! assert_eq!(response.status(), 200);
 //! assert_eq!(response.operation().map(|operation| operation.state()), Some(OperationState::Succeeded));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! The same layer goes into a `reqwest_middleware::ClientBuilder` with `.with(LroLayer::new())` (feature
-//! `reqwest-middleware`), and over a `reqwest::Client` in a tower stack (feature `reqwest`).
-//!
-//! # What comes out
+//! # What the call returns
 //!
 //! - `Ok`: a response that passed through; or the operation has ended, in success or not, and this is the server's last
 //!   answer, its head and its body byte for byte, with the [`Operation`] in its extensions ([`ResponseExt`]).
-//! - [`Error::Service`]: the first request failed. Nothing was accepted.
-//! - [`Error::Operation`]: the request **has happened**, but the operation could not be seen through. Nothing is lost: the
-//!   error has the [`Operation`], which can be [resumed](Operation::resume). It must not be sent again.
+//! - [`Error::Service`]: the first request failed. As far as we know it was not accepted.
+//! - [`Error::Operation`]: the service accepted the request, but the operation did not complete; do not send the request
+//!   again. The error has the [`Operation`], which can be [resumed](Operation::resume).
+//! - [`Error::NoTimer`]: there is no timer to wait with. Nothing was sent.
 //!
-//! The layer never sends the first request twice, never clones a body, and never makes up a response.
+//! The layer never sends the first request twice, never clones a body, and never makes up a response. Dropping the future
+//! stops the polling; the operation goes on at the service.
 //!
-//! # Where to put it in a stack
+//! # Where to read on
 //!
-//! ```text
-//!   your code
-//!   ── above: nothing that sends a request again, or times out sooner than the operation ──
-//!   LroLayer
-//!   ── below: what is to be done for each poll, too: authorisation, signing, retries of single
-//!      requests, decompression, tracing, limits, timeouts of single requests ──
-//!   the client
-//! ```
+//! The [`guide`] has a page for each of these questions:
 //!
-//! While an operation waits, the layer holds no readied service, no response and no connection of those below.
+//! - [`outcomes`](guide::outcomes): what can a call return, and what is to be done with each?
+//! - [`layering`](guide::layering): what goes above, what below, and what sends requests again?
+//! - [`timeouts`](guide::timeouts): which one bounds what?
+//! - [`resuming`](guide::resuming): how do operations survive a restart, or move between workers?
+//! - [`security`](guide::security): who gets the credentials, and what is printed and stored?
+//! - [`protocols`](guide::protocols): which services are supported, and how is another one described?
+//! - [`typed_clients`](guide::typed_clients): how is it used behind generated clients, and what does the compiler mean?
+//! - [`testing`](guide::testing), [`observability`](guide::observability), [`stored_format`](guide::stored_format),
+//!   [`limits`](guide::limits), [`dependencies`](guide::dependencies), [`wasm`](guide::wasm)
 //!
-//! # Seen live
+//! The [`cookbook`] has a page for each of the best known services.
 //!
-//! Whoever wants to know how it goes gets [`Event`]s: by a callback ([`LroLayer::on_event`]), as a stream
-//! ([`LroLayer::events`]), or in what is collected by `tracing` (feature `tracing`): under a span `operation`, one `poll` for each
-//! request, which everything below the layer is in.
-//!
-//! # Which timeout bounds what
-//!
-//! - [`LroLayer::timeout`]: the operation, from acceptance to the head of the final response.
-//! - One above the layer: all of it; it drops the future, and what is known of the operation with it.
-//! - One below the layer, or that of a reqwest client or request: every single request. A poll that takes longer has failed,
-//!   and is repeated.
-//!
-//! # Where polls go
-//!
-//! To the origin of the start request, and to those that are [allowed](LroLayer::allow_anonymous_origin) or
-//! [trusted](LroLayer::trust_origin), and nowhere else: the address is written by the server, and the credentials of the
-//! start request go with it. See the README's section on security.
-//!
-//! # Other protocols
-//!
-//! [`Protocol`] has a constructor for each of a dozen families of services, and a builder for yours. The `cookbook` module of this
-//! documentation has a page for each of the best known services.
+//! Three settings that most programs want: a [`timeout`](LroLayer::timeout), because an unrecognized terminal status is
+//! treated as running; [`trust_origin`](LroLayer::trust_origin), if the service answers from another host; and
+//! [`on_event`](LroLayer::on_event) for progress and logs.
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
 //! - `reqwest`: [`Lro`] over `reqwest::Client` as a tower service.
-//! - `reqwest-middleware`: [`LroLayer`] as a `reqwest_middleware::Middleware`.
+//! - `reqwest-middleware`: [`LroLayer`] as a `reqwest_middleware::Middleware`; implies `reqwest`.
 //! - `serde`: [`Operation`] can be stored, and resumed by another process.
-//! - `tracing`: a span for each operation and each of its requests, and an event for whatever happens.
+//! - `tracing`: a span for each operation and each of its requests, and an event for everything that happens.
 //! - `simulator`: a service of long-running operations, for tests.
 //! - `full`: all of them.
 
@@ -97,6 +109,8 @@ mod config;
 pub mod cookbook;
 mod error;
 mod event;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "__internals")]
 #[doc(hidden)]
 pub mod internals;

@@ -30,7 +30,7 @@ pub(crate) const MAX_SELECTORS: usize = 32;
 pub(crate) const MAX_UNRECOGNIZED_WORDS: usize = 8;
 
 /// Frames without data that a body may give in a row before it counts as stalled: a body that is always ready and never says
-/// anything would keep the task busy for ever.
+/// anything would keep the task busy without end.
 pub(crate) const MAX_EMPTY_FRAMES: u32 = 1024;
 
 // ── Reading other bodies ────────────────────────────────────────────────────
@@ -73,7 +73,7 @@ pub(crate) const MIN_DRAIN_TIME: Duration = Duration::from_millis(250);
 
 // ── Scheduling ──────────────────────────────────────────────────────────────
 
-/// What the future does in one go while everything is ready. Then other tasks get their turn.
+/// Steps that the future takes in one go while everything is ready. Then other tasks get their turn.
 pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
 
 // ── Buffers ─────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-//! What is allocated: by a request that passes through, by an operation that waits, and for a large result.
+//! Allocations: by a request that passes through, by an operation that waits, and for a large result.
 
 use std::{
     convert::Infallible,

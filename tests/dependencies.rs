@@ -1,8 +1,8 @@
-//! What depending on this crate brings: how many crates, and none of reqwest's features.
+//! The cost of depending on this crate: how many crates, and none of reqwest's features.
 
 use std::{collections::BTreeSet, process::Command};
 
-/// The crates that the default feature set builds, this one included, on Linux. The README says what each brings.
+/// The crates that the default feature set builds, this one included, on Linux. The `dependencies` page of the guide says what each brings.
 const DEFAULT: usize = 50;
 
 const FEATURES: [&str; 6] = ["reqwest", "reqwest-middleware", "serde", "simulator", "tracing", "full"];

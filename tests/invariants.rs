@@ -1,4 +1,4 @@
-//! What the fuzz targets check, on random bytes and on everything in their corpora.
+//! The checks of the fuzz targets, on random bytes and on everything in their corpora.
 
 use std::{fs, path::Path};
 
@@ -22,7 +22,7 @@ mod scanner;
 use machine::Summary;
 use tower_lro::Outcome;
 
-/// What is in a corpus. Says which file it is, where a check fails.
+/// Checks every file of a corpus. The message of a failure names the file.
 fn corpus<T>(target: &str, check: impl Fn(&[u8]) -> T) -> Vec<T> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());

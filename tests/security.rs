@@ -1,4 +1,4 @@
-//! SECURITY.md names tests that there are.
+//! SECURITY.md names tests that exist.
 
 use std::{fs, path::Path};
 

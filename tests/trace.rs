@@ -4,8 +4,8 @@
 #[path = "it/support.rs"]
 mod support;
 
-#[path = "it/planted.rs"]
-mod planted;
+#[path = "it/secrets_fixture.rs"]
+mod secrets_fixture;
 
 use std::{
     cell::RefCell,
@@ -255,12 +255,15 @@ async fn a_future_that_is_dropped_closes_its_spans() {
 #[tokio::test(start_paused = true)]
 async fn nothing_that_is_traced_has_a_secret() {
     subscribe();
-    for (index, (layer, script)) in planted::outcomes().into_iter().enumerate() {
-        let _ = layer.layer(Simulator::new().script(script)).oneshot(planted::start()).await;
+    for (index, (layer, script)) in secrets_fixture::outcomes().into_iter().enumerate() {
+        let _ = layer.layer(Simulator::new().script(script)).oneshot(secrets_fixture::start()).await;
         let seen = seen();
         assert!(seen.closed.len() >= 2 || seen.events.len() == 2, "outcome {index}: {:?}", seen.closed);
         for line in seen.closed.iter().chain(&seen.events) {
-            assert!(!line.contains(planted::SECRET) && !line.contains(planted::SIGNATURE), "outcome {index}: {line}");
+            assert!(
+                !line.contains(secrets_fixture::SECRET) && !line.contains(secrets_fixture::SIGNATURE),
+                "outcome {index}: {line}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the benches share: what is measured, and how it is printed. Each of them uses a part of it.
+//! Shared by the benches: the cases, and how they are printed. Each bench uses a part of it.
 
 #![allow(dead_code)]
 

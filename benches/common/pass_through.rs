@@ -1,4 +1,4 @@
-//! Requests that the layer has no business with, through each of its doors.
+//! Requests that start no operation, through each integration.
 
 use std::{
     convert::Infallible,
@@ -75,8 +75,8 @@ pub fn groups() -> Vec<Group> {
         .into_iter()
         .flat_map(|(kind, value)| {
             [("http", over_http(value)), ("reqwest", over_reqwest(value)), ("reqwest-middleware", chains(value))].map(
-                |(door, mut cases)| Group {
-                    name: format!("pass-through, {door}, {kind} header values"),
+                |(integration, mut cases)| Group {
+                    name: format!("pass-through, {integration}, {kind} header values"),
                     is_heavy: false,
                     bare: Some(cases.remove(0)),
                     cases,

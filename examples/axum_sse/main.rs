@@ -40,7 +40,7 @@ async fn browse(server: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
     println!("GET / → {}, {} bytes", page.status(), page.text().await?.len());
 
     let started = browser.post(format!("{server}/operations")).send().await?;
-    let events = started.headers().get(LOCATION).ok_or("nothing tells where the events are")?.to_str()?;
+    let events = started.headers().get(LOCATION).ok_or("no header says where the events are")?.to_str()?;
     println!("POST /operations → {}, {events}\n", started.status());
 
     let mut stream = browser.get(format!("{server}{events}")).send().await?;

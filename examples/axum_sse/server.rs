@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    Event, Events, Lro, LroBody, LroLayer, OwnedEvent, ResponseExt,
+    Event, Events, Lro, LroBody, LroLayer, Outcome, OwnedEvent, ResponseExt,
     simulator::{ConnectionLost, Reply, Script, Simulator, SimulatorBody},
 };
 
@@ -114,15 +114,19 @@ fn progress(event: &OwnedEvent) -> Value {
         Event::Polled { .. } => {
             format!("poll {}: {}", operation.polls(), operation.status().unwrap_or("no status yet"))
         }
+        Event::PollFailed { failure, retry_in: Some(delay), .. } => {
+            format!("poll {} failed: {failure}, retrying in {:.1} s", operation.polls(), delay.as_secs_f64())
+        }
         Event::PollFailed { failure, .. } => format!("poll {} failed: {failure}", operation.polls()),
         Event::Moved { .. } => format!("moved to {}", operation.monitor().path()),
-        Event::Finished { outcome, .. } => format!("finished: {outcome}"),
+        Event::Finished { outcome: Outcome::Response, .. } => format!("finished: {:?}", operation.state()),
+        Event::Finished { outcome, .. } => format!("did not complete: {outcome}"),
         other => format!("{other:?}"),
     };
     json!({"what": what, "status": operation.status(), "percent": operation.percent_complete()})
 }
 
-/// What the page is to show at the end.
+/// The last message to the page.
 async fn outcome(result: Result<Response<LroBody<SimulatorBody>>, tower_lro::Error<ConnectionLost>>) -> Value {
     let response = match result {
         Ok(response) => response,

@@ -2,7 +2,7 @@
 //!
 //! Uploads stream up and results stream down. An operation that fails is handed back with the status and body that the
 //! service gave it. A deadline that passes becomes a 504, and everything else that goes wrong a 502, with a JSON body that
-//! says whether the request has happened, and where its operation is.
+//! says whether the service accepted the request, and where its operation is.
 //!
 //! `cargo run --example gateway` starts a simulated service and a gateway to it, and sends three requests through. To serve:
 //!
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::proxy::Gateway;
 
 #[derive(Parser)]
-#[command(about = "Sees long-running operations through for any HTTP client")]
+#[command(about = "Polls long-running operations to completion for any HTTP client")]
 struct Options {
     /// Serve at this address, until stopped
     #[arg(long, value_name = "ADDRESS")]

@@ -1,4 +1,4 @@
-//! `Gateway`: forwards requests to the service behind it, and sees their operations through.
+//! `Gateway`: forwards requests to the service behind it, and polls their operations to completion.
 
 use std::{error::Error as StdError, iter, time::Duration};
 
@@ -49,7 +49,7 @@ impl Gateway {
 
     /// The request for the service; none, if its target is not a path there.
     fn outgoing(&self, request: Request) -> Option<reqwest::Request> {
-        // What else the server put into the extensions is about its own connection.
+        // The server's other extensions are about its own connection.
         let (mut head, body) = request.into_parts();
         let target = head.uri.path_and_query().filter(|target| target.as_str().starts_with('/'))?;
         let mut url = self.upstream.clone();
@@ -97,7 +97,7 @@ fn handed_back(response: reqwest::Response) -> Response {
 fn refused(error: Error<reqwest::Error>) -> Response {
     let causes = iter::successors(error.source(), |&error| error.source());
     let message = causes.fold(error.to_string(), |message, cause| format!("{message}: {cause}"));
-    // Whole, because whoever started the operation is to find it there.
+    // Whole, because the client that started the operation has to find it there.
     let operation = error.operation().map(|operation| operation.monitor().to_string());
     let (status, code) = match &error {
         Error::Operation(error) if matches!(error.cause(), Cause::Timeout) => {
@@ -110,9 +110,9 @@ fn refused(error: Error<reqwest::Error>) -> Response {
 }
 
 fn problem(status: StatusCode, code: &str, message: &str, operation: Option<&str>) -> Response {
-    // Of a request without a response nobody knows.
-    let has_happened = operation.map(|_| true);
-    let error = json!({"code": code, "message": message, "requestHasHappened": has_happened, "operation": operation});
+    // Unknown for a request without a response.
+    let is_accepted = operation.map(|_| true);
+    let error = json!({"code": code, "message": message, "requestAccepted": is_accepted, "operation": operation});
     (status, [(CONTENT_TYPE, "application/json")], json!({"error": error}).to_string()).into_response()
 }
 

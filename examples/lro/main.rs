@@ -8,7 +8,7 @@
 //! operation ended, and, where it did not complete (a timeout, Ctrl-C), the operation stored in a file for
 //! `lro --resume FILE URL`.
 //!
-//! `cargo run --example lro` runs against a simulated service, `cargo run --example lro -- --help` tells the rest.
+//! `cargo run --example lro` runs against a simulated service, `cargo run --example lro -- --help` lists the options.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -52,7 +52,7 @@ pub struct Options {
     /// How long it may take from acceptance to the final response, in seconds, or as in 500ms, 10m, 2h
     #[arg(long, value_parser = duration)]
     timeout: Option<Duration>,
-    /// What to print of an operation that has succeeded; as the protocol says, if not given
+    /// The response to print of an operation that has succeeded [default: as the protocol says]
     #[arg(long = "final", value_name = "WHAT")]
     final_response: Option<Final>,
     /// An origin that may be polled with the request's headers, such as https://*.example.com
@@ -105,7 +105,7 @@ fn protocols_help() -> String {
 }
 
 fn protocol(name: &str) -> Result<Protocol, String> {
-    Protocol::known().find(|known| known.name() == name).ok_or_else(|| format!("it is none of {}", names()))
+    Protocol::known().find(|known| known.name() == name).ok_or_else(|| format!("there are {}", names()))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,4 +1,4 @@
-//! What goes to standard output: the body, or a summary of it all in JSON.
+//! Standard output: the body, or a summary in JSON.
 
 use std::{
     borrow::Cow,

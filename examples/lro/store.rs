@@ -39,7 +39,7 @@ pub fn read(file: &Path) -> Result<Operation, String> {
     serde_json::from_str(&stored).map_err(|error| format!("{name} is no stored operation: {error}"))
 }
 
-/// For nobody else to read: whoever knows a signed address may use it.
+/// For nobody else to read: everybody who knows a signed address may use it.
 fn write(file: &Path, json: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true);
@@ -62,7 +62,7 @@ fn write(file: &Path, json: &str) -> io::Result<()> {
     stored
 }
 
-/// The file, at the end of a link, where it is one or can become one. A device or a pipe is none, not even one that is a file
+/// The file, at the end of a link, where it is one or can become one. A device or a pipe is not, not even one that is a file
 /// now, such as `/dev/stdout`: it is written to, since a file in its place would be in everybody's way.
 fn to_replace(file: &Path) -> io::Result<Option<PathBuf>> {
     if ["/dev", "/proc"].iter().any(|devices| file.starts_with(devices)) {

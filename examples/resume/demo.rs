@@ -1,4 +1,4 @@
-//! The demonstration: a service, a process that starts an operation and is killed, and another that carries on.
+//! The demonstration: a service, a process that starts an operation and is killed, and another that resumes it.
 
 use std::{
     env, fs,
@@ -40,7 +40,7 @@ pub fn run() -> Result<(), BoxError> {
         println!("It has left a record of the operation:\n\n{}", fs::read_to_string(file?.path())?);
     }
 
-    println!("\nA second run finds it, and carries on:");
+    println!("\nA second run finds it, and resumes it:");
     let mut second = run("0")?.spawn()?;
     for line in lines(&mut second)? {
         println!("  second run | {}", line?);

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tower_lro::{Event, Operation};
 
-/// One process at a time uses a folder: a second one would take up what the first is still waiting for.
+/// One process at a time uses a folder: a second one would resume what the first is still waiting for.
 pub struct Journal {
     folder: PathBuf,
     entries: AtomicU64,
@@ -26,14 +26,14 @@ pub struct Entry {
     file: PathBuf,
 }
 
-/// What is stored. The name stands for whatever a program needs to know what to do with the result.
+/// A record. The name stands for all that a program needs in order to use the result.
 #[derive(Deserialize, Serialize)]
 struct Record {
     name: String,
     operation: Operation,
 }
 
-/// What an earlier run has left.
+/// The records that an earlier run has left.
 #[derive(Default)]
 pub struct Left {
     /// Those that have not ended, in the order in which they were started.
@@ -48,7 +48,7 @@ const BEING_WRITTEN: &str = "tmp";
 impl Journal {
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
-        // The address of a monitor may be good for whoever knows it.
+        // The address of a monitor may work for everybody who knows it.
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(true).create(&folder)?;
@@ -66,11 +66,11 @@ impl Journal {
         Entry { name: name.into(), file }
     }
 
-    /// What is in the folder.
+    /// Reads the folder.
     pub fn left(&self) -> io::Result<Left> {
         let mut left = Left::default();
         for file in self.files(BEING_WRITTEN)? {
-            // Whole, and only its renaming is missing; or cut off, and then it is none of the records.
+            // Whole, and only its renaming is missing; or cut off, and then it is not a record.
             match read(&file) {
                 Ok(_) => fs::rename(&file, file.with_extension(STORED))?,
                 Err(error) => left.unreadable.push((file, error)),

@@ -14,7 +14,7 @@
 //! - Its record goes when its final response has been dealt with. Killed in between, the next run gets that response again:
 //!   once at least, and now and then twice.
 //!
-//! What nobody can make sure of by storing what the service has said: killed after the service accepted the request and before
+//! One window stays, which no journal closes: killed after the service accepted the request and before
 //! its 202 was read and stored, the operation goes on, and no client knows of it. Where that matters, give each request a name
 //! of your own that the service knows again (`Operation-Id`, `Repeatability-Request-ID`), or ask it for its list of operations.
 
@@ -100,11 +100,11 @@ impl Run {
         }
         let run = Running { client: client()?, layer: self.layer(), key: key()? };
 
-        println!("stored operations to carry on with: {}", operations.len());
+        println!("stored operations to resume: {}", operations.len());
         let resumed = operations.iter().map(|(entry, operation)| {
             // To the service, with the credentials that belong there: the layer goes on to the stored monitor.
             let request = run.client.get(self.endpoint.clone()).with_extension(operation.resume());
-            run.see_through(request, entry, "carried on with")
+            run.complete(request, entry, "resumed")
         });
         let resumed = join_all(resumed).await;
 
@@ -112,7 +112,7 @@ impl Run {
         let entries: Vec<_> = (1..=self.operations).map(|n| journal.entry(format!("drawing package {n}"))).collect();
         let started = entries.iter().map(|entry| {
             let request = run.client.post(self.endpoint.clone()).body("a drawing package");
-            run.see_through(request, entry, "accepted")
+            run.complete(request, entry, "accepted")
         });
         let started = join_all(started).await;
 
@@ -130,7 +130,7 @@ impl Run {
     }
 }
 
-/// What all requests share.
+/// The parts that all requests share.
 struct Running {
     client: ClientWithMiddleware,
     layer: LroLayer,
@@ -139,24 +139,19 @@ struct Running {
 
 impl Running {
     /// Whether it has come to its end. It stays stored if not.
-    async fn see_through(&self, request: RequestBuilder, entry: &Entry, beginning: &str) -> bool {
-        let outcome = self.try_see_through(request, entry, beginning).await;
+    async fn complete(&self, request: RequestBuilder, entry: &Entry, beginning: &str) -> bool {
+        let outcome = self.try_complete(request, entry, beginning).await;
         if let Err(error) = &outcome {
             eprintln!("{}: {}", entry.name(), with_sources(&**error));
         }
         outcome.is_ok()
     }
 
-    async fn try_see_through(
-        &self,
-        mut request: RequestBuilder,
-        entry: &Entry,
-        beginning: &str,
-    ) -> Result<(), BoxError> {
+    async fn try_complete(&self, mut request: RequestBuilder, entry: &Entry, beginning: &str) -> Result<(), BoxError> {
         if let Some(key) = &self.key {
             request = request.header("subscription-key", key);
         }
-        // First the journal: what is told has been stored.
+        // First the journal: everything that is printed has been stored.
         let layer = self.layer.clone().on_event(entry.write_ahead()).on_event(tell(entry.name(), beginning));
         let response = request.with_extension(layer).send().await?;
         let Some(operation) = response.operation().cloned() else {

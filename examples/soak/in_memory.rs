@@ -86,7 +86,7 @@ fn start() -> Request<SimulatorBody> {
     request
 }
 
-/// What the simulator needs for the same operations, without a client.
+/// The memory that the simulator needs for the same operations, without a client.
 fn script_bytes(operations: usize) -> i64 {
     let simulator = Simulator::new();
     let memory = allocation_counter::measure(|| {

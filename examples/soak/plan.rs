@@ -19,7 +19,7 @@ impl Random {
     }
 }
 
-/// What comes of a request that starts an operation.
+/// The outcome of a request that starts an operation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
     Succeeded,
@@ -58,7 +58,7 @@ impl End {
 pub struct Outcome {
     pub end: End,
     pub polls: u32,
-    /// Of the final response's body, where its length is known beforehand.
+    /// The length of the final response's body, where it is known beforehand.
     pub bytes: Option<usize>,
 }
 
@@ -72,7 +72,7 @@ const REFUSED_BY_MONITOR: StatusCode = StatusCode::FORBIDDEN;
 const NOT_ACCEPTED: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 impl Plan {
-    /// Of an operation whose monitor is at `monitor`, and whose delays are some units long.
+    /// Plays an operation whose monitor is at `monitor`, and whose delays are some units long.
     pub fn random(random: &mut Random, monitor: &str, unit: Duration) -> Self {
         let start = Reply::http(202).header("operation-location", monitor);
         let start = match random.below(20) {

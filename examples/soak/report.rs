@@ -15,7 +15,7 @@ use tower_lro::{Event, LroLayer};
 
 use crate::plan::Tally;
 
-/// What may stay allocated when all is over: what the runtime and the standard library make once for a thread.
+/// The bytes that may stay allocated when all is over: what the runtime and the standard library make once for a thread.
 const KEPT_BYTES: i64 = 16 << 10;
 
 pub struct Report {
@@ -78,7 +78,7 @@ impl Report {
         }
     }
 
-    /// What is off, once the soak is over.
+    /// The errors, once the soak is over.
     pub fn complaints(&self, connections: usize) -> Vec<String> {
         let mut complaints = self.complaints.clone();
         let kept = self.memory.bytes_current;

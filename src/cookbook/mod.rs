@@ -1,35 +1,35 @@
-//! Cookbook: the layer for one service after the other, with what there is to know about each.
+//! Cookbook: a page for each of the best known services, with what there is to know about it.
 //!
 //! | page | protocol | what is special |
 //! | --- | --- | --- |
 //! | [`azure_maps`] | `operation_location`, `location` | keys in the query, hosts by geography |
 //! | [`document_intelligence`] | `operation_location` | large results inside the last status response |
-//! | [`translator`] | `operation_location` | success that is one in part, words of its own |
+//! | [`translator`] | `operation_location` | success in part, statuses of its own |
 //! | [`fabric`] | `fabric` | regional hosts, the result at an address of its own; Power BI |
-//! | [`azure_resource_manager`] | `azure_resource_manager` | tokens that expire, starts that are no 202 |
+//! | [`azure_resource_manager`] | `azure_resource_manager` | tokens that expire, start responses other than 202 |
 //! | [`graph`] | `graph` | monitors elsewhere, which refuse a token |
 //! | [`fhir`] | `fhir` | a `GET` that starts work, errors that are outcomes |
-//! | [`your_own`] | [`Protocol::builder`](crate::Protocol::builder) | whatever your service does |
+//! | [`your_own`] | [`Protocol::builder`](crate::Protocol::builder) | everything that a protocol can say |
 //!
-//! The first example of each page is what you need. The last one runs, against the [`simulator`](crate::simulator) with the
-//! service's own answers, and is a start for tests of your own code: no network, no account, and no time that passes. Functions make
-//! their client themselves, to be complete; yours is made once, and cloned.
+//! The first example of each page is the code that you need. The last one runs against the [`simulator`](crate::simulator) with the
+//! service's own answers, and is a start for tests of your own code: without a network, an account, or time that passes. The functions
+//! build a client each, to be complete; build yours once, and clone it.
 //!
 //! # What holds for all of them
 //!
-//! - **What starts nothing passes through**, errors above all: check the HTTP status of what you get as you did without the layer.
-//!   [`ResponseExt::operation`](crate::ResponseExt::operation) tells a final response from one that passed through.
-//! - **An operation that failed is no error**, unless you say so: once, by
+//! - **Responses that start no operation pass through**, errors above all: check the HTTP status of what you get as you did without the layer.
+//!   [`ResponseExt::operation`](crate::ResponseExt::operation) says whether it is a final response or one that passed through.
+//! - **An operation that failed is not an error**, unless you say so: once, by
 //!   [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure), or where it matters, by
 //!   [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation).
-//! - **An [`OperationError`](crate::OperationError) means that the request has happened.** Do not send it again, and let nothing above
+//! - **An [`OperationError`](crate::OperationError) means that the service accepted the request.** Do not send it again, and let nothing above
 //!   the layer do so; [resume](crate::Operation::resume) the operation.
 //! - **There is no deadline** unless you set one: [`LroLayer::timeout`](crate::LroLayer::timeout). The timeout of a reqwest client bounds
 //!   each single request.
 //! - **Credentials of the request are copied to its polls.** A token that expires, or a signature, is better added *below* the layer,
 //!   to each request anew, as on the page of [`azure_resource_manager`].
-//! - **A reqwest client follows redirects by itself**, before the layer can judge where they lead, and takes with it what it does
-//!   not know for a secret, such as a key in a header of the service's own. `redirect(Policy::none())` leaves them to the layer,
+//! - **A reqwest client follows redirects by itself**, before the layer can judge where they lead, and keeps headers that it
+//!   does not know for secrets, such as a service's own key. `redirect(Policy::none())` leaves them to the layer,
 //!   which follows those of polls. Those of the start request are then yours.
 
 #[doc = include_str!("azure_maps.md")]

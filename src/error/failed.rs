@@ -45,19 +45,19 @@ impl OperationFailed {
         Self { inner: Box::new(Inner { operation, http, response }) }
     }
 
-    /// The operation that failed.
+    /// Returns the operation that failed.
     #[must_use]
     pub fn operation(&self) -> &Operation {
         &self.inner.operation
     }
 
-    /// The service's error object, if the final response had one.
+    /// Returns the service's error object, if the final response had one.
     #[must_use]
     pub fn error(&self) -> Option<&ErrorObject> {
         self.operation().error()
     }
 
-    /// The final response, where the layer kept it: with
+    /// Returns the final response, where the layer kept it: with
     /// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure).
     ///
     /// # Example

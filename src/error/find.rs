@@ -8,6 +8,11 @@ use super::{BoxError, Boxed, Error, OperationError};
 ///
 /// Implemented for [`Error`], [`Boxed`], trait objects of [`std::error::Error`], boxed or not, [`Arc`]s, [`std::io::Error`], and, with
 /// feature `reqwest-middleware`, `reqwest_middleware::Error` and `anyhow::Error`. Pass any other error as `&dyn Error`.
+#[diagnostic::on_unimplemented(
+    message = "`OperationError::find` cannot look into `{Self}`",
+    label = "is not one of the errors that it knows",
+    note = "pass any other error as a trait object: `OperationError::<E>::find(&error as &(dyn std::error::Error + 'static))`, where `E` is the error of the service below the layer"
+)]
 pub trait ErrorChain<E> {
     /// The error of the operation, if there is one among this error and its sources.
     fn operation_error(&self) -> Option<&OperationError<E>>;

@@ -1,4 +1,4 @@
-//! Errors: what happened before an operation was accepted, and after.
+//! Errors: those before an operation was accepted, and those after.
 
 pub(crate) mod failed;
 pub(crate) mod find;
@@ -69,7 +69,7 @@ pub enum Error<E> {
 }
 
 impl<E> Error<E> {
-    /// The operation, if one was accepted.
+    /// Returns the operation, if one was accepted.
     ///
     /// # Example
     ///
@@ -89,7 +89,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The operation, and how long to wait before it is resumed, if its next delay is longer than
+    /// Returns the operation, and how long to wait before it is resumed, if its next delay is longer than
     /// [`LroLayer::max_wait`](crate::LroLayer::max_wait).
     ///
     /// # Example
@@ -117,7 +117,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The same error over another error of the inner service.
+    /// Returns the same error over another error of the inner service.
     ///
     /// # Example
     ///
@@ -139,7 +139,7 @@ impl<E> Error<E> {
         }
     }
 
-    /// The same error over a [`Boxed`] error of the inner service, for services whose error is a [`BoxError`], such as
+    /// Returns the same error over a [`Boxed`] error of the inner service, for services whose error is a [`BoxError`], such as
     /// those of tower's `Buffer` and `Timeout`: this one is a [`std::error::Error`] again, as `Box<dyn Error>` is not.
     ///
     /// # Example
@@ -185,13 +185,13 @@ impl<E> Error<E> {
 pub struct Boxed(BoxError);
 
 impl Boxed {
-    /// The error in the box.
+    /// Returns the error in the box.
     #[must_use]
     pub fn get_ref(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.0
     }
 
-    /// The box.
+    /// Returns the box.
     #[must_use]
     pub fn into_inner(self) -> BoxError {
         self.0
@@ -228,7 +228,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     }
 }
 
-/// What is said of an operation that did not complete; its source says why.
+/// The message about an operation that did not complete; its source says why.
 pub(crate) struct DidNotComplete<'a>(pub(crate) &'a Uri);
 
 impl fmt::Display for DidNotComplete<'_> {
@@ -247,7 +247,7 @@ impl<E: StdError + 'static> StdError for Error<E> {
     }
 }
 
-/// Why an operation that the service accepted did not complete. The service accepted the request; do not send it again.
+/// The error of an operation that did not complete. The service accepted the request; do not send it again.
 ///
 /// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume) it. `Display` says why it did not
 /// complete; that of the [`Error`] around it says which operation.
@@ -283,19 +283,19 @@ impl<E> OperationError<E> {
         Self { inner: Box::new((operation, cause)) }
     }
 
-    /// The operation, as far as it was seen.
+    /// Returns the operation, as far as it was seen.
     #[must_use]
     pub fn operation(&self) -> &Operation {
         &self.inner.0
     }
 
-    /// What went wrong.
+    /// Returns the reason why it did not complete.
     #[must_use]
     pub fn cause(&self) -> &Cause<E> {
         &self.inner.1
     }
 
-    /// The operation, and how long to wait before it is resumed; see [`Error::pending`].
+    /// Returns the operation, and how long to wait before it is resumed; see [`Error::pending`].
     #[must_use]
     pub fn pending(&self) -> Option<(&Operation, Duration)> {
         match self.cause() {
@@ -304,7 +304,7 @@ impl<E> OperationError<E> {
         }
     }
 
-    /// The operation and what went wrong.
+    /// Returns the operation and what went wrong.
     #[must_use]
     pub fn into_parts(self) -> (Operation, Cause<E>) {
         *self.inner

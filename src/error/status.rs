@@ -50,7 +50,7 @@ impl StatusError {
         self.kind
     }
 
-    /// The response, with as much of its body as was read.
+    /// Returns the response, with as much of its body as was read.
     #[must_use]
     pub fn response(&self) -> &Response<Bytes> {
         &self.response

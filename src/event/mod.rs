@@ -1,4 +1,4 @@
-//! `Event`: what happens to an operation, as it happens.
+//! `Event`: reports what happens to an operation, as it happens.
 
 pub(crate) mod owned;
 pub(crate) mod stream;
@@ -10,7 +10,7 @@ use http::{HeaderName, Method, StatusCode, Uri};
 
 use crate::{operation::Operation, redact::Redacted, timing::backoff::DelayReason};
 
-/// What happened to an operation, reported to [`LroLayer::on_event`](crate::LroLayer::on_event).
+/// Something that happened to an operation, reported to [`LroLayer::on_event`](crate::LroLayer::on_event).
 ///
 /// ```text
 /// Accepted ─► Waiting ─► Polled ─► Waiting ─► Polled ─► … ─► Finished, or Pending
@@ -81,7 +81,7 @@ pub enum Event<'a> {
     PollFailed {
         /// The operation.
         operation: &'a Operation,
-        /// What failed.
+        /// The kind of failure.
         failure: PollFailure,
         /// How many polls have failed in a row, this one included.
         failures: u32,
@@ -110,7 +110,7 @@ pub enum Event<'a> {
     Finished {
         /// The operation, as it is in the response's extensions or in the error.
         operation: &'a Operation,
-        /// What the caller gets.
+        /// The caller's result.
         outcome: Outcome,
     },
     /// A `202 Accepted` that no protocol of the layer matches passed through. Not reported by layers that are
@@ -121,7 +121,7 @@ pub enum Event<'a> {
         method: &'a Method,
         /// The address of the request.
         uri: &'a Uri,
-        /// Those of the response's headers that announce operations elsewhere, such as `location`.
+        /// The response's headers that announce operations in other protocols, such as `location`.
         headers: &'a [HeaderName],
     },
     /// A request to cancel the operation at the service was answered, or could not be sent
@@ -161,7 +161,7 @@ impl fmt::Display for PollFailure {
     }
 }
 
-/// What the caller gets for an operation; see [`Event::Finished`].
+/// The kind of result that the caller gets for an operation; see [`Event::Finished`].
 ///
 /// # Example
 ///
@@ -221,7 +221,7 @@ impl fmt::Display for Outcome {
 }
 
 impl<'a> Event<'a> {
-    /// The operation that it happened to; `None` for a response that started none.
+    /// Returns the operation that it happened to; `None` for a response that started none.
     ///
     /// # Example
     ///

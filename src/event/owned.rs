@@ -26,7 +26,7 @@ use crate::{
 /// let layer = LroLayer::new().on_event(move |event| _ = sender.send(event.into()));
 /// layer.layer(Simulator::new()).oneshot(request).await?;
 ///
-/// let last = events.try_iter().last().expect("much has happened");
+/// let last = events.try_iter().last().expect("the last event");
 /// assert!(matches!(last.as_event(), Event::Finished { outcome: Outcome::Response, .. }));
 /// assert_eq!(last.operation().map(|operation| operation.polls()), Some(3));
 /// # Ok(())
@@ -50,7 +50,7 @@ enum Kind {
 }
 
 impl OwnedEvent {
-    /// The event.
+    /// Returns the event.
     #[must_use]
     pub fn as_event(&self) -> Event<'_> {
         match &self.0 {
@@ -69,7 +69,7 @@ impl OwnedEvent {
         }
     }
 
-    /// The operation that it happened to, as it was then; `None` for a response that started none.
+    /// Returns the operation that it happened to, as it was then; `None` for a response that started none.
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.as_event().operation()

@@ -26,11 +26,11 @@ struct Queue {
     events: VecDeque<OwnedEvent>,
     lost: u64,
     reader: Option<Waker>,
-    /// Nobody is going to send any more, or to read any.
+    /// There are no more senders, or no reader.
     is_closed: bool,
 }
 
-/// What an observer sends events to the stream with.
+/// Sends the events of an observer to the stream.
 pub(crate) struct Sender(Arc<Mutex<Queue>>);
 
 pub(crate) fn channel() -> (Sender, Events) {
@@ -70,7 +70,7 @@ impl Drop for Sender {
 }
 
 impl Events {
-    /// How many events were lost so far, because they were not read in time.
+    /// Returns how many events were lost so far, because they were not read in time.
     ///
     /// # Example
     ///

@@ -6,7 +6,7 @@ pub(crate) use self::off::{Spans, unmatched};
 #[cfg(feature = "tracing")]
 pub(crate) use self::on::{Spans, unmatched};
 
-/// What began the operation's span.
+/// How the operation's span began.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Beginning {
     Accepted,
@@ -26,7 +26,7 @@ mod on {
         redact::{Escaped, Name, Redacted},
     };
 
-    /// That of all spans and events, whatever the modules are called.
+    /// The target of all spans and events, whatever the modules are called.
     const TARGET: &str = "tower_lro";
 
     /// The spans of one operation, under the span that was current when it was accepted or resumed. Names are those of the

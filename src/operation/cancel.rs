@@ -1,4 +1,4 @@
-//! `Cancel`: what cancels an operation at the service, and `Canceller`, which sends it when nobody waits any more.
+//! `Cancel`: the request that cancels an operation at the service, and `Canceller`, which sends it when nobody waits any more.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -6,7 +6,8 @@ use http::{HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
 
 use crate::{operation::Operation, protocol::template::Known};
 
-/// In the extensions of a request to the service: sends that request to where the operation is canceled instead.
+/// Cancels an operation at the service: in the extensions of a request to the service, it sends that request to where the
+/// operation is canceled instead.
 ///
 /// Get one from [`Operation::cancel`]. It says which [`method`](Self::method), [`content_type`](Self::content_type) and
 /// [`body`](Self::body) the request needs; [`request`](Self::request) makes one. Address it to the service, as a
@@ -46,7 +47,8 @@ pub struct Cancel {
 }
 
 impl Operation {
-    /// What cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or not enough is known.
+    /// Returns the extension that cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or not
+    /// enough is known.
     #[must_use]
     pub fn cancel(&self) -> Option<Cancel> {
         let rule = self.protocol().rules().cancel.as_ref()?;
@@ -62,25 +64,25 @@ impl Operation {
 }
 
 impl Cancel {
-    /// The method of the request.
+    /// Returns the method of the request.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The `Content-Type` of the request, if it needs a body.
+    /// Returns the `Content-Type` of the request, if it needs a body.
     #[must_use]
     pub fn content_type(&self) -> Option<&HeaderValue> {
         self.body.as_ref().map(|(content_type, _)| content_type)
     }
 
-    /// The body of the request; empty if it needs none.
+    /// Returns the body of the request; empty if it needs none.
     #[must_use]
     pub fn body(&self) -> &str {
         self.body.as_ref().map_or("", |(_, body)| body)
     }
 
-    /// The request, addressed to the service. Add the credentials that belong there.
+    /// Returns the request, addressed to the service. Add the credentials that belong there.
     #[must_use]
     pub fn request<B: From<String>>(self, service: Uri) -> http::Request<B> {
         let mut request = http::Request::new(B::from(self.body().to_owned()));

@@ -12,7 +12,7 @@ use crate::{
     operation::error_object::ErrorObject,
 };
 
-/// What a small final body says.
+/// The details that a small final body has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Details {
     pub(crate) id: Option<String>,

@@ -1,4 +1,4 @@
-//! `ErrorObject`: why an operation failed, in the service's words.
+//! `ErrorObject`: the reason of a failure, in the service's words.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,9 +10,9 @@ use crate::{
     redact::Escaped,
 };
 
-/// Why an operation failed: an OData error object ([OData JSON 4.01, section 21.1]), read leniently.
+/// The reason why an operation failed: an OData error object ([OData JSON 4.01, section 21.1]), read leniently.
 ///
-/// `details` may be an object instead of an array, and codes may be numbers, as services really send them; Fabric's
+/// `details` may be an object instead of an array, and codes may be numbers, as some services send them; Fabric's
 /// `errorCode` and `moreDetails` are read like `code` and `details`, and where there is no `message` the `detail` or `title` of problem
 /// details ([RFC 9457]). What cannot be read is left out; [`json`](Self::json) has the whole.
 ///
@@ -102,37 +102,37 @@ impl ErrorObject {
         error
     }
 
-    /// The service's code for the error; a number is given as its digits.
+    /// Returns the service's code for the error; a number is given as its digits.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
     }
 
-    /// The message for people.
+    /// Returns the message for people.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// What the error is about, such as the name of a property.
+    /// Returns the target of the error, such as the name of a property.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
     }
 
-    /// The errors that led to this one.
+    /// Returns the errors that led to this one.
     #[must_use]
     pub fn details(&self) -> &[ErrorObject] {
         &self.details
     }
 
-    /// The more specific error inside this one (`innererror`).
+    /// Returns the more specific error inside this one (`innererror`).
     #[must_use]
     pub fn inner(&self) -> Option<&ErrorObject> {
         self.inner.as_deref()
     }
 
-    /// The error as the service wrote it; empty for the errors inside of another.
+    /// Returns the error as the service wrote it; empty for the errors inside of another.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json

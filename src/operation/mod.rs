@@ -1,4 +1,4 @@
-//! `Operation` and `Resume`: what is known of an operation, and what goes on with it.
+//! `Operation` and `Resume`: all that is known of an operation, and the extension that resumes it.
 
 pub(crate) mod cancel;
 pub(crate) mod details;
@@ -20,7 +20,7 @@ use crate::{
     redact::{Escaped, Name, Redacted},
 };
 
-/// What is known of one long-running operation.
+/// One long-running operation: its monitor, its state, and all else that is known of it.
 ///
 /// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
 /// the final response, where [`ResponseExt::operation`](crate::ResponseExt::operation) finds it. It never holds a credential of
@@ -63,7 +63,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Operation {
     pub(crate) monitor: Uri,
-    /// What polls of the monitor carry.
+    /// Whether polls of the monitor carry credentials.
     pub(crate) credentials: Credentials,
     pub(crate) protocol: Protocol,
     /// The index of the protocol's rule by which it was announced.
@@ -77,7 +77,7 @@ pub struct Operation {
     pub(crate) status: Option<Box<str>>,
     pub(crate) id: Option<Box<str>>,
     pub(crate) percent: Option<f64>,
-    /// What few operations have, and most only at their end.
+    /// Members that few operations have, and most only at their end.
     pub(crate) more: Option<Box<More>>,
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct More {
     pub(crate) error: Option<ErrorObject>,
     /// Where the result is, while it is fetched.
     pub(crate) result: Option<Address>,
-    /// What another version of this crate has stored, and this one does not know.
+    /// Members that another version of this crate has stored, and this one does not know.
     #[cfg(feature = "serde")]
     pub(crate) unknown: std::collections::BTreeMap<String, serde_json::Value>,
 }
@@ -135,7 +135,7 @@ impl Operation {
         self.protocol.start_rule(self.start_rule)
     }
 
-    /// What is remembered of the start request.
+    /// The start request's method and address.
     pub(crate) fn start(&self) -> Option<&(Method, Uri)> {
         self.more.as_ref()?.start.as_ref()
     }
@@ -163,20 +163,20 @@ impl Operation {
         }
     }
 
-    /// The protocol by which it was announced.
+    /// Returns the protocol by which it was announced.
     #[must_use]
     pub fn protocol(&self) -> &Protocol {
         &self.protocol
     }
 
-    /// Whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls
+    /// Returns whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls
     /// carry no credentials.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.credentials == Credentials::Withhold
     }
 
-    /// The service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
+    /// Returns the service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
     /// where the protocol finds it in the body, or from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
     ///
     /// Services that name operations by their addresses may have signed those: `Debug`, spans and events show them with their
@@ -186,7 +186,7 @@ impl Operation {
         self.id.as_deref()
     }
 
-    /// The address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
+    /// Returns the address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
     /// any credential of the start request.
     ///
     /// Do not send requests there by yourself: the service wrote it. To go on with the operation, see [`resume`](Self::resume).
@@ -197,20 +197,20 @@ impl Operation {
         &self.monitor
     }
 
-    /// What [`status`](Self::status) means.
+    /// Returns the meaning of the [`status`](Self::status).
     #[must_use]
     pub fn state(&self) -> OperationState {
         self.state
     }
 
-    /// The status of the last status response, in the service's own spelling, up to 64 bytes of it. `None` where that response
+    /// Returns the status of the last status response, in the service's own spelling, up to 64 bytes of it. `None` where that response
     /// had none, and the HTTP status decided.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
+    /// Returns whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
     /// status. It was taken for the result because it is a good response that is no 202.
     ///
     /// Only protocols by HTTP status assume this ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
@@ -221,21 +221,21 @@ impl Operation {
         self.is_success_assumed
     }
 
-    /// When the operation was created, in the service's own spelling: from the final response's `created`, `createdDateTime`
+    /// Returns when the operation was created, in the service's own spelling: from the final response's `created`, `createdDateTime`
     /// or the like. Services do not agree on a format for it.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
         self.more.as_ref()?.created.as_deref()
     }
 
-    /// The resource that the operation made or changed: the `Resource-Location` of the final response's head, or what the protocol
+    /// Returns the resource that the operation made or changed: the `Resource-Location` of the final response's head, or what the protocol
     /// finds in its body (`resourceLocation`); else the `Location` that came beside the monitor's address, or with a `201`.
     #[must_use]
     pub fn resource(&self) -> Option<&Uri> {
         self.more.as_ref()?.resource.as_ref()
     }
 
-    /// How much of the work is done, in percent, as far as the service says: `percentComplete`, `percentCompleted`,
+    /// Returns the progress in percent (0 to 100), as far as the service says: `percentComplete`, `percentCompleted`,
     /// `percentageComplete`, the header `X-Progress`, or where the protocol finds it. `None` after success, unless the final
     /// response itself has a percentage.
     #[must_use]
@@ -243,40 +243,40 @@ impl Operation {
         self.percent
     }
 
-    /// Why the operation failed, if it did and the final response says so within its first 64 KiB.
+    /// Returns the service's error object, if the operation failed and its final response has one within its first 64 KiB.
     #[must_use]
     pub fn error(&self) -> Option<&ErrorObject> {
         self.more.as_ref()?.error.as_ref()
     }
 
-    /// How many requests were sent to the monitor, failed ones included.
+    /// Returns how many requests were sent to the monitor, failed ones included.
     #[must_use]
     pub fn polls(&self) -> u32 {
         self.polls
     }
 
-    /// The time since the operation was accepted, as of the last thing that happened to it. For a resumed operation the larger of
+    /// Returns the time since the operation was accepted, as of the last thing that happened to it. For a resumed operation the larger of
     /// what was counted and what the wall clock says.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// When the service accepted the operation, by this machine's wall clock. `None` where nothing but the monitor's address was
+    /// Returns when the service accepted the operation, by this machine's wall clock. `None` where nothing but the monitor's address was
     /// known ([`Resume::new`]).
     #[must_use]
     pub fn accepted_at(&self) -> Option<SystemTime> {
         self.accepted_at
     }
 
-    /// Until when the layer polls it, by the wall clock of the machine that it was accepted on:
+    /// Returns the time until which the layer polls it, by the wall clock of the machine that it was accepted on:
     /// [`LroLayer::timeout`](crate::LroLayer::timeout) after its acceptance. `None` without a timeout, and once that has passed.
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
         self.progress.deadline
     }
 
-    /// What goes on with this operation, in the extensions of a `GET` to the service; see [`Resume`].
+    /// Returns the extension that resumes this operation, for a `GET` to the service; see [`Resume`].
     ///
     /// # Example
     ///
@@ -326,14 +326,14 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// In the extensions of a `GET` to the service: polls a stored operation instead, as if this request had started it.
+/// Resumes a stored operation: in the extensions of a `GET` to the service, it makes the layer poll the operation instead.
 ///
 /// Get one from [`Operation::resume`], in this process or another. Address the request to the service, as the start request was
 /// (any path will do: `GET https://us.atlas.microsoft.com/`), with the credentials and the query key that belong there. The
 /// layer sends nothing to that address itself. It polls the operation's monitor, after judging it from the request's
 /// own origin by its settings of today, as it judges the header of a start response: the same origin or a trusted one with
 /// the request's credentials, an allowed one without, anything else is [`Cause::Address`](crate::Cause::Address) before anything is
-/// sent. Everything that was stored is judged so: who can write to the store can make work fail, but gets no credential.
+/// sent. Everything that was stored is judged so: an attacker who can write to the store can make work fail, but gets no credential.
 ///
 /// An operation that remembers where it was started is resumed by a request to that origin, or to one that is trusted from there.
 ///
@@ -369,7 +369,7 @@ impl Resume {
         Self { operation: None, timeout: None }
     }
 
-    /// A new deadline, so long after the request, instead of the operation's own.
+    /// Sets a new deadline, this long after the request, instead of the operation's own.
     ///
     /// # Example
     ///

@@ -1,6 +1,6 @@
 //! `Operation` as it is stored, with feature `serde`.
 //!
-//! The format is documented in the `resuming` page of the guide. Members are left out where they say nothing, and those that this
+//! The format is documented in the `stored_format` page of the guide. Members are left out where they say nothing, and those that this
 //! version does not know are kept.
 
 use std::{
@@ -21,7 +21,7 @@ use crate::{
     protocol::{Protocol, state::OperationState},
 };
 
-/// The format. It gets another number with what older versions would misread, and not with what they can leave alone.
+/// The format. It gets another number when older versions would misread it, and not for what they can leave alone.
 const VERSION: u32 = 1;
 
 /// No operation takes longer. What a store says beyond it would not fit into other types.
@@ -274,7 +274,7 @@ impl Serialize for Operation {
     }
 }
 
-/// What any version of the crate has written in the same format. Members that this version does not know are kept, and written
+/// Reads what any version of the crate has written in the same format. Members that this version does not know are kept, and written
 /// again. An operation of a protocol that is not [known](Protocol::known) can be resumed through a layer that speaks a protocol
 /// of the same name.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]

@@ -27,7 +27,7 @@ pub struct SimulatorBody {
     data: Bytes,
     /// The size of a piece, of a body that comes in pieces.
     chunk: Option<usize>,
-    /// What goes wrong, and how many bytes come before.
+    /// The fault, and how many bytes come before it.
     fault: Option<(Fault, usize)>,
 }
 
@@ -94,7 +94,7 @@ impl Body for SimulatorBody {
 
     fn size_hint(&self) -> SizeHint {
         match self.chunk {
-            // Of a body in pieces the length is not known beforehand.
+            // The length of a body in pieces is not known beforehand.
             Some(_) => SizeHint::default(),
             None => SizeHint::with_exact(self.data.len() as u64),
         }

@@ -1,7 +1,7 @@
 //! A service of long-running operations, for tests, examples and benches (feature `simulator`).
 //!
 //! [`Simulator`] is a tower `Service` over `http` types. Every request to it, but a `GET`, starts an operation, which a
-//! [`Script`] plays: what the start is answered, what each poll is, and what there is where the result is. Out of the box it
+//! [`Script`] plays: the answer to the start request, the answer to each poll, and the result. Out of the box it
 //! is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
 //! [`Protocol`](crate::Protocol) that has a constructor.
 //!
@@ -176,7 +176,7 @@ pub struct Recorded {
     arrived: Instant,
 }
 
-/// What goes wrong by a [`Fault`]: the connection is refused, or breaks.
+/// The error of a [`Fault`]: the connection is refused, or breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLost;
 
@@ -195,7 +195,7 @@ impl From<Infallible> for ConnectionLost {
 }
 
 impl Simulator {
-    /// Azure Maps, version 2 of its long-running operation API. Its polls ask to be waited for, twice 30 seconds:
+    /// Simulates Azure Maps, version 2 of its long-running operation API. Its polls ask to be waited for, twice 30 seconds:
     /// [`LroLayer::max_delay`](crate::LroLayer::max_delay) or a [`script`](Self::script) of your own make it quick where time is
     /// real.
     pub fn new() -> Self {
@@ -208,7 +208,7 @@ impl Simulator {
         self
     }
 
-    /// Answers 401 to whatever has no `subscription-key` of this value, in a header or in the query.
+    /// Answers 401 to requests without a `subscription-key` of this value, in a header or in the query.
     pub fn subscription_key(self, key: impl Into<String>) -> Self {
         lock(&self.shared.settings).key = Some(key.into());
         self
@@ -225,13 +225,13 @@ impl Simulator {
         lock(&self.shared.state).queued.push_back(script);
     }
 
-    /// How many requests came that start an operation, whatever they were answered.
+    /// Returns how many requests came that start an operation, whatever they were answered.
     #[must_use]
     pub fn started(&self) -> u64 {
         lock(&self.shared.state).started
     }
 
-    /// The requests so far; none without [`recording`](Self::recording).
+    /// Returns the requests so far; none without [`recording`](Self::recording).
     #[must_use]
     pub fn recorded(&self) -> Vec<Recorded> {
         lock(&self.shared.state).recorded.clone()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
-/// What is played for one operation.
+/// The answers that are played for one operation.
 ///
 /// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
 /// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
@@ -102,7 +102,7 @@ pub struct Reply {
     pub(crate) fault: Option<Fault>,
 }
 
-/// What goes wrong with a [`Reply`]; see [`Script`].
+/// A fault of a [`Reply`]; see [`Script`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -196,32 +196,32 @@ impl Script {
         Self::new(Reply { status: 400, ..Reply::json(error) })
     }
 
-    /// What the start request is answered.
+    /// Sets the answer to the start request.
     pub fn start(self, start: Reply) -> Self {
         Self { start, ..self }
     }
 
-    /// What the monitor answers, one after the other; the last again and again.
+    /// Sets the answers of the monitor, one after the other; the last is repeated.
     pub fn polls(self, polls: impl IntoIterator<Item = Reply>) -> Self {
         Self { polls: polls.into_iter().collect(), ..self }
     }
 
-    /// What there is where the result is.
+    /// Sets the response at the address of the result.
     pub fn resource(self, resource: Reply) -> Self {
         Self { resource, ..self }
     }
 
-    /// What there is at the address of the start request, when the operation has ended.
+    /// Sets the response at the address of the start request, once the operation has ended.
     pub fn original(self, original: Reply) -> Self {
         Self { original, ..self }
     }
 
-    /// The monitor is at the address of the start request.
+    /// Puts the monitor at the address of the start request.
     pub fn own_monitor(self) -> Self {
         Self { is_own_monitor: true, ..self }
     }
 
-    /// A `GET` starts it, too.
+    /// Lets a `GET` start the operation, too.
     pub fn starts_on_get(self) -> Self {
         Self { starts_on_get: true, ..self }
     }
@@ -238,27 +238,27 @@ impl Default for Script {
 }
 
 impl Reply {
-    /// An HTTP status from 100 to 999 (any other is served as 500), with nothing else.
+    /// Answers this HTTP status, from 100 to 999 (any other is served as 500), and nothing else.
     pub fn http(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), chunk: None, delay: Duration::ZERO, fault: None }
     }
 
-    /// 202 with `Operation-Location`.
+    /// Answers 202 with `Operation-Location`.
     pub fn accepted() -> Self {
         Self::http(202).header("operation-location", "{origin}/operations/{id}")
     }
 
-    /// 200 with a JSON body.
+    /// Answers 200 with a JSON body.
     pub fn json(body: impl Into<String>) -> Self {
         Self::http(200).header("content-type", "application/json").body(body.into())
     }
 
-    /// A status response of Azure Maps, version 2, without a hint when to come again.
+    /// Answers a status response of Azure Maps, version 2, without `Retry-After`.
     pub fn status(word: &str) -> Self {
         Self::json(azure_maps_status("created", word))
     }
 
-    /// A status response with a result of this many bytes behind the status.
+    /// Answers a status response with a result of this many bytes behind the status.
     pub fn status_with_result(word: &str, bytes: usize) -> Self {
         let word = serde_json::Value::from(word);
         Self::json(format!(r#"{{"status": {word}, "result": "{}"}}"#, "x".repeat(bytes)))
@@ -296,12 +296,12 @@ impl Reply {
         Self { chunk: Some(bytes.max(1)), ..self }
     }
 
-    /// Takes this long to answer.
+    /// Delays the answer by this long.
     pub fn delay(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 
-    /// Goes wrong.
+    /// Makes the answer fail by this fault.
     pub fn fault(self, fault: Fault) -> Self {
         Self { fault: Some(fault), ..self }
     }

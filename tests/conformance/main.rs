@@ -26,19 +26,19 @@ use self::{
 };
 
 #[derive(Clone, Copy)]
-enum Door {
+enum Integration {
     Tower,
     Middleware,
 }
 
-/// What was handed over.
+/// The final response.
 struct Ended {
     status: u16,
     body: Value,
     operation: Option<Operation>,
 }
 
-impl Door {
+impl Integration {
     async fn send(self, layer: LroLayer, method: &str, url: &str, body: String) -> Result<Ended, String> {
         let (status, operation, body) = match self {
             Self::Tower => {
@@ -107,8 +107,8 @@ async fn the_scenarios_of_azures_specifications() {
     // The test harness would capture what is printed, and this is to be seen.
     let mut terminal = io::stderr();
     let mut verdicts: HashMap<_, Vec<_>> = HashMap::new();
-    for door in [Door::Tower, Door::Middleware] {
-        // Its services keep count of the polls, whoever asks, and some do not begin anew.
+    for integration in [Integration::Tower, Integration::Middleware] {
+        // Its services keep count of the polls of all clients, and some do not begin anew.
         let spector = match Spector::start() {
             Ok(spector) => spector,
             Err(why) => {
@@ -117,7 +117,7 @@ async fn the_scenarios_of_azures_specifications() {
             }
         };
         for scenario in scenarios() {
-            let verdict = door.play(spector.base(), &scenario).await;
+            let verdict = integration.play(spector.base(), &scenario).await;
             verdicts.entry(scenario.name).or_default().push(verdict);
         }
         let coverage = spector.stop().await;

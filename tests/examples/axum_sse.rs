@@ -16,11 +16,11 @@ fn events(text: &str) -> Vec<(String, Value)> {
 fn assert_is_whole(events: &[(String, Value)]) {
     let Some(((last, outcome), progress)) = events.split_last() else { panic!("no events") };
     assert!(progress.iter().all(|(name, _)| name == "progress"), "{events:?}");
-    let told =
+    let lines =
         |what: &'static str| progress.iter().filter(move |(_, data)| data["what"].as_str().unwrap().starts_with(what));
-    assert_eq!((told("accepted: ").count(), told("waiting 0.3").count()), (1, 6));
-    assert_eq!(told("poll 3 failed: HTTP 503").count(), 1);
-    let polls: Vec<_> = told("poll").map(|(_, data)| (data["status"].as_str(), data["percent"].as_f64())).collect();
+    assert_eq!((lines("accepted: ").count(), lines("waiting 0.3").count()), (1, 6));
+    assert_eq!(lines("poll 3 failed: HTTP 503").count(), 1);
+    let polls: Vec<_> = lines("poll").map(|(_, data)| (data["status"].as_str(), data["percent"].as_f64())).collect();
     let at = |word, percent| (Some(word), Some(percent));
     let running = |percent| at("Running", percent);
     let all =

@@ -3,9 +3,9 @@
 use crate::run::prints;
 
 #[test]
-fn the_protocol_works_and_mistakes_in_it_are_told_by_name() {
+fn the_protocol_works_and_errors_in_it_are_named() {
     let printed = prints("custom_protocol");
-    let told: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let lines: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     let expected = [
         r#"200 OK after 3 polls: {"signedBy": "the neighbour"}"#,
         "Lost",
@@ -19,8 +19,8 @@ fn the_protocol_works_and_mistakes_in_it_are_told_by_name() {
         "did not end in time (Shipped, after ",
         r#"The last word was Some("Shipped")"#,
     ];
-    assert_eq!(told.len(), expected.len(), "{printed}");
-    for (told, expected) in told.iter().zip(expected) {
-        assert!(told.contains(expected), "{told:?} is not {expected:?}");
+    assert_eq!(lines.len(), expected.len(), "{printed}");
+    for (lines, expected) in lines.iter().zip(expected) {
+        assert!(lines.contains(expected), "{lines:?} is not {expected:?}");
     }
 }

@@ -88,7 +88,7 @@ async fn a_deadline_that_passes_names_the_operation() {
     let response = post(&gateway, "/endless").await;
     assert_eq!(response.status(), 504);
     let problem = problem(response).await;
-    assert_eq!((&problem["code"], &problem["requestHasHappened"]), (&"DeadlineExceeded".into(), &true.into()));
+    assert_eq!((&problem["code"], &problem["requestAccepted"]), (&"DeadlineExceeded".into(), &true.into()));
 
     let status: Value = reqwest::get(problem["operation"].as_str().unwrap()).await.unwrap().json().await.unwrap();
     assert_eq!(status["status"], "Running");
@@ -144,7 +144,7 @@ async fn an_upload_streams_up() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_told_with_whether_the_request_has_happened() {
+async fn errors_say_whether_the_request_was_accepted() {
     let simulator =
         Simulator::new().script(Script::new(Reply::accepted().retry_after(MOMENT)).polls([Reply::http(410)]));
     let address = common::serve(simulator).await.unwrap();
@@ -152,7 +152,7 @@ async fn what_goes_wrong_is_told_with_whether_the_request_has_happened() {
     let response = post(&gateway, "/conversions").await;
     assert_eq!(response.status(), 502);
     let lost = problem(response).await;
-    assert_eq!((&lost["code"], &lost["requestHasHappened"]), (&"OperationLost".into(), &true.into()));
+    assert_eq!((&lost["code"], &lost["requestAccepted"]), (&"OperationLost".into(), &true.into()));
     assert!(lost["operation"].as_str().unwrap().starts_with(&format!("http://{address}/operations/")), "{lost}");
     assert!(lost["message"].as_str().unwrap().contains("410 Gone"), "{lost}");
 
@@ -164,7 +164,7 @@ async fn what_goes_wrong_is_told_with_whether_the_request_has_happened() {
     assert_eq!(response.status(), 502);
     let unanswered = problem(response).await;
     assert_eq!(unanswered["code"], "NoResponse");
-    assert!(unanswered["operation"].is_null() && unanswered["requestHasHappened"].is_null(), "{unanswered}");
+    assert!(unanswered["operation"].is_null() && unanswered["requestAccepted"].is_null(), "{unanswered}");
     assert!(!unanswered.to_string().contains("secret"), "{unanswered}");
 }
 

@@ -289,7 +289,7 @@ fn an_operation_that_cannot_be_stored_is_printed() {
 #[test]
 fn origins_are_those_of_the_command_line() {
     let elsewhere = Server::of(polls([Reply::status("Succeeded")]));
-    // So that there is an operation for the monitor to tell of.
+    // So that the monitor has an operation to report.
     lro([&elsewhere.url("/"), "-d", "{}"]).expect(0);
     let origin = elsewhere.url("");
     let away = Reply::http(202).header("operation-location", &elsewhere.url(MONITOR));

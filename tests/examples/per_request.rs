@@ -5,7 +5,7 @@ use crate::run::prints;
 #[test]
 fn each_request_goes_by_its_own_settings() {
     let printed = prints("per_request");
-    let told: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let lines: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     let result = r#"200 OK {"status": "Succeeded", "result": "xxxxxxxx"}"#;
     let expected: [&[&str]; 9] = [
         &[result],
@@ -18,8 +18,8 @@ fn each_request_goes_by_its_own_settings() {
         &[result],
         &["202 Accepted, operation-location: true"],
     ];
-    assert_eq!(told.len(), expected.len(), "{printed}");
-    for (told, expected) in told.iter().zip(expected) {
-        assert!(expected.iter().all(|part| told.contains(part)), "{told:?} is not {expected:?}");
+    assert_eq!(lines.len(), expected.len(), "{printed}");
+    for (lines, expected) in lines.iter().zip(expected) {
+        assert!(expected.iter().all(|part| lines.contains(part)), "{lines:?} is not {expected:?}");
     }
 }

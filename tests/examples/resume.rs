@@ -26,7 +26,7 @@ use crate::run::{binary, prints};
 const KEY: &str = "the-key-that-is-not-stored";
 
 #[test]
-fn the_demonstration_tells_what_happens_and_starts_one_operation() {
+fn the_demonstration_prints_each_step_and_starts_one_operation() {
     let printed = prints("resume");
     let mut rest = printed.as_str();
     for part in [
@@ -35,8 +35,8 @@ fn the_demonstration_tells_what_happens_and_starts_one_operation() {
         "first run  | drawing package 1: Running",
         "The first run was killed while it waited.",
         "\"monitor\": \"http://127.0.0.1:",
-        "second run | stored operations to carry on with: 1",
-        "second run | drawing package 1: carried on with: /operations/",
+        "second run | stored operations to resume: 1",
+        "second run | drawing package 1: resumed: /operations/",
         "second run | drawing package 1: Succeeded",
         "second run |     \"status\": \"Succeeded\"",
         "second run | drawing package 1: ended: Succeeded, operation 0",

@@ -30,7 +30,7 @@ pub fn output(command: &mut Command) -> Output {
     command.output().unwrap()
 }
 
-/// What it prints, if it succeeds.
+/// Its standard output, if it succeeds.
 pub fn prints(name: &str) -> String {
     let output = output(&mut command(name));
     let (text, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));

@@ -1,24 +1,24 @@
-//! Retries outside and inside the layer.
+//! Retries above and below the layer.
 
 use crate::run::prints;
 
 #[test]
 fn only_the_retry_that_does_not_check_starts_the_work_again() {
     let printed = prints("with_retry");
-    let told: Vec<_> = printed.lines().filter_map(|line| line.trim().split_once(" starts: ")).collect();
+    let lines: Vec<_> = printed.lines().filter_map(|line| line.trim().split_once(" starts: ")).collect();
     let (refused, interrupted, lost) =
         ("a start request is answered 503", "a poll is answered 503", "all polls are answered 503");
-    let happened = "an error, and the request HAS HAPPENED (the layer's last operation took 3 polls)";
+    let happened = "an error that says: accepted, do not send it again (the layer's last operation took 3 polls)";
     let good = "200 OK (the layer's last operation took 2 polls)";
     let expected = [
-        // reqwest-retry outside
+        // reqwest-retry above
         (refused, format!("2, polls:  2 → {good}")),
         (lost, format!("1, polls:  3 → {happened}")),
-        // and inside
+        // and below
         (refused, format!("2, polls:  2 → {good}")),
         (interrupted, format!("1, polls:  3 → {good}")),
         (lost, format!("1, polls: 12 → {happened}")),
-        // tower::retry outside, without a check
+        // tower::retry above, without a check
         (lost, format!("4, polls: 12 → {happened}")),
         // and with it
         (refused, format!("2, polls:  2 → {good}")),
@@ -27,6 +27,6 @@ fn only_the_retry_that_does_not_check_starts_the_work_again() {
         (refused, format!("2, polls:  2 → {good}")),
         (lost, format!("1, polls:  3 → {happened}")),
     ];
-    let told: Vec<_> = told.into_iter().map(|(what, saw)| (what.trim(), saw.to_owned())).collect();
-    assert_eq!(told, expected, "{printed}");
+    let lines: Vec<_> = lines.into_iter().map(|(what, saw)| (what.trim(), saw.to_owned())).collect();
+    assert_eq!(lines, expected, "{printed}");
 }

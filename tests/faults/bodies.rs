@@ -1,14 +1,14 @@
-//! Bodies of status responses that are whole, but not as they should be.
+//! Bodies of status responses that are whole, but malformed.
 
 use http::{StatusCode, header::CONTENT_ENCODING};
 use tower_lro::{OperationState, PollFailure, StatusErrorKind};
 
 use crate::{
-    act::{
+    client::{Body, Ended, INTEGRATIONS, Why},
+    server_script::{
         Act, GZIPPED, MONITOR, RUNNING, SUCCEEDED, chunks, gzipped, head, of_length, raw, reply, running, succeeded,
     },
-    case::{Case, check},
-    door::{Body, DOORS, Ended, Why},
+    table::{Case, check},
 };
 
 #[tokio::test]
@@ -65,16 +65,16 @@ async fn trailers_come_out_behind_the_final_body() {
     // The layer is waiting for the error object when they come.
     let last_of_open = chunks(200, &[], [OPEN]).then(CHECKSUM);
     let open = Ended::Response { status: 200, state: Some(OperationState::Failed), body: Body::Whole(OPEN.to_owned()) };
-    // Those of other responses are read over, and the connection is used on.
+    // Trailers of other responses are skipped, and the connection is used again.
     let before = chunks(200, &[], [RUNNING]).then("0\r\nX-Checksum: 0000\r\n\r\n");
     let start = chunks(202, &[MONITOR], ["{}"]).then("0\r\nX-Checksum: 0000\r\n\r\n");
     let of = |name, last| Case::new(name, [before.clone(), before.clone(), last]).start(start.clone());
     for case in [of("of an object", last), of("of an object without an end", last_of_open).ends(open)] {
-        for door in DOORS {
-            let played = case.play(door).await;
+        for integration in INTEGRATIONS {
+            let played = case.play(integration).await;
             let trailers = &played.report.trailers;
-            assert_eq!((trailers["x-checksum"].as_bytes(), trailers.len()), (&b"6f9a"[..], 2), "{door:?}");
-            assert_eq!(played.server.connections(), 1, "{door:?}");
+            assert_eq!((trailers["x-checksum"].as_bytes(), trailers.len()), (&b"6f9a"[..], 2), "{integration:?}");
+            assert_eq!(played.server.connections(), 1, "{integration:?}");
         }
     }
 }
@@ -108,8 +108,8 @@ async fn a_compressed_body_has_no_status_where_nothing_below_decompresses_it() {
     let case = Case::new("gzip", [running(), gzipped()])
         .without_a_status()
         .ends(Ended::no_status(&String::from_utf8_lossy(GZIPPED)));
-    for door in DOORS {
-        let headers = case.play(door).await.report.headers;
-        assert_eq!(headers[CONTENT_ENCODING], "gzip", "{door:?}");
+    for integration in INTEGRATIONS {
+        let headers = case.play(integration).await.report.headers;
+        assert_eq!(headers[CONTENT_ENCODING], "gzip", "{integration:?}");
     }
 }

@@ -3,9 +3,9 @@
 use tower_lro::{OperationState, PollFailure};
 
 use crate::{
-    act::{Act, RUNNING, SUCCEEDED, chunks, head, nothing, of_length, raw, reply, running, succeeded},
-    case::{Case, check},
-    door::{Body, Ended, Why},
+    client::{Body, Ended, Why},
+    server_script::{Act, RUNNING, SUCCEEDED, chunks, head, nothing, of_length, raw, reply, running, succeeded},
+    table::{Case, check},
 };
 
 /// Between good polls.
@@ -101,7 +101,7 @@ async fn a_final_body_that_breaks_off_is_the_callers_to_see() {
 #[tokio::test]
 async fn polls_that_fail_too_often_in_a_row_end_it() {
     let ending = |name, failure, act: Act, ended| {
-        // Two in a row are survived, and a status in between starts the count anew.
+        // Two failures in a row are repeated, and a status in between resets the count.
         let polls = [act.clone(), act.clone(), running(), act.clone(), act.clone(), act];
         let case = Case::new(name, polls).layer(|layer| layer.max_consecutive_failures(2));
         case.fails([failure; 5]).ends(ended)
@@ -111,7 +111,7 @@ async fn polls_that_fail_too_often_in_a_row_end_it() {
         ending("no head", PollFailure::Service, nothing().close(), Ended::Operation(Why::Service)),
         ending("half a body", PollFailure::Body, of_length(200, &[], 9, "{").close(), Ended::Operation(Why::Body)),
         ending("503", busy, reply(503, &[], "busy"), Ended::monitor(503, "busy")),
-        // What there is of the body is in the error.
+        // The error has the part of the body that arrived.
         ending("half a 503", busy, of_length(503, &[], 9, "bu").close(), Ended::monitor(503, "bu")),
     ])
     .await;

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::server::any_port;
 
-/// What the server does with one request.
+/// The server's answer to one request.
 #[derive(Clone)]
 pub enum Act {
     Reply(Reply),
@@ -68,7 +68,7 @@ struct Counts {
     polls: usize,
 }
 
-/// What a connection does for one of its streams; it says when it has done so.
+/// Does something for one stream of a connection, and reports when it is done.
 enum Shutdown {
     Graceful(oneshot::Sender<()>),
     Abrupt(Reason),
@@ -107,7 +107,7 @@ impl Server {
     }
 
     async fn serve(self, stream: TcpStream) -> Result<(), h2::Error> {
-        // Frames are small, and wait for nobody.
+        // Frames are small, and are sent at once.
         _ = stream.set_nodelay(true);
         let mut connection = server::handshake(stream).await?;
         let (shutdown, mut shutdowns) = mpsc::unbounded_channel();

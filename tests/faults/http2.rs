@@ -1,4 +1,4 @@
-//! HTTP/2: many requests on one connection, each of which can end for itself.
+//! HTTP/2: many requests on one connection, each of which can end on its own.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +13,12 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_lro::{Event, LroLayer, OperationState, PollFailure};
 
 use crate::{
-    act::{RUNNING, SUCCEEDED},
-    door::{
-        Body, DOORS, Door, Ended, Package, Report, Why, quick, reqwest_client_builder, through_middleware,
-        through_tower,
+    client::{
+        Body, Ended, INTEGRATIONS, Integration, Package, Report, Why, quick, reqwest_client_builder,
+        through_middleware, through_tower,
     },
     h2c::{Act, Reply, Server},
+    server_script::{RUNNING, SUCCEEDED},
 };
 
 const fn reply(status: u16, body: &'static str) -> Reply {
@@ -55,17 +55,17 @@ impl Middleware for Telling {
     }
 }
 
-async fn send(door: Door, layer: LroLayer, server: &Server) -> Report {
+async fn send(integration: Integration, layer: LroLayer, server: &Server) -> Report {
     let of_server = server.clone();
-    match door {
-        Door::Tower => {
+    match integration {
+        Integration::Tower => {
             let client = http2::<Package>().map_response(move |response| {
                 of_server.head_arrived();
                 response
             });
             through_tower(ServiceBuilder::new().layer(layer).service(client), &server.url).await
         }
-        Door::Middleware => {
+        Integration::Middleware => {
             let client = reqwest_client_builder().http2_prior_knowledge().build().unwrap();
             let client = ClientBuilder::new(client).with(layer).with(Telling(of_server)).build();
             through_middleware(&client, &server.url).await
@@ -94,8 +94,8 @@ impl Row {
         Self { failures: vec![failure; 2], ..Self::new(name, polls) }
     }
 
-    async fn play(&self, door: Door) -> Report {
-        let name = format!("{}, {door:?}", self.name);
+    async fn play(&self, integration: Integration) -> Report {
+        let name = format!("{}, {integration:?}", self.name);
         let server = Server::of(self.start.clone(), self.polls.clone()).await;
         let failures = Arc::<Mutex<Vec<PollFailure>>>::default();
         let log = failures.clone();
@@ -104,7 +104,7 @@ impl Row {
                 log.lock().unwrap().push(*failure);
             }
         });
-        let report = send(door, layer, &server).await;
+        let report = send(integration, layer, &server).await;
         assert_eq!(report.ended, self.ended, "{name}: {report:#?}");
         assert_eq!(server.seen(), (self.connections, 1, self.polls.len()), "{name}: {report:#?}");
         assert_eq!(*failures.lock().unwrap(), self.failures, "{name}: {report:#?}");
@@ -114,8 +114,8 @@ impl Row {
 
 async fn check(rows: impl IntoIterator<Item = Row>) {
     for row in rows {
-        for door in DOORS {
-            row.play(door).await;
+        for integration in INTEGRATIONS {
+            row.play(integration).await;
         }
     }
 }
@@ -140,7 +140,7 @@ async fn a_connection_that_takes_no_more_requests_is_followed_by_another() {
             connections: 4,
             ..Row::new("again and again", [LAST_RUNNING, LAST_RUNNING, LAST_RUNNING, HAS_SUCCEEDED])
         },
-        // Nobody knows what became of the poll.
+        // The fate of the poll is unknown.
         Row {
             connections: 3,
             ..Row::failing("GOAWAY for an error", Act::GoAway(Reason::ENHANCE_YOUR_CALM), PollFailure::Service)
@@ -203,7 +203,7 @@ async fn trailers_come_out_behind_the_final_body() {
     let with = |body, trailers| Act::Reply(Reply { trailers, ..reply(200, body) });
     let row =
         Row::new("trailers", [with(RUNNING, &[("x-checksum", "0000")]), with(SUCCEEDED, &[("x-checksum", "6f9a")])]);
-    for door in DOORS {
-        assert_eq!(row.play(door).await.trailers["x-checksum"], "6f9a", "{door:?}");
+    for integration in INTEGRATIONS {
+        assert_eq!(row.play(integration).await.trailers["x-checksum"], "6f9a", "{integration:?}");
     }
 }

@@ -1,16 +1,16 @@
-//! A hostile and unlucky world: over real sockets, against servers that do what they should not.
+//! Faults: over real sockets, against servers that misbehave.
 
-mod act;
-mod below;
 mod bodies;
-mod case;
+mod client;
 mod connections;
-mod door;
 mod h2c;
 mod http2;
-mod moves;
+mod inner_layers;
+mod redirects;
 mod restart;
 mod server;
+mod server_script;
 mod stalls;
 mod start;
 mod statuses;
+mod table;

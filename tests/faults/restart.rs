@@ -3,9 +3,9 @@
 use tower_lro::PollFailure::Service;
 
 use crate::{
-    act::{Act, MONITOR, RUNNING, SUCCEEDED, accepted, nothing, reply, running, succeeded},
-    case::{Case, check},
-    door::{DOORS, Ended, Why},
+    client::{Ended, INTEGRATIONS, Why},
+    server_script::{Act, MONITOR, RUNNING, SUCCEEDED, accepted, nothing, reply, running, succeeded},
+    table::{Case, check},
 };
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_server_that_is_down_is_asked_until_it_is_back() {
         Case::new("between polls", [running(), running().down(), running(), succeeded()])
             .down_for(2, 2)
             .fails([Service; 2]),
-        // One poll is seen and never answered, the others find nobody.
+        // One poll is seen and never answered, the others find no server.
         Case::new("in a poll", [running(), nothing().down(), running(), succeeded()])
             .down_for(3, 2)
             .fails([Service; 3]),
@@ -42,8 +42,8 @@ async fn a_connection_for_each_request_will_do() {
     const LAST: &str = "connection: close";
     let polls = [RUNNING, RUNNING, SUCCEEDED].map(|body| reply(200, &[LAST], body).close());
     let announced = Case::new("and it says so", polls).start(reply(202, &[MONITOR, LAST], "").close());
-    for door in DOORS {
-        assert_eq!(announced.play(door).await.server.connections(), 4, "{door:?}");
+    for integration in INTEGRATIONS {
+        assert_eq!(announced.play(integration).await.server.connections(), 4, "{integration:?}");
     }
     // The clients find out before or after they send the next request.
     let polls = [running(), running(), succeeded()].map(Act::close);

@@ -14,14 +14,14 @@ use tokio::{
     task::{JoinHandle, yield_now},
 };
 
-use crate::act::{Act, End, Step, accepted, reply};
+use crate::server_script::{Act, End, Step, accepted, reply};
 
-/// What a server does: one thing for every start, and one after the other for the polls.
+/// A server's behavior: one answer for every start request, and one after the other for the polls.
 #[derive(Clone)]
 pub struct Script {
     pub start: Act,
     pub polls: Vec<Act>,
-    /// What comes after them; a teapot, unless something is said.
+    /// The answer after them; a teapot by default.
     pub last: Option<Act>,
 }
 

@@ -1,4 +1,4 @@
-//! Servers that never come to an end: the settings that bound them.
+//! Servers that stall, and the settings that bound them.
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,10 +12,15 @@ use tower_http::timeout::ResponseBodyTimeoutLayer;
 use tower_lro::{Error, Event, LroLayer, OperationState, PollFailure};
 
 use crate::{
-    act::{Act, MONITOR, RUNNING, SUCCEEDED, accepted, head, nothing, of_length, raw, reply, running, succeeded},
-    case::{Case, check},
-    door::{Body, DOORS, Door, Ended, Package, Report, Why, hyper, quick, reqwest, through_middleware, through_tower},
+    client::{
+        Body, Ended, INTEGRATIONS, Integration, Package, Report, Why, hyper, quick, reqwest, through_middleware,
+        through_tower,
+    },
     server::{Script, Server},
+    server_script::{
+        Act, MONITOR, RUNNING, SUCCEEDED, accepted, head, nothing, of_length, raw, reply, running, succeeded,
+    },
+    table::{Case, check},
 };
 
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -62,8 +67,8 @@ impl Middleware for Impatient {
     }
 }
 
-async fn impatient(door: Door, layer: LroLayer, url: &str) -> Report {
-    if let Door::Middleware = door {
+async fn impatient(integration: Integration, layer: LroLayer, url: &str) -> Report {
+    if let Integration::Middleware = integration {
         return through_middleware(&ClientBuilder::new(reqwest()).with(layer).with(Impatient).build(), url).await;
     }
     let patient = ResponseBodyTimeoutLayer::new(PATIENCE).layer(hyper());
@@ -88,18 +93,18 @@ async fn a_timeout_below_makes_a_failed_poll_of_a_stall() {
         ("half a head", raw("HTTP/1.1 200 OK\r\nCon").stall(), PollFailure::Service),
         ("half a body", of_length(200, &[], 100, r#"{"sta"#).stall(), PollFailure::Body),
     ] {
-        for door in DOORS {
+        for integration in INTEGRATIONS {
             let mut script = Script::new([running(), stalled.clone(), stalled.clone()]);
             script.last = Some(succeeded());
             let server = Server::of(script);
             let (layer, failures) = watched(quick());
-            let report = impatient(door, layer, &server.url("/start")).await;
-            assert_eq!(report.ended, Ended::succeeded(SUCCEEDED), "{name}, {door:?}: {report:?}");
+            let report = impatient(integration, layer, &server.url("/start")).await;
+            assert_eq!(report.ended, Ended::succeeded(SUCCEEDED), "{name}, {integration:?}: {report:?}");
             // A busy machine may make it more, and be late with the head already.
             let failures = failures.lock().unwrap().clone();
             let is_right = failures.len() >= 2 && failures.contains(&failure);
-            assert!(is_right, "{name}, {door:?}: {failures:?}, {report:?}");
-            assert_eq!(server.starts(), 1, "{name}, {door:?}");
+            assert!(is_right, "{name}, {integration:?}: {failures:?}, {report:?}");
+            assert_eq!(server.starts(), 1, "{name}, {integration:?}");
         }
     }
 }
@@ -117,28 +122,28 @@ fn watched(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<PollFailure>>>) {
 
 #[tokio::test]
 async fn a_timeout_below_ends_it_where_nothing_ever_answers() {
-    for door in DOORS {
+    for integration in INTEGRATIONS {
         let mut script = Script::new([]);
         script.last = Some(nothing().stall());
         let server = Server::of(script);
-        let report = impatient(door, quick().max_consecutive_failures(1), &server.url("/start")).await;
-        assert_eq!(report.ended, Ended::Operation(Why::Service), "{door:?}: {report:?}");
-        assert_eq!(report.operation.unwrap().polls(), 2, "{door:?}");
-        assert_eq!(server.starts(), 1, "{door:?}");
+        let report = impatient(integration, quick().max_consecutive_failures(1), &server.url("/start")).await;
+        assert_eq!(report.ended, Ended::Operation(Why::Service), "{integration:?}: {report:?}");
+        assert_eq!(report.operation.unwrap().polls(), 2, "{integration:?}");
+        assert_eq!(server.starts(), 1, "{integration:?}");
     }
 }
 
 #[tokio::test]
 async fn a_final_body_that_stalls_is_handed_over_and_stalls_for_the_caller() {
     const RESULT: &str = r#"{"status":"Succeeded","result":"so mu"#;
-    for door in DOORS {
+    for integration in INTEGRATIONS {
         let mut script = Script::new([running()]);
         script.last = Some(of_length(200, &[], 100, RESULT).stall());
         let server = Server::of(script);
-        let report = impatient(door, quick(), &server.url("/start")).await;
+        let report = impatient(integration, quick(), &server.url("/start")).await;
         let body = Body::Broken(RESULT.to_owned());
         let ended = Ended::Response { status: 200, state: Some(OperationState::Succeeded), body };
-        assert_eq!(report.ended, ended, "{door:?}: {report:?}");
+        assert_eq!(report.ended, ended, "{integration:?}: {report:?}");
     }
 }
 

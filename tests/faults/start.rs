@@ -1,10 +1,10 @@
 //! The start request and its response.
 
 use crate::{
-    act::{Act, MONITOR, accepted, chunks, head, nothing, of_length, raw, reply, running, succeeded},
-    case::{Case, check},
-    door::{DOORS, Ended, quick},
+    client::{Ended, INTEGRATIONS, quick},
     server::{any_port, refusing},
+    server_script::{Act, MONITOR, accepted, chunks, head, nothing, of_length, raw, reply, running, succeeded},
+    table::{Case, check},
 };
 
 /// Its polls are of no use to anybody.
@@ -16,9 +16,9 @@ fn lost(name: &str, start: Act) -> Case {
 async fn a_connection_that_is_refused_is_the_clients_own_error() {
     let socket = refusing(any_port());
     let url = format!("http://{}/start", socket.local_addr().unwrap());
-    for door in DOORS {
-        let report = door.send(quick(), &url).await;
-        assert_eq!(report.ended, Ended::Service, "{door:?}: {report:?}");
+    for integration in INTEGRATIONS {
+        let report = integration.send(quick(), &url).await;
+        assert_eq!(report.ended, Ended::Service, "{integration:?}: {report:?}");
     }
 }
 
@@ -68,7 +68,7 @@ async fn a_202_with_more_body_than_anybody_needs_has_been_accepted() {
     let soon = ["retry-after: 1", MONITOR];
     check([
         started("up to the close", raw(head(202, &[MONITOR]) + "it has begun").close()),
-        // What is left over belongs to nobody. The clients find it before or after they send the next request.
+        // The rest belongs to no response. The clients find it before or after they send the next request.
         started("longer than its length", of_length(202, &[MONITOR], 2, "{} and more"))
             .forever(succeeded())
             .may_fail()

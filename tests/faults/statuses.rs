@@ -4,9 +4,9 @@ use http::{StatusCode, header::WWW_AUTHENTICATE};
 use tower_lro::{DelayReason, OperationState, PollFailure};
 
 use crate::{
-    act::{head, raw, reply, running, succeeded},
-    case::{Case, check},
-    door::{Body, DOORS, Ended},
+    client::{Body, Ended, INTEGRATIONS},
+    server_script::{head, raw, reply, running, succeeded},
+    table::{Case, check},
 };
 
 const FAILED_POLLS: [u16; 20] =
@@ -17,17 +17,17 @@ fn failure(status: u16) -> PollFailure {
 }
 
 #[tokio::test]
-async fn a_failed_poll_is_repeated_after_the_servers_hint_or_the_backoff() {
+async fn a_failed_poll_is_repeated_after_retry_after_or_the_backoff() {
     for status in FAILED_POLLS {
         for (headers, reason) in [(&[][..], DelayReason::Backoff), (&["retry-after: 1"], DelayReason::RetryAfter)] {
             let failed = || reply(status, headers, "later");
             let polls = [failed(), running(), failed(), failed(), succeeded()];
             let case = Case::new(format!("{status} {headers:?}"), polls).fails([failure(status); 3]);
-            for door in DOORS {
-                let played = case.play(door).await;
+            for integration in INTEGRATIONS {
+                let played = case.play(integration).await;
                 let reasons = [DelayReason::Backoff, reason, DelayReason::Backoff, reason, reason];
-                assert_eq!(played.reasons(), reasons, "{status}, {headers:?}, {door:?}");
-                assert_eq!(played.server.connections(), 1, "{status}, {headers:?}, {door:?}");
+                assert_eq!(played.reasons(), reasons, "{status}, {headers:?}, {integration:?}");
+                assert_eq!(played.server.connections(), 1, "{status}, {headers:?}, {integration:?}");
             }
         }
     }
@@ -84,12 +84,12 @@ async fn a_response_without_a_status_is_a_failed_poll_once_there_was_one() {
 }
 
 #[tokio::test]
-async fn a_401_is_handed_over_whole() {
+async fn a_401_is_an_error_with_the_whole_response() {
     let refused = reply(401, &["www-authenticate: Bearer error=\"invalid_token\""], "expired");
     let case = Case::new("401", [running(), refused]).ends(Ended::monitor(401, "expired"));
-    for door in DOORS {
-        let headers = case.play(door).await.report.headers;
-        assert_eq!(headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"", "{door:?}");
+    for integration in INTEGRATIONS {
+        let headers = case.play(integration).await.report.headers;
+        assert_eq!(headers[WWW_AUTHENTICATE], "Bearer error=\"invalid_token\"", "{integration:?}");
     }
 }
 

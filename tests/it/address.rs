@@ -67,7 +67,7 @@ async fn addresses_are_resolved_against_the_start_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_address_of_the_same_origin_is_refused_before_any_poll() {
+async fn addresses_of_other_origins_are_refused_before_any_poll() {
     use AddressErrorKind::{Ambiguous, NotText, Scheme, Unresolvable, Untrusted, UserInfo};
     for (location, kind) in [
         ("http://example.com:8080/operations/1", Untrusted),
@@ -127,7 +127,7 @@ async fn plain_addresses_are_held_to_the_same_rules_as_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_is_no_text_is_refused_and_not_lost() {
+async fn an_address_that_is_not_text_is_refused_and_kept() {
     let value = HeaderValue::from_bytes(b"/operations/\xff").unwrap();
     let (service, log) = answering(move |_, _| {
         Ok(Response::builder().status(202).header("operation-location", &b"/operations/\xff"[..]).body(String::new())?)
@@ -163,7 +163,7 @@ async fn other_addresses_hold_no_credential_either_and_have_bases_of_their_own()
     });
     let request = Request::post("https://example.com/a/start?subscription-key=SECRET").body(String::new()).unwrap();
     let error = exact().timeout(std::time::Duration::from_secs(2)).layer(service).oneshot(request).await.unwrap_err();
-    // As of the start request, not of the monitor.
+    // Of the start request, not of the monitor.
     assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.com/a/result/5");
 }
 
@@ -272,7 +272,7 @@ async fn query_parameters_are_carried_over_where_they_are_missing() {
         (None, "/1?", "/1?Subscription-Key=s%20e&api-version=2.0"),
         (None, "/1?a=b", "/1?a=b&Subscription-Key=s%20e&api-version=2.0"),
         (None, "/1?API-VERSION=1.0", "/1?API-VERSION=1.0&Subscription-Key=s%20e"),
-        // What the server says itself is not overridden.
+        // A value that the server sends is not overridden.
         (None, "/1?subscription-key=x&api-version=", "/1?subscription-key=x&api-version="),
         (None, "/1?a=b&subscription-key=s+e", "/1?a=b&Subscription-Key=s%20e&api-version=2.0"),
         (Some(&["other", "absent"][..]), "/1", "/1?other=1"),
@@ -444,7 +444,7 @@ async fn the_location_protocol_is_moved_by_a_202_alone() {
     let (outcome, requests) = send(layer(), moved, start_at("https://example.com/")).await;
     assert_eq!(outcome.unwrap().status(), 404);
     assert_eq!(requests[2].uri.path(), "/gone");
-    // That of a 200 is not.
+    // The `Location` of a 200 is not.
     let stays = Script::new(Reply::http(202).header("location", "/operations/{id}"))
         .polls([Reply::status("Running").header("location", "https://evil.test/"), Reply::status("Succeeded")]);
     let (outcome, _) = send(layer(), stays, start_at("https://example.com/")).await;
@@ -476,7 +476,7 @@ async fn an_address_that_no_text_can_say_is_kept_as_it_is() {
         // `http` looks at the parts alone; what it takes differs between its versions.
         let start = Uri::builder().scheme("https").authority("a.example").path_and_query(path).build();
         let Ok(start) = start else { continue };
-        // What is relative to it is resolved against it, at first and later on.
+        // Relative addresses are resolved against it, at first and later on.
         let (service, log) = answering(|index, _| match index {
             0 => accepted("/1"),
             1 => Ok(Response::builder()

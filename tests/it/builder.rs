@@ -1,4 +1,4 @@
-//! Protocols of one's own.
+//! Protocols made by the builder.
 
 use tower_lro::{
     Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolError, ResponseExt, StartRule, StatusRule,
@@ -208,7 +208,7 @@ async fn numbers_and_literals_can_be_statuses() {
         let polls = [code("20"), code("3000000000000000000000000000000000000000000000000000000000000000000000"), last];
         assert_eq!(ends(protocol.clone(), start(), polls).await.1, Some(state));
     }
-    // What is none is none.
+    // Not a status.
     for reply in [
         code("null"),
         code("[30]"),

@@ -18,7 +18,7 @@ use tower_lro::{
 
 use crate::support::{accepted, exact, play, polls, seconds, start};
 
-/// What comes of an operation with a deadline of 10 seconds, and after how many milliseconds and requests.
+/// The outcome of an operation with a deadline of 10 seconds, and after how many milliseconds and requests it came.
 async fn in_ten_seconds(script: Script) -> (bool, u128, usize) {
     let began = tokio::time::Instant::now();
     let (outcome, requests) = play(exact().timeout(seconds(10)), script).await;

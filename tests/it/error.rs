@@ -1,4 +1,4 @@
-//! What errors are, print, and lead to.
+//! Errors: their kinds, their messages, and how they are found.
 
 use http::Request;
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, buffer::Buffer, service_fn};
@@ -62,7 +62,7 @@ async fn after_acceptance_the_error_says_which_operation_and_its_source_says_why
         let (outcome, _) = play(layer, polls([reply])).await;
         let error = outcome.unwrap_err();
         assert_eq!(chain(&error), [&[which], why].concat());
-        // So that a printer of chains says each thing once.
+        // A printer of error chains prints each part once.
         let printed = format!("{:#}", anyhow::Error::new(error));
         assert_eq!(printed, [&[which], why].concat().join(": "));
     }
@@ -70,7 +70,7 @@ async fn after_acceptance_the_error_says_which_operation_and_its_source_says_why
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_is_gone_is_not_asked_again() {
-    // A buffer whose worker is gone gives an error from `poll_ready`, for ever.
+    // A buffer whose worker is gone gives an error from `poll_ready`, every time.
     let (service, log) = answering(operation("/operations/1", &[r#"{"status": "Running"}"#]));
     let (buffer, worker) = Buffer::pair(service, 1);
     let worker = tokio::spawn(worker);

@@ -1,4 +1,4 @@
-//! What observers are told.
+//! Events as observers get them.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,10 +11,10 @@ use tower_lro::{
 use crate::support::{exact, play, polls, seconds, start};
 
 /// The events, in short.
-fn told(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
-    let told = Arc::new(Mutex::new(Vec::new()));
+fn recorded(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
+    let recorded = Arc::new(Mutex::new(Vec::new()));
     let layer = layer.on_event({
-        let told = told.clone();
+        let recorded = recorded.clone();
         move |event| {
             let line = match event {
                 Event::Accepted { operation, .. } => format!("accepted, {:?}", operation.state()),
@@ -27,21 +27,21 @@ fn told(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
                 Event::Finished { operation, outcome, .. } => format!("finished {outcome:?}, {:?}", operation.state()),
                 other => panic!("{other:?}"),
             };
-            told.lock().unwrap().push(line);
+            recorded.lock().unwrap().push(line);
         }
     });
-    (layer, told)
+    (layer, recorded)
 }
 
 async fn lines(layer: LroLayer, script: Script) -> Vec<String> {
-    let (layer, told) = told(layer);
+    let (layer, recorded) = recorded(layer);
     let _ = play(layer, script).await;
-    let lines = told.lock().unwrap();
+    let lines = recorded.lock().unwrap();
     lines.clone()
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_that_happens_is_told_in_order() {
+async fn events_come_in_order() {
     let script = polls([
         Reply::http(429).retry_after(seconds(20)),
         Reply::http(200).fault(Fault::Refused),
@@ -71,7 +71,7 @@ async fn everything_that_happens_is_told_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_outcome_is_told_once() {
+async fn every_outcome_is_one_finished_event() {
     for (layer, reply, outcome) in [
         (exact(), Reply::status("Failed"), "finished Response, Failed"),
         (exact(), Reply::http(204), "finished Response, Succeeded"),
@@ -97,16 +97,16 @@ async fn every_outcome_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_future_is_told_too() {
-    let (layer, told) = told(exact());
+async fn dropping_the_future_is_an_event() {
+    let (layer, recorded) = recorded(exact());
     let mut operation = tokio_test::task::spawn(layer.layer(Simulator::new()).oneshot(start()));
     assert!(operation.poll().is_pending());
     drop(operation);
-    assert_eq!(told.lock().unwrap().last().unwrap(), "finished Dropped, NotStarted");
+    assert_eq!(recorded.lock().unwrap().last().unwrap(), "finished Dropped, NotStarted");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_through_is_not_told() {
+async fn a_pass_through_is_no_event() {
     assert_eq!(lines(exact(), Script::azure_maps_invalid()).await, [""; 0]);
 }
 
@@ -114,7 +114,7 @@ async fn what_passes_through_is_not_told() {
 async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let (layer, before) = told(exact());
+    let (layer, before) = recorded(exact());
     /// Panics when it is dropped.
     struct Worse;
     impl Drop for Worse {
@@ -125,7 +125,7 @@ async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
         }
     }
     let layer = layer.on_event(|_| panic!("an observer")).on_event(|_| std::panic::panic_any(Worse));
-    let (layer, after) = told(layer);
+    let (layer, after) = recorded(layer);
     let (outcome, _) = play(layer, Script::azure_maps()).await;
     std::panic::set_hook(quiet);
     assert_eq!(outcome.unwrap().status(), 200);

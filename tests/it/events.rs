@@ -1,4 +1,4 @@
-//! What happens to operations, as a stream.
+//! Events as a stream.
 
 use std::task::Poll;
 
@@ -16,12 +16,12 @@ fn ready(events: &mut Events) -> Vec<OwnedEvent> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_tells_what_the_observer_is_told_and_ends() {
-    let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+async fn the_stream_has_the_observers_events_and_ends() {
+    let recorded = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let (settings, events) = exact().events();
     let settings = settings.on_event({
-        let told = told.clone();
-        move |event| told.lock().unwrap().push(format!("{event:?}"))
+        let recorded = recorded.clone();
+        move |event| recorded.lock().unwrap().push(format!("{event:?}"))
     });
     let script = polls([
         Reply::http(503),
@@ -34,7 +34,7 @@ async fn the_stream_tells_what_the_observer_is_told_and_ends() {
     LroLayer::new().layer(Simulator::new().script(script)).oneshot(request).await.unwrap();
     let events: Vec<OwnedEvent> = events.collect().await;
     let printed: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
-    assert_eq!(printed, *told.lock().unwrap());
+    assert_eq!(printed, *recorded.lock().unwrap());
     assert_eq!(events.len(), 11);
     assert!(matches!(events[0].as_event(), Event::Accepted { .. }));
     assert_eq!(events[0].operation().unwrap().polls(), 0);

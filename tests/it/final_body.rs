@@ -1,4 +1,4 @@
-//! What the final body says of the operation, however it comes and whatever was read of it before.
+//! Details of the operation from the final body, however it arrives and whatever was read of it before.
 
 use std::{
     collections::VecDeque,
@@ -91,7 +91,7 @@ async fn what_is_collected_for_an_error_is_read_too() {
     let body = pieces([(0, r#"{"status":"Failed","#), (0, REST)]);
     let error = play(exact().error_on_failure(true), start(), [ACCEPTED, (200, &[], body)]).await.err().unwrap();
     assert_eq!(says(error.operation().unwrap()), ALL);
-    // Where it is a failure by its head alone.
+    // A failure by its head alone.
     let layer = exact().protocols([Protocol::fhir()]).error_on_failure(true);
     let accepted = (202, &[("content-location", "/op")][..], Pieces::default());
     let body = pieces([(0, r#"{"percentComplete":40,"error":{"code":"C"}}"#)]);
@@ -122,20 +122,20 @@ async fn nothing_is_left_out_between_the_pieces() {
     let response = play(exact().max_status_bytes(20), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
     assert_eq!(says(response.operation().unwrap()), ALL);
 
-    // What is long beyond the limit.
+    // Longer than the limit.
     let long = format!(r#""y":"{}""#, "y".repeat(70_000));
     let body = pieces([(0, r#"{"status":"Failed","error":{"code":"C"},"#), (9, &long), (9, "}")]);
     let response = play(exact().max_status_bytes(20), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
     assert_eq!(says(response.operation().unwrap()).2, Some("C"));
 
-    // What is no message, and long.
+    // Long, and not a message.
     let accepted = (202, &[("location", "/op")][..], Pieces::default());
     let body = pieces([(0, "{\"percentComplete\":40,\n\n"), (9, &long), (9, "}")]);
     let answer = (200, &[("content-type", "application/http")][..], body);
     let response = play(exact().protocols([Protocol::odata()]), start(), [accepted, answer]).await.unwrap();
     assert_eq!(response.operation().unwrap().percent_complete(), Some(40.0));
 
-    // What is nested does not come to the top while the rest is read over.
+    // Nested members do not become top-level ones while the rest is skipped.
     let running = pieces([(0, r#"{"status":"Running","a":{"#), (9, r#""percentComplete":5}}"#)]);
     let done = (200, &[][..], pieces([(0, r#"{"status":"Failed"}"#)]));
     let layer = exact().max_status_bytes(20).backoff(Backoff::constant(Duration::from_secs(1)));

@@ -1,27 +1,29 @@
-//! Tests through the public doors, in one binary to save on linking.
+//! Tests through the public API, in one binary to save on linking.
 
 mod address;
 mod builder;
 mod deadline;
+mod delays;
 mod error;
 mod event;
 mod events;
 mod final_body;
+mod guide;
+mod layers;
 mod load;
-mod lossless;
 mod middleware;
-mod pace;
-mod planted;
+mod no_bytes_lost;
 mod poll;
 mod protocols;
+mod readme;
+mod redaction;
 mod reqwest_service;
 mod resume;
-mod secret;
+mod retries;
+mod secrets_fixture;
 mod socket;
-mod stack;
-mod start_once;
+mod start_detection;
 mod status;
 mod stored;
 mod streaming;
 mod support;
-mod trigger;

@@ -1,4 +1,4 @@
-//! The door for reqwest-middleware.
+//! The integration for reqwest-middleware.
 
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use http::Extensions;
@@ -109,7 +109,7 @@ async fn errors_are_found_and_hold_the_operation() {
     let found = OperationError::find(&error).unwrap();
     let Cause::Monitor(response) = found.cause() else { panic!("{error:?}") };
     assert_eq!(response.body(), "no");
-    // In reqwest's form it is known where it came from.
+    // A response of reqwest knows its address.
     assert_eq!(Response::from(response.clone()).url().as_str(), found.operation().monitor().to_string());
     let which = format!("the operation {} did not complete", found.operation().monitor());
     assert_eq!(chain(&error), [&which, "the monitor answered 403 Forbidden"]);
@@ -185,7 +185,7 @@ async fn middleware_below_runs_for_every_poll_with_the_requests_extensions() {
     client.execute_with_extensions(request, &mut extensions).await.unwrap();
     let counts: Vec<_> = simulator.recorded().iter().map(|request| request.headers["x-count"].clone()).collect();
     assert_eq!(counts, ["1", "2", "3", "4"]);
-    // What the polls did to the extensions is there afterwards.
+    // The polls' changes of the extensions are there afterwards.
     assert_eq!(extensions.get(), Some(&Count(4)));
 }
 
@@ -337,7 +337,7 @@ async fn a_page_that_the_client_has_been_redirected_to_is_no_success() {
             assert_eq!(found.operation().state(), OperationState::NotStarted);
         }
     }
-    // By itself the layer knows what 303 means.
+    // The layer itself knows what 303 means.
     let server = Server::of(&Simulator::new().script(script(303))).await;
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let response = ClientBuilder::new(http).with(quick()).build().post(server.url("/")).send().await.unwrap();
@@ -366,8 +366,8 @@ async fn an_origin_that_the_client_has_been_redirected_to_is_judged_like_any_oth
 }
 
 #[tokio::test]
-async fn where_a_302_names_the_result_it_is_that_whoever_follows_it() {
-    // Resources have a status of their own, which is none of the operation's.
+async fn a_302_that_names_the_result_is_followed_by_the_client_or_the_layer() {
+    // Resources have a status of their own, which is not the operation's.
     for status in ["active", "Failed"] {
         for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {
             let script = polls([Reply::http(202), Reply::http(302).header("location", "/resources/{id}")])

@@ -1,4 +1,4 @@
-//! What a poll is, and what the layer holds while it waits for the next.
+//! Polls: their requests, and all that the layer holds while it waits for the next.
 
 use std::{
     convert::Infallible,
@@ -111,7 +111,7 @@ async fn works_over_a_buffer_whose_clones_must_be_ready() {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_that_nobody_needs_are_read_but_not_for_ever() {
-    // They stall: five seconds is what they get, or less if it is time for the next poll. The delay counts from the head.
+    // They stall: they are read for five seconds, or less if the next poll is due. The delay counts from the head.
     let stalled = Reply::accepted().body("a body").fault(Fault::StalledAfter(3)).retry_after(seconds(2));
     let script = Script::new(stalled).polls([
         Reply::status_with_result("Running", 100).fault(Fault::StalledAfter(90)).retry_after(seconds(30)),
@@ -164,7 +164,7 @@ async fn of_a_body_without_an_end_a_mebibyte_is_read_and_no_more() {
             }
             tokio::time::advance(std::time::Duration::from_millis(400)).await;
         }
-        // Of the one that goes beyond it, it is not known before that it does.
+        // The frame that exceeds the limit has been read before that is known.
         assert_eq!(read.load(Ordering::SeqCst), 1 + (1 << 20) / PIECE + 1, "{status}");
     }
 }

@@ -1,4 +1,4 @@
-//! The door for `reqwest::Client` as a tower service.
+//! The integration for `reqwest::Client` as a tower service.
 
 use reqwest::{Body, Method, Request};
 use tower::{ServiceBuilder, ServiceExt};

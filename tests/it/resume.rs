@@ -1,4 +1,4 @@
-//! Resuming operations: requests to the service that go on with what was stored.
+//! Resuming stored operations by requests to the service.
 
 use http::Request;
 use tower::{Layer, ServiceExt};
@@ -50,7 +50,7 @@ async fn an_operation_goes_on_where_it_was_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_address_alone_will_do() {
+async fn the_monitors_address_alone_is_enough() {
     let simulator = long();
     let operation = given_up(&simulator).await;
     let request = Request::get(operation.monitor()).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
@@ -137,13 +137,13 @@ async fn a_deadline_is_the_operations_own() {
     assert_eq!(began.elapsed().as_millis() / 10, 60_000 / 10);
     assert_eq!(error.operation().unwrap().elapsed().as_millis() / 10, 100_000 / 10);
 
-    // Once it has passed, nothing is sent by the stored one, and it is gone.
+    // Once it has passed, the stored deadline sends nothing, and is removed.
     let sent = simulator.recorded().len();
     let late = exact().layer(simulator.clone()).oneshot(resuming(&operation)).await.unwrap_err();
     assert!(matches!(&late, Error::Operation(error) if matches!(error.cause(), Cause::Timeout)), "{late:?}");
     assert_eq!((simulator.recorded().len(), late.operation().unwrap().deadline()), (sent, None));
 
-    // Then, and where the request says so, there is a new one.
+    // Then, and if the request says so, there is a new one.
     let given_up = late.operation().unwrap();
     for (layer, resume) in
         [(exact().timeout(seconds(10)), given_up.resume()), (exact(), operation.resume().timeout(seconds(10)))]
@@ -164,7 +164,7 @@ async fn nothing_but_a_get_resumes() {
     let mut request = start();
     request.extensions_mut().insert(operation.resume());
     let response = exact().layer(simulator.clone()).oneshot(request).await.unwrap();
-    // It starts another, and is told as that.
+    // It starts another, with events of its own.
     assert_eq!((response.operation().unwrap().polls(), simulator.started()), (7, 2));
     assert_ne!(response.operation().unwrap().monitor(), operation.monitor());
 }
@@ -198,7 +198,7 @@ async fn services_with_a_host_in_their_address_and_without_are_the_same() {
     }
 }
 
-/// Tries to resume an operation, with a key, and says what became of it and where the key went.
+/// Tries to resume an operation, with a key. Returns the outcome, and where the key went.
 async fn try_to_resume(
     layer: tower_lro::LroLayer,
     service: &str,
@@ -244,7 +244,7 @@ async fn a_refused_monitor_is_not_asked_when_it_is_resumed_either() {
     for (start, monitor, service, kind) in [
         ("https://api.good.example/start", "https://evil.test/op/1", "https://api.good.example/", Untrusted),
         ("https://api.good.example/start", "http://api.good.example:81/op/1", "https://api.good.example/", Untrusted),
-        // To the monitor itself, whose address somebody takes for the service's.
+        // Addressed to the monitor itself, as if it were the service.
         ("https://api.good.example/start", "https://evil.test/op/1", "https://evil.test/op/1", ResumedElsewhere),
         (
             "https://api.good.example/start",
@@ -267,7 +267,7 @@ async fn a_refused_monitor_is_not_asked_when_it_is_resumed_either() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_stored_leads_credentials_nowhere_else() {
+async fn stored_addresses_lead_credentials_nowhere_else() {
     let good = "https://api.good.example/op/1";
     let plain =
         serde_json::json!({"version": 1, "protocol": "operation-location", "monitor": good, "state": "Running"});
@@ -348,7 +348,7 @@ async fn what_polls_carried_over_they_carry_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_monitor_is_taken_up_by_its_address_alone() {
+async fn a_plain_monitor_is_resumed_by_its_address_alone() {
     let simulator = Simulator::new().script(polls([Reply::http(202), Reply::json(r#"{"matrix": []}"#)]));
     simulator.clone().oneshot(start()).await.unwrap();
     let uri = "https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e";
@@ -478,7 +478,7 @@ async fn the_result_is_where_it_would_have_been() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn user_information_of_the_request_is_told_to_nobody() {
+async fn user_information_of_the_request_is_in_no_output() {
     let simulator = Simulator::new().script(polls([Reply::status("Succeeded")]));
     simulator.clone().oneshot(start()).await.unwrap();
     let stored = std::sync::Arc::new(std::sync::Mutex::new(String::new()));

@@ -1,4 +1,4 @@
-//! What status responses mean.
+//! The meaning of status responses.
 
 use tower_lro::{
     Cause, Error, Operation, OperationState, Protocol, ResponseExt, StatusErrorKind,
@@ -79,7 +79,7 @@ async fn every_other_word_means_still_running_and_may_go_backwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_looks_like_a_status_but_is_none_does_not_count() {
+async fn lookalikes_of_a_status_are_ignored() {
     let (outcome, requests) = play(
         exact(),
         polls([
@@ -116,7 +116,7 @@ async fn a_202_with_a_terminal_status_is_final_and_a_204_has_succeeded() {
     let operation = response.operation().unwrap();
     assert_eq!(
         (response.status().as_u16(), operation.state(), operation.status()),
-        // What an earlier poll said is no longer so.
+        // The details of an earlier poll are outdated.
         (204, OperationState::Succeeded, None)
     );
 }
@@ -290,7 +290,7 @@ async fn under_the_location_protocol_the_http_status_decides_where_there_is_no_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_only_the_http_status_tells_of_is_named_by_it() {
+async fn a_failure_by_http_status_alone_is_named_by_it() {
     let script = || plain([Reply::status("Running"), Reply::http(410)]);
     let (outcome, _) = play(exact().protocols([Protocol::location()]), script()).await;
     let failed = outcome.unwrap().error_for_operation().unwrap_err();
@@ -322,7 +322,7 @@ async fn a_plain_result_is_handed_over_however_long_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn percentages_are_told_as_they_come() {
+async fn percentages_are_reported_as_they_come() {
     let percents = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let layer = exact().on_event({
         let percents = percents.clone();

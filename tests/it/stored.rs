@@ -174,12 +174,12 @@ async fn a_protocol_of_ones_own_is_found_by_its_name() {
     let operation = restored(&stored(exact().protocols([jobs()]), &simulator, start()).await);
     assert_eq!(operation.protocol().name(), "jobs");
 
-    // A layer that does not know it sends nothing: what it would read there is anybody's guess.
+    // A layer that does not know it sends nothing: it could not read the answers.
     let outcomes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let told = outcomes.clone();
+    let seen = outcomes.clone();
     let ignorant = exact().on_event(move |event| {
         if let tower_lro::Event::Finished { outcome, .. } = event {
-            told.lock().unwrap().push(*outcome);
+            seen.lock().unwrap().push(*outcome);
         }
     });
     let sent = simulator.recorded().len();
@@ -188,7 +188,7 @@ async fn a_protocol_of_ones_own_is_found_by_its_name() {
     assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Protocol)));
     assert_eq!((simulator.recorded().len(), &outcomes.lock().unwrap()[..]), (sent, &[Outcome::Protocol][..]));
 
-    // It is not lost by that.
+    // The operation is not lost.
     let operation = restored(&serde_json::to_value(error.operation().unwrap()).unwrap());
     let layer = exact().protocol(jobs());
     let response = layer.layer(simulator).oneshot(get(&operation)).await.unwrap();
@@ -221,7 +221,7 @@ async fn what_is_no_stored_operation_is_refused_by_name() {
         let error = with(member, value.clone()).unwrap_err().to_string();
         assert!(error.contains(message), "{member} {value}: {error}");
     }
-    // What is missing, and may be, is not there.
+    // Optional members may be missing.
     let least = json!({
         "version": 1, "protocol": "location", "monitor": "/x", "state": "Running"
     });

@@ -1,4 +1,4 @@
-//! The final response is handed over as soon as its status is known, and is the server's, byte for byte and frame for frame.
+//! The final response is returned as soon as its status is known, and is the server's, byte for byte and frame for frame.
 
 use std::{
     collections::VecDeque,
@@ -48,7 +48,7 @@ async fn the_first_byte_is_not_held_up_by_the_last() {
     let receiver = std::sync::Mutex::new(Some(receiver));
     let receiver = std::sync::Arc::new(receiver);
     let response = final_body(move || receiver.lock().unwrap().take().unwrap()).await;
-    // Handed over, though there is no more yet.
+    // Returned, though there is no more yet.
     assert_eq!(response.operation().unwrap().status(), Some("Succeeded"));
     let mut body = response.into_body();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -66,7 +66,7 @@ async fn the_first_byte_is_not_held_up_by_the_last() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_result_is_not_held() {
-    // 100 MB, of which the status comes first: made as it is asked for, and counted.
+    // 100 MB with the status first: made on demand, and counted.
     let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = made.clone();
     let response = final_body(move || {
@@ -127,7 +127,7 @@ impl Body for Framed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn frames_trailers_and_hints_come_out_as_if_nothing_had_been_read() {
+async fn frames_trailers_and_size_hints_come_out_as_if_nothing_had_been_read() {
     let service = service_fn(|request: Request<String>| {
         let is_start = request.uri().path() == "/start";
         let response = Response::builder().status(if is_start { 202 } else { 200 }).header("operation-location", "/1");
@@ -200,7 +200,7 @@ async fn of_a_result_that_breaks_off_there_are_no_details() {
         assert_eq!(response.operation().unwrap().id(), id);
         assert!(response.into_body().collect().await.is_err());
     }
-    // Of a failure there are, as far as they are whole.
+    // A failure has details, as far as they are whole.
     let body = r#"{"status": "Failed", "error": {"code": "C"}, "percentComplete": 70, "id": 1234}"#;
     for (after, percent, id) in [(65, None, None), (66, None, None), (67, Some(70.0), None), (77, Some(70.0), None)] {
         for fault in [Fault::BrokenAfter(after), Fault::StalledAfter(after)] {

@@ -1,4 +1,4 @@
-//! What the tests share: a client over the simulator, and services made of closures.
+//! Shared by the tests: a client over the simulator, and services made of closures.
 
 use std::{
     net::SocketAddr,
@@ -57,7 +57,7 @@ pub fn millis(recorded: &[Recorded]) -> Vec<u128> {
     recorded.iter().map(|request| request.at.as_millis()).collect()
 }
 
-/// What an error and its sources say, each in its turn.
+/// The messages of an error and its sources, in order.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
 }
@@ -113,7 +113,7 @@ where
     (BoxCloneSyncService::new(service), log)
 }
 
-/// 202 with `Operation-Location`, then these bodies of 200, the last again and again.
+/// 202 with `Operation-Location`, then these bodies of 200; the last is repeated.
 pub fn operation(
     location: &'static str,
     bodies: &'static [&'static str],

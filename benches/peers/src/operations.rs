@@ -28,7 +28,7 @@ pub fn report() -> Result<(), BoxError> {
     first_bytes(&plain)
 }
 
-/// What a client is called with.
+/// The arguments of a client.
 fn arguments(
     client: &str,
     server: &Server,

@@ -10,7 +10,7 @@ pub fn print(heading: &str, columns: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// What part of `other` is `ours`.
+/// `ours` as a part of `other`.
 pub fn ratio(ours: f64, other: f64) -> String {
     if other > 0.0 { format!("{:.2}", ours / other) } else { "–".to_owned() }
 }

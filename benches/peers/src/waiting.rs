@@ -40,11 +40,11 @@ const BY_HAND: &str = "by hand";
 const TOKIO: &str = "a tokio task with a timer";
 const WAYS: [&str; 6] = [LRO, LRO_BARE, BY_HAND, AZURE_CORE, GOOGLE_CLOUD_LRO, TOKIO];
 
-/// What the backoff goes up to by default.
+/// The maximum of the backoff by default.
 const PAUSE: Duration = Duration::from_secs(30);
 const URL: &str = "https://atlas.microsoft.com";
 
-/// The service: accepts, and is running for ever. It counts the polls, by when they came.
+/// The service: accepts, and runs without end. It counts the polls, by when they came.
 #[derive(Clone, Debug, Default)]
 struct Running {
     polls: Arc<Polls>,
@@ -115,7 +115,7 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
         for index in 0..count {
             spawn();
             if index % 1000 == 999 {
-                // So that the queue of those who have not begun is none of those who wait.
+                // So that the queue of those who have not begun is not one of those who wait.
                 tokio::task::yield_now().await;
             }
         }
@@ -166,7 +166,7 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What spawns an operation of one way.
+/// Spawns an operation of one kind.
 fn spawner(way: &str, jitter: f64, service: Running) -> Result<Box<dyn Fn()>, BoxError> {
     let start = || clients::http_start(&format!("{URL}/azure/300")).expect("a request");
     Ok(match way {

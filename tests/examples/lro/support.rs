@@ -1,4 +1,4 @@
-//! What the tests of `lro` share: a service for it, and what it has printed.
+//! Shared by the tests of `lro`: a service for it, and its output.
 
 use std::{
     fs,
@@ -76,7 +76,7 @@ impl Server {
     }
 }
 
-/// What a run of it has printed.
+/// The output of a run.
 pub struct Printed {
     pub code: Option<i32>,
     pub out: Vec<u8>,

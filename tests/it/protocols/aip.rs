@@ -27,7 +27,7 @@ async fn aip_151_is_polled_by_the_operations_name() {
         (OperationState::Failed, Some("3"), Some("bad input"))
     );
 
-    // What is no operation, or has ended, passes through; so do reads.
+    // Responses that are no operation, or one that has ended, pass through; so do reads.
     for (method, body) in [
         ("POST", r#"{"name": "projects/p"}"#),
         ("POST", r#"{"id": 1}"#),
@@ -54,18 +54,18 @@ async fn what_is_done_without_a_response_has_ended() {
     let script = |polls: Vec<Reply>| Script::new(running.clone()).polls(polls);
     let ended = run(Protocol::aip_151(), &script(vec![running.clone(), Reply::json(done)]), START).await;
     assert_eq!((ended.state(), ended.handed_over().1, ended.requests.len()), (OperationState::Succeeded, done, 3));
-    // Where it is done in failure, that is said after it.
+    // `error` may come after `done`.
     let failed = r#"{"name": "operations/1", "done": true, "error": {"code": 3}}"#;
     for chunk in [1, 1000] {
         let ended = run(Protocol::aip_151(), &script(vec![Reply::json(failed).chunks(chunk)]), START).await;
         assert_eq!(ended.state(), OperationState::Failed);
     }
-    // What ends before its object does may have had more to say.
+    // A body that ends before its object does may have lacked an `error`.
     for truncated in [r#"{"name": "operations/1", "done": true, "erro"#, r#"{"name": "operations/1", "done": true"#] {
         let polls = vec![Reply::json(truncated), Reply::json(failed)];
         assert_eq!(run(Protocol::aip_151(), &script(polls), START).await.state(), OperationState::Failed);
     }
-    // A start that is done is no operation any more.
+    // A start response that is done starts nothing.
     let ended = run(Protocol::aip_151(), &Script::new(Reply::json(done)), START).await;
     assert_eq!((ended.handed_over().1, ended.requests.len()), (done, 1));
 }
@@ -77,7 +77,7 @@ async fn what_streams_and_is_no_operation_is_not_held() {
         ("data: x\n\n", 0),
         ("[{\"name\": \"operations/1\"}", 0),
         ("{\"name\": \"shelves/1\", \"choices\": [", 0),
-        // Nothing yet says what this is. It is waited for, but not for ever.
+        // It is not known yet what this is: it is read, but not without limit.
         ("{\"choices\": [", 10),
         ("{\"name\": \"operations/1\", \"metadata\": {", 10),
     ] {
@@ -89,7 +89,7 @@ async fn what_streams_and_is_no_operation_is_not_held() {
         let response = layer.layer(Simulator::new().script(Script::new(stalled))).oneshot(request).await.unwrap();
         assert_eq!(began.elapsed().as_secs() - before, seconds, "{body}");
         assert!(response.operation().is_none());
-        // What was read of it comes out, and then the rest.
+        // The caller gets what was read, and then the rest.
         let mut body_out = response.into_body();
         let mut out = String::new();
         while out.len() < body.len() {
@@ -98,7 +98,7 @@ async fn what_streams_and_is_no_operation_is_not_held() {
         }
         assert_eq!(out, body);
     }
-    // Neither is one that is long.
+    // Neither is a long one.
     let long = format!("{{\"choices\": \"{}", "x".repeat(100_000));
     let stalled = Reply::json(long.clone()).chunks(1000).fault(Fault::StalledAfter(100_001));
     let layer = exact().protocols([Protocol::aip_151()]);

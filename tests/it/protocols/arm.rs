@@ -35,7 +35,7 @@ async fn arm_put_201_ends_with_the_resource_at_its_own_address() {
         ended.paths(),
         [format!("PUT {topic}"), monitor.clone(), monitor.clone(), monitor, format!("GET {topic}")]
     );
-    // 1 s, the hint, the backoff, and the resource at once; all with the caller's headers and the resource's own query.
+    // 1 s, `Retry-After`, the backoff, and the resource at once; all with the caller's headers and the resource's own query.
     assert_eq!(millis(&ended.requests), [0, 1000, 11_000, 12_500, 12_500]);
     assert!(ended.requests.iter().all(|request| request.headers["x-ms-client-request-id"] == "7"));
     assert!(ended.requests.iter().all(|request| request.uri.query() == Some("api-version=2018-01-01")));
@@ -79,11 +79,11 @@ async fn arm_what_is_read_of_a_finished_response_comes_out_whole() {
     let (status, headers, body, operation) = ended.outcome.unwrap();
     assert_eq!((status, &headers["x"], operation.is_none()), (StatusCode::OK, &"y".parse().unwrap(), true));
     assert_eq!(body, large);
-    // One that is too long to be read passes through, too.
+    // A body that is too long to be read passes through, too.
     let layer = exact().protocols([Protocol::azure_resource_manager()]).max_status_bytes(1000);
     let ended = run_with(layer, &script, Start::new("PUT", TOPIC)).await;
     assert_eq!(ended.handed_over().1, large);
-    // And one that breaks off does so for the caller.
+    // A body that breaks off does so for the caller.
     let broken = Script::new(Reply::json(large).fault(Fault::BrokenAfter(50)));
     let simulator = Simulator::new().script(broken);
     let request = http::Request::put(TOPIC).body(SimulatorBody::default()).unwrap();
@@ -93,7 +93,7 @@ async fn arm_what_is_read_of_a_finished_response_comes_out_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn arm_starts_of_every_kind_are_seen_through() {
+async fn arm_starts_of_every_kind_are_polled_to_completion() {
     let done = || [arm_status("InProgress"), arm_status("Succeeded")];
     let location = |reply: Reply| reply.header("location", "{origin}/operations/{id}");
     for (what, method, start, polls, last) in [
@@ -174,7 +174,7 @@ async fn arm_a_post_ends_with_what_is_at_its_location() {
         assert_eq!(ended.paths().last().unwrap(), &format!("GET {path}"), "{choice:?}");
         assert!(ended.handed_over().1.contains(body), "{choice:?}");
     }
-    // That of the last answer is none where `Location` is the monitor.
+    // The last `Location` is not a resource where `Location` is the monitor.
     let last = Reply::json(r#"{"secret": "key"}"#).header("location", "/elsewhere");
     let script = Script::new(Reply::http(202).header("location", "/operations/{id}")).polls([last]);
     let ended = run(Protocol::azure_resource_manager(), &script, start).await;
@@ -224,7 +224,7 @@ async fn arm_a_resource_alone_is_polled_at_its_own_address() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn arm_failures_are_handed_over_wherever_they_are_told() {
+async fn arm_failures_are_returned_wherever_they_are_reported() {
     let location = || Reply::http(202).header("location", "{origin}/operations/{id}");
     let error = r#"{"status": "Failed", "error": {"code": "InvalidTemplate", "message": "Deployment template validation failed"}}"#;
     for (what, start, polls, state) in [
@@ -254,7 +254,7 @@ async fn arm_a_monitor_that_is_gone_means_that_the_deletion_has_succeeded() {
     let after_a_status = gone_after(vec![Reply::http(202)]);
     let ended = run(Protocol::azure_resource_manager(), &after_a_status, Start::new("DELETE", TOPIC)).await;
     assert_eq!((ended.state(), ended.handed_over().0, ended.requests.len()), (OperationState::Succeeded, 404, 3));
-    // A monitor may be late, but not for ever.
+    // A monitor may be late, but not too late.
     let late = gone_after(vec![Reply::http(404), Reply::http(202)]);
     let ended = run(Protocol::azure_resource_manager(), &late, Start::new("DELETE", TOPIC)).await;
     assert_eq!((ended.state(), ended.requests.len()), (OperationState::Succeeded, 4));
@@ -327,7 +327,7 @@ async fn a_response_whose_body_hangs_or_breaks_is_what_its_head_says() {
         (response.operation().map(Operation::polls), (began.elapsed() - before).as_secs())
     };
     let body = || Reply::json(r#"{"id": "/x", "properties": {"#).code(201);
-    // The header announces an operation, as long as nothing else is said.
+    // The header announces an operation, unless the body says otherwise.
     assert_eq!(run(asynchronous(body().fault(Fault::StalledAfter(3)))).await, (Some(1), 11));
     assert_eq!(run(asynchronous(body().fault(Fault::BrokenAfter(3)))).await, (Some(1), 1));
     // `Location` does so only beside a state that has not ended.

@@ -58,7 +58,7 @@ async fn the_result_is_fetched_by_the_rules_for_polls() {
     };
     let start = Start::new("POST", "https://example.azure.com/jobs");
     let here = named("/resources/{id}");
-    // Failures in passing are repeated.
+    // Transient failures are repeated.
     for (resource, outcome) in [
         (Reply::json("[]"), Ok(200)),
         (Reply::http(202), Ok(202)),
@@ -71,12 +71,12 @@ async fn the_result_is_fetched_by_the_rules_for_polls() {
         let seen = ended.outcome.as_ref().map(|outcome| outcome.0.as_u16()).map_err(String::as_str);
         assert_eq!(seen, outcome);
     }
-    // Of another origin it is not asked. Where nobody has asked for it, nothing is lost by that.
+    // A result at another origin is not fetched. If it was not asked for explicitly, that is not an error.
     let ended = run(Protocol::azure_core(), &named("https://evil.test/x"), start).await;
     let (status, body, operation) = ended.handed_over();
     assert_eq!((status, operation.unwrap().resource().unwrap().host()), (200, Some("evil.test")));
     assert!(body.contains("Succeeded") && ended.requests.len() == 2);
-    // Else it is an error that says where it is.
+    // If it was, the error says where the result is.
     let layer = exact().protocols([Protocol::azure_core()]).final_response(FinalResponse::Resource);
     let simulator = Simulator::new().script(named("https://evil.test/x"));
     let request = http::Request::post(start.uri).body(SimulatorBody::default()).unwrap();
@@ -100,7 +100,7 @@ async fn a_resource_location_that_never_comes_is_waited_for_till_the_deadline_an
     for (layer, last, elapsed) in [
         (core(), stalled(), 5),
         (core().final_response(FinalResponse::Resource), stalled(), 5),
-        // It is there, or nothing names it, or nobody wants it.
+        // The result is there, or nothing names it, or it is not asked for.
         (core(), named(), 1),
         (core().final_response(FinalResponse::Resource), named(), 1),
         (exact().protocols([Protocol::graph()]).final_response(FinalResponse::Resource), stalled(), 1),
@@ -134,7 +134,7 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
     let ended = run_with(layer, &Script::fabric(), start).await;
     assert!(ended.handed_over().1.contains("Lakehouse"));
 
-    // And of one that knows nothing of results, it is what those of Azure do.
+    // For a protocol without a rule for results, it is what the Azure SDKs do.
     let script = Script::new(Reply::accepted()).polls([Reply::status("Succeeded")]).original(Reply::json("[7]"));
     let put = Start::new("PUT", "https://example.com/things/1");
     for (choice, body) in [(FinalResponse::Auto, "[7]"), (FinalResponse::Status, "Succeeded")] {
@@ -142,10 +142,10 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
         assert!(ended.handed_over().1.contains(body), "{ended:?}");
     }
 
-    // Nobody else gets there.
+    // Other start requests are not trusted there.
     let ended = run(Protocol::fabric(), &Script::fabric(), Start::new("POST", "https://example.com/v1/items")).await;
     assert_eq!(ended.outcome.unwrap_err(), "Address Untrusted");
-    // Without a result, and after a failure, it is the status.
+    // Without a result, and after a failure, it is the status response.
     for (last, state) in [
         ("Succeeded", OperationState::Succeeded),
         ("Failed", OperationState::Failed),
@@ -238,7 +238,7 @@ async fn no_credential_of_the_start_request_is_in_the_address_of_its_result() {
     let simulator = Simulator::new().script(script).recording();
     let error = layer.layer(simulator.clone()).oneshot(request).await.unwrap_err();
     assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.azure.com/r?api-version=1");
-    // But in the request.
+    // Except in the request.
     assert_eq!(simulator.recorded()[2].uri, uri);
 }
 

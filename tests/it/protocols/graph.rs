@@ -22,7 +22,7 @@ async fn graph_monitors_elsewhere_get_no_credentials() {
     assert_eq!(ended.state(), OperationState::Succeeded);
     let script = own.clone().polls([Reply::http(303).header("location", "/resources/{id}")]);
     assert!(run(Protocol::graph(), &script, start).await.handed_over().1.contains(ID));
-    // A 303 without an address that may be asked is the end itself.
+    // A 303 without an address that may be fetched is the final response itself.
     for odd in ["", "https://[", "http://insecure.test/x"] {
         let reply = if odd.is_empty() { Reply::http(303) } else { Reply::http(303).header("location", odd) };
         let ended = run(Protocol::graph(), &own.clone().polls([reply]), start).await;

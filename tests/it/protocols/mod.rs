@@ -1,4 +1,4 @@
-//! Each protocol in its services' own words and shapes, through the tower door and through that of reqwest-middleware.
+//! Each protocol in its services' own words and shapes, through tower and through reqwest-middleware.
 
 mod aip;
 mod arm;
@@ -32,10 +32,10 @@ impl Start {
     }
 }
 
-/// What came of it.
+/// The outcome.
 #[derive(Debug)]
 struct Ended {
-    /// The status, the headers and the body that were handed over, and the operation; or the kind of error.
+    /// The status, the headers and the body of the response, and the operation; or the kind of error.
     outcome: Result<(StatusCode, HeaderMap, String, Option<Operation>), String>,
     requests: Vec<Recorded>,
 }
@@ -52,7 +52,7 @@ impl Ended {
         self.handed_over().2.expect("an operation").state()
     }
 
-    /// The paths that were asked for, with their methods.
+    /// The paths of the requests, with their methods.
     fn paths(&self) -> Vec<String> {
         self.requests.iter().map(|request| format!("{} {}", request.method, request.uri.path())).collect()
     }
@@ -115,7 +115,7 @@ async fn through_middleware(layer: LroLayer, script: Script, start: Start) -> En
     Ended { outcome, requests: simulator.recorded() }
 }
 
-/// Runs it through both doors, which must come to the same.
+/// Runs it through both integrations, which must give the same.
 async fn run(protocol: Protocol, script: &Script, start: Start) -> Ended {
     run_with(exact().protocols([protocol]), script, start).await
 }
@@ -138,7 +138,7 @@ async fn run_with(layer: LroLayer, script: &Script, start: Start) -> Ended {
             .collect();
         (outcome.map_err(Clone::clone), requests, millis(&ended.requests))
     };
-    assert_eq!(seen(&tower), seen(&middleware), "the doors differ");
+    assert_eq!(seen(&tower), seen(&middleware), "the integrations differ");
     tower
 }
 

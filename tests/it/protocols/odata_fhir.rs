@@ -62,7 +62,7 @@ async fn odata_messages_are_handed_over_as_responses() {
     let lines = Reply::http(200).header("content-type", "application/http").body("HTTP/1.1 404 Not Found\nA: b\n\nno");
     let ended = run(Protocol::odata(), &accepted().polls([lines]), start).await;
     assert_eq!((ended.handed_over().0, ended.handed_over().1), (404, "no"));
-    // What is no message is handed over as it is.
+    // A body that is not a message is returned as it is.
     for junk in ["", "no message", "HTTP/1.1 201", "GET / HTTP/1.1\r\n\r\nx", &"x".repeat(100_000)] {
         let reply = Reply::http(200).header("content-type", "application/http").body(junk.to_owned());
         let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
@@ -97,7 +97,7 @@ async fn fhir_exports_are_started_by_a_get_and_end_with_the_manifest_or_an_outco
     let (status, body, operation) = ended.handed_over();
     assert_eq!((status, operation.unwrap().percent_complete()), (200, None));
     assert!(body.contains("\"output\": []"));
-    assert_eq!(operation.unwrap().error(), None, "the manifest's own list of errors is none");
+    assert_eq!(operation.unwrap().error(), None, "the manifest's own list of errors is not an error object");
     assert_eq!(millis(&ended.requests), [0, 1000, 121_000]);
 
     let outcome = r#"{"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}"#;
@@ -108,7 +108,7 @@ async fn fhir_exports_are_started_by_a_get_and_end_with_the_manifest_or_an_outco
         let expected = if is_outcome { (code, OperationState::Failed) } else { (200, OperationState::Succeeded) };
         assert_eq!((ended.handed_over().0, ended.state()), expected);
     }
-    // One that says when to come again is not the outcome, and that a token has expired says nothing of the job.
+    // One with a `Retry-After` is not the outcome, and an expired token says nothing about the job.
     let again = Reply::json(outcome).code(500).retry_after(std::time::Duration::from_secs(5));
     let ended = run(Protocol::fhir(), &Script::fhir().polls([Reply::http(202), again, Reply::json("{}")]), start).await;
     assert_eq!((ended.handed_over().0, millis(&ended.requests)), (200, vec![0, 1000, 2500, 7500]));

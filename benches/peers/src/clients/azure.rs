@@ -28,7 +28,7 @@ impl StatusMonitor for Monitor {
     type Format = azure_core::http::JsonFormat;
 
     fn status(&self) -> PollerStatus {
-        // `Running` is none of the words that it knows, and what to do with those is up to the client.
+        // `Running` is not one of the words that it knows, and what to do with those is up to the client.
         match &self.status {
             PollerStatus::UnknownValue(_) => PollerStatus::InProgress,
             known => known.clone(),

@@ -71,7 +71,7 @@ impl SeesThrough for GoogleCloudLro {
     }
 }
 
-/// A poller of an operation that never ends, for those who wait; `ask` is told of every poll.
+/// A poller of an operation that never ends, for those who wait; `ask` is called for every poll.
 pub fn waiting(pause: Duration, ask: impl Fn() + Clone + Send + Sync + 'static) -> impl Future<Output = ()> + Send {
     let answer = || {
         let body = br#"{"name": "google/300/1", "metadata": {"@type": "type.googleapis.com/google.protobuf.Struct", "value": {"state": "RUNNING"}}}"#;

@@ -1,4 +1,4 @@
-//! The clients: each sees operations through, over the network, in a process of its own.
+//! The clients: each polls operations to completion, over the network, in a process of its own.
 
 mod azure;
 mod documented;

@@ -1,4 +1,4 @@
-//! What the tests of secrets share: a start request full of them, and every outcome that there is.
+//! The fixture of the tests of secrets: a start request full of them, and every outcome that there is.
 
 use http::{HeaderValue, Request};
 use tower_lro::{
@@ -8,10 +8,10 @@ use tower_lro::{
 
 use crate::support::{exact, polls, seconds};
 
-/// What is secret of the start request, and in the service's answers.
+/// The secret of the start request and of the service's answers.
 pub const SECRET: &str = "SECRET";
 
-/// What makes the service's own addresses good for whoever knows them.
+/// The signature of the service's own addresses, which work for everybody who knows them.
 pub const SIGNATURE: &str = "SIGNED";
 
 pub fn start() -> Request<SimulatorBody> {

@@ -1,4 +1,4 @@
-//! When polls come.
+//! When polls are sent.
 
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
@@ -10,7 +10,7 @@ use tower_lro::{
 use crate::support::{accepted, answering, exact, millis, play, polls, seconds};
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_of_30_seconds_means_30_seconds_to_the_millisecond() {
+async fn retry_after_of_30_seconds_means_30_seconds_to_the_millisecond() {
     let script = Script::new(Reply::accepted().retry_after(seconds(30))).polls([
         Reply::status("NotStarted").retry_after(seconds(30)),
         Reply::status("Running").retry_after(seconds(30)),
@@ -21,7 +21,7 @@ async fn a_hint_of_30_seconds_means_30_seconds_to_the_millisecond() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_hints_the_backoff_grows_to_its_maximum() {
+async fn without_retry_after_the_backoff_grows_to_its_maximum() {
     let running = Reply::status("Running");
     let mut replies = vec![running; 12];
     replies.push(Reply::status("Succeeded"));
@@ -36,7 +36,7 @@ async fn without_hints_the_backoff_grows_to_its_maximum() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_that_stops_coming_returns_to_where_the_backoff_was() {
+async fn a_retry_after_that_stops_coming_returns_to_where_the_backoff_was() {
     let hint = Reply::status("Running").retry_after(seconds(7));
     let none = Reply::status("Running");
     let (_, requests) =
@@ -61,7 +61,7 @@ async fn settings_bound_the_delays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_is_the_longest_hint_by_default() {
+async fn an_hour_is_the_longest_retry_after_by_default() {
     for hint in ["86400", "18446744073709551615", "9999999999"] {
         let running = Reply::status("Running").header("retry-after", hint);
         let (_, requests) = play(exact(), polls([running, Reply::status("Succeeded")])).await;
@@ -97,7 +97,7 @@ async fn jitter_makes_delays_longer_by_up_to_its_fraction_and_each_by_another() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn hints_of_failed_polls_count_and_broken_ones_back_off() {
+async fn retry_after_of_failed_polls_counts_and_junk_backs_off() {
     let script = polls([
         Reply::http(429).retry_after(seconds(20)),
         Reply::http(503),
@@ -109,7 +109,7 @@ async fn hints_of_failed_polls_count_and_broken_ones_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hint_is_kept_whatever_becomes_of_the_body() {
+async fn retry_after_is_kept_whatever_becomes_of_the_body() {
     let stalled = Reply::accepted().body("a body").fault(Fault::StalledAfter(3));
     let script = Script::new(stalled.retry_after(std::time::Duration::from_millis(100))).polls([
         Reply::status("Running").fault(Fault::BrokenAfter(5)).retry_after(seconds(30)),
@@ -120,7 +120,7 @@ async fn a_hint_is_kept_whatever_becomes_of_the_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dates_are_hints_too() {
+async fn retry_after_can_be_a_date() {
     let (service, log) = answering(|index, _| match index {
         0 => accepted("/operations/1"),
         1 => Ok(Response::builder()

@@ -3,10 +3,10 @@
 use tower_lro::{AddressErrorKind, Event};
 
 use crate::{
-    act::{Act, RUNNING, accepted, reply, running, succeeded},
-    case::{Case, check},
-    door::{DOORS, Ended, Why},
+    client::{Ended, INTEGRATIONS, Why},
     server::{Script, Server},
+    server_script::{Act, RUNNING, accepted, reply, running, succeeded},
+    table::{Case, check},
 };
 
 fn running_at(path: &str) -> Act {
@@ -26,16 +26,16 @@ async fn two_monitors_that_name_each_other_may_do_so_for_as_long_as_statuses_com
     const MOVES: usize = 30;
     let polls = (0..MOVES).map(|poll| running_at(["/operations/2", "/operations/1"][poll % 2])).chain([succeeded()]);
     let case = Case::new("a circle", polls.collect::<Vec<_>>());
-    for door in DOORS {
-        let played = case.play(door).await;
+    for integration in INTEGRATIONS {
+        let played = case.play(integration).await;
         let paths: Vec<_> = played.server.seen().into_iter().skip(1).map(|seen| seen.path).collect();
         let circle = ["/operations/1", "/operations/2"];
         assert!(
             paths.iter().zip(circle.iter().cycle()).all(|(seen, expected)| seen == expected),
-            "{door:?}: {paths:?}"
+            "{integration:?}: {paths:?}"
         );
         let moves = played.events.iter().filter(|event| matches!(event.as_event(), Event::Moved { .. })).count();
-        assert_eq!(moves, MOVES, "{door:?}");
+        assert_eq!(moves, MOVES, "{integration:?}");
     }
 }
 
@@ -58,7 +58,7 @@ async fn redirects_end_after_ten_between_two_statuses() {
 
 #[tokio::test]
 async fn another_origin_is_not_asked() {
-    for door in DOORS {
+    for integration in INTEGRATIONS {
         let other = Server::of(Script::new([succeeded()]));
         let elsewhere = other.url("/operations/1");
         let untrusted = || refused(AddressErrorKind::Untrusted);
@@ -72,9 +72,9 @@ async fn another_origin_is_not_asked() {
                 .ends(untrusted()),
         ];
         for case in cases {
-            case.play(door).await;
+            case.play(integration).await;
         }
-        assert_eq!((other.connections(), other.polls()), (0, 0), "{door:?}");
+        assert_eq!((other.connections(), other.polls()), (0, 0), "{integration:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What starts polling, and that everything else passes through as if the layer were not there.
+//! Which responses start an operation; all others pass through as if the layer were not there.
 
 use std::{
     convert::Infallible,
@@ -63,7 +63,7 @@ async fn passes_through_untouched(layer: LroLayer, head: fn() -> http::response:
 }
 
 #[tokio::test]
-async fn what_is_no_202_with_operation_location_passes_through() {
+async fn responses_other_than_202_with_operation_location_pass_through() {
     let heads: [fn() -> http::response::Builder; 9] = [
         || Response::builder().status(200),
         || Response::builder().status(200).header("operation-location", "/operations/1"),

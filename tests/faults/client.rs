@@ -1,4 +1,4 @@
-//! `Door`: the ways into the layer over a real client, and what comes out of both in the same form.
+//! `Integration`: the integrations over a real client, with both results in the same form.
 
 use std::{error::Error as StdError, fmt, iter, time::Duration};
 
@@ -18,18 +18,18 @@ use tower_lro::{
 };
 
 #[derive(Clone, Copy, Debug)]
-pub enum Door {
+pub enum Integration {
     /// Over hyper-util's client.
     Tower,
     /// In a chain of reqwest-middleware.
     Middleware,
 }
 
-pub const DOORS: [Door; 2] = [Door::Tower, Door::Middleware];
+pub const INTEGRATIONS: [Integration; 2] = [Integration::Tower, Integration::Middleware];
 
 pub type Package = Full<Bytes>;
 
-/// What came out.
+/// The result.
 #[derive(Debug)]
 pub struct Report {
     pub ended: Ended,
@@ -50,7 +50,7 @@ pub enum Ended {
     },
     /// Nothing was accepted.
     Service,
-    /// What was accepted could not be seen through.
+    /// It was accepted, and did not complete.
     Operation(Why),
 }
 
@@ -71,7 +71,7 @@ pub enum Body {
     Whole(String),
     /// An error came behind this.
     Broken(String),
-    /// More came than anybody would read.
+    /// More came than the test reads.
     Endless,
 }
 
@@ -109,7 +109,7 @@ pub fn reqwest_client_builder() -> reqwest::ClientBuilder {
     client.retry(reqwest::retry::never()).tls_certs_only([])
 }
 
-impl Door {
+impl Integration {
     /// Sends a start request through `layer`, over a client of its own: the connection is a new one.
     pub async fn send(self, layer: LroLayer, url: &str) -> Report {
         match self {
@@ -119,7 +119,7 @@ impl Door {
     }
 }
 
-/// What hangs fails by its name, and not by the patience of whoever runs the tests.
+/// A case that hangs fails under its name, instead of hanging the tests.
 async fn watched(report: impl Future<Output = Report>) -> Report {
     tokio::time::timeout(Duration::from_secs(20), report).await.expect("nothing comes out")
 }

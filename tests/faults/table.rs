@@ -1,16 +1,16 @@
-//! `Case`: one row of a table of faults, played through both doors.
+//! `Case`: one row of a table of faults, played through both integrations.
 
 use std::sync::{Arc, Mutex};
 
 use tower_lro::{DelayReason, Event, LroLayer, OwnedEvent, PollFailure};
 
 use crate::{
-    act::{Act, SUCCEEDED},
-    door::{DOORS, Door, Ended, Report, quick},
+    client::{Ended, INTEGRATIONS, Integration, Report, quick},
     server::{Script, Server},
+    server_script::{Act, SUCCEEDED},
 };
 
-/// What a server does, and what has to come of it: unless something else is said, success after all polls of the script,
+/// A server's behavior, and the outcome that it must have: unless something else is said, success after all polls of the script,
 /// each of them seen by the server, with one start and no failed poll.
 #[must_use]
 pub struct Case {
@@ -54,7 +54,7 @@ impl Case {
         self
     }
 
-    /// After its polls, the script goes on with this for ever.
+    /// After its polls, the script repeats this.
     pub fn forever(mut self, act: Act) -> Self {
         self.script.last = Some(act);
         self
@@ -73,7 +73,7 @@ impl Case {
         Self { failures: Some(failures.into()), ..self }
     }
 
-    /// The first response without a status is the last, since no failed poll is survived.
+    /// The first response without a status is the last, since no failed poll is repeated.
     pub fn without_a_status(self) -> Self {
         self.layer(|layer| layer.max_consecutive_failures(0)).fails([PollFailure::NoStatus])
     }
@@ -100,12 +100,12 @@ impl Case {
         Self { down_for: failures, unseen, ..self }
     }
 
-    /// Plays it, checks it, and tells more of it.
-    pub async fn play(&self, door: Door) -> Played {
-        let name = format!("{}, {door:?}", self.name);
+    /// Plays it, checks it, and returns what is left of it.
+    pub async fn play(&self, integration: Integration) -> Played {
+        let name = format!("{}, {integration:?}", self.name);
         let server = Server::of(self.script.clone());
         let (layer, events) = self.watched(&server);
-        let report = door.send(layer, &server.url("/start")).await;
+        let report = integration.send(layer, &server.url("/start")).await;
         let events = std::mem::take(&mut *events.lock().unwrap());
         let played = Played { report, server, events };
 
@@ -142,7 +142,7 @@ impl Case {
     }
 }
 
-/// What a case that went as it should has left.
+/// The remains of a case that went as it should.
 pub struct Played {
     pub report: Report,
     pub server: Server,
@@ -172,11 +172,11 @@ impl Played {
     }
 }
 
-/// Plays each case through both doors.
+/// Plays each case through both integrations.
 pub async fn check(cases: impl IntoIterator<Item = Case>) {
     for case in cases {
-        for door in DOORS {
-            case.play(door).await;
+        for integration in INTEGRATIONS {
+            case.play(integration).await;
         }
     }
 }

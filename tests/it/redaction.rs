@@ -10,11 +10,11 @@ use tower::{Layer, ServiceExt};
 use tower_lro::{Error, LroLayer, Operation, OperationError, ResponseExt, simulator::Simulator};
 
 use crate::{
-    planted::{SECRET, SIGNATURE, outcomes, start},
+    secrets_fixture::{SECRET, SIGNATURE, outcomes, start},
     support::Transport,
 };
 
-/// All that is printed of an operation on its way.
+/// Everything that is printed about an operation under way.
 #[derive(Clone, Default)]
 struct Printed(Arc<Mutex<String>>);
 

@@ -1,4 +1,4 @@
-//! Not a byte of what is handed over is lost, whenever time runs out.
+//! Not a byte of the response is lost, whenever time runs out.
 
 use std::{
     convert::Infallible,
@@ -20,7 +20,7 @@ use crate::support::{exact, seconds};
 
 type Body = Either<Full<Bytes>, Channel<Bytes, Infallible>>;
 
-/// Answers with `first` if there is one, and then with a body that is sent by hand; what comes out of it in the end, and how
+/// Answers with `first` if there is one, and then with a body that the test sends. Returns the body that the caller got, and how
 /// long the head took.
 async fn sent_by_hand(
     layer: LroLayer,
@@ -71,7 +71,7 @@ async fn a_response_that_is_looked_into_for_too_long_passes_through_whole() {
     let pieces = [(0, "{\"id\": \"a\","), (9_900, "\"b\": 1,"), (10_050, "\"c\": 2,"), (10_500, "\"d\": 3}")];
     let whole = "{\"id\": \"a\", \"b\": 1, \"c\": 2, \"d\": 3} ";
     for (protocol, header) in [(Protocol::aip_151(), None), (Protocol::azure_resource_manager(), Some("location"))] {
-        // However the moments fall.
+        // Whichever comes first.
         for shift in [0, 50, 99, 100, 101, 150] {
             let pieces = pieces.map(|(at, piece)| (at + shift, piece));
             let layer = exact().protocols([protocol.clone()]);

@@ -1,4 +1,4 @@
-//! With what sends requests again, outside of the layer and inside: what each combination does.
+//! Everything that sends requests again, above the layer and below: what each combination does.
 
 use std::future::{Ready, ready};
 
@@ -13,7 +13,7 @@ use tower_lro::{
 
 use crate::support::{Server, exact, polls, quick, seconds, start};
 
-/// Sends again whatever failed, unless it has happened.
+/// Sends again everything that failed, unless it was accepted.
 #[derive(Clone)]
 struct Retry(usize);
 
@@ -38,12 +38,12 @@ impl<T> Policy<Request<SimulatorBody>, T, Error<ConnectionLost>> for Retry {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tower_retry_outside_can_tell_what_has_happened() {
+async fn tower_retry_above_can_tell_that_the_request_was_accepted() {
     let refused = Script::new(Reply::accepted().fault(Fault::Refused));
     for (script, starts) in [
         // Nothing was accepted: sent again.
         (refused, 4),
-        // Accepted, and given up for one reason or another: sent once.
+        // Accepted, but not completed for one reason or another: sent once.
         (polls([Reply::http(200).fault(Fault::Refused)]), 1),
         (polls([Reply::http(503)]), 1),
         (polls([Reply::http(403)]), 1),
@@ -58,7 +58,7 @@ async fn tower_retry_outside_can_tell_what_has_happened() {
     }
 }
 
-/// Sends again whatever failed.
+/// Sends again everything that failed.
 #[derive(Clone)]
 struct RetryAll(usize);
 
@@ -77,7 +77,7 @@ impl<T, E> Policy<Request<SimulatorBody>, T, E> for RetryAll {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tower_retry_inside_repeats_single_requests_at_once() {
+async fn tower_retry_below_repeats_single_requests_at_once() {
     let refused = || Reply::http(200).fault(Fault::Refused);
     let simulator = Simulator::new().script(polls([refused(), refused(), Reply::status("Succeeded")])).recording();
     let client = ServiceBuilder::new().layer(exact()).retry(RetryAll(3)).service(simulator.clone());
@@ -88,7 +88,7 @@ async fn tower_retry_inside_repeats_single_requests_at_once() {
     assert_eq!(simulator.started(), 1);
 }
 
-/// Shows nothing of its own, as by thiserror's `#[error(transparent)]`.
+/// An error without a message of its own, as by thiserror's `#[error(transparent)]`.
 #[derive(Debug)]
 struct Transparent(Error<ConnectionLost>);
 
@@ -105,7 +105,7 @@ impl std::error::Error for Transparent {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_box_it_can_be_told_too() {
+async fn an_operation_error_is_found_in_a_box() {
     type Inner = OperationError<ConnectionLost>;
     let outcome = async |script| {
         let client = ServiceBuilder::new()
@@ -116,10 +116,10 @@ async fn in_a_box_it_can_be_told_too() {
         client.oneshot(start()).await.map(drop).unwrap_err()
     };
     let error: BoxError = outcome(polls([Reply::http(403)])).await;
-    let found = Inner::find(&*error).expect("it has happened");
+    let found = Inner::find(&*error).expect("it was accepted");
     assert!(matches!(found.cause(), Cause::Monitor(_)));
-    // Whatever is around it, if it shows its sources.
-    // Whatever is around it.
+    // In any wrapper that shows its sources.
+    // In any wrapper.
     let io = std::io::Error::other(error);
     assert!(Inner::find(&io).is_some());
     let error = io.downcast::<Error<ConnectionLost>>().unwrap();
@@ -139,8 +139,8 @@ async fn in_a_box_it_can_be_told_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_outside_takes_the_operation_with_it_and_a_retry_around_it_starts_anew() {
-    // This is what not to do: the timeout's error cannot tell. `LroLayer::timeout` can.
+async fn a_timeout_above_loses_the_operation_and_a_retry_around_it_sends_the_request_again() {
+    // Wrong: the timeout's error does not say that the request was accepted. `LroLayer::timeout` does.
     let forever = || polls([Reply::status("Running")]);
     let simulator = Simulator::new().script(forever());
     let client = ServiceBuilder::new()
@@ -162,7 +162,7 @@ async fn a_timeout_outside_takes_the_operation_with_it_and_a_retry_around_it_sta
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_inside_bounds_single_requests() {
+async fn a_timeout_below_bounds_single_requests() {
     let simulator =
         Simulator::new().script(polls([Reply::http(200).fault(Fault::Stalled), Reply::status("Succeeded")]));
     let client = ServiceBuilder::new().layer(exact()).timeout(seconds(5)).service(simulator.clone());
@@ -188,10 +188,10 @@ impl tower::hedge::Policy<Request<SimulatorBody>> for Hedging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hedging_outside_starts_the_work_twice_and_inside_it_is_for_polls() {
+async fn hedging_above_starts_the_work_twice_and_below_is_for_polls() {
     let latencies = [50; 100];
     let slow = || Script::azure_maps().polls([Reply::status("Succeeded").delay(seconds(1))]);
-    // This is what not to do.
+    // Wrong.
     let simulator = Simulator::new().script(slow());
     let client = Hedge::new_with_mock_latencies(
         exact().layer(simulator.clone()),
@@ -215,7 +215,7 @@ async fn hedging_outside_starts_the_work_twice_and_inside_it_is_for_polls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_buffer_outside_or_inside_changes_nothing() {
+async fn a_buffer_above_or_below_changes_nothing() {
     for script in [polls([Reply::status("Succeeded")]), polls([Reply::http(403)])] {
         let simulator = Simulator::new().script(script);
         let outside = ServiceBuilder::new().buffer(4).layer(exact()).service(simulator.clone());
@@ -227,7 +227,7 @@ async fn a_buffer_outside_or_inside_changes_nothing() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_inside_repeats_single_requests() {
+async fn reqwest_retry_below_repeats_single_requests() {
     let script = polls([Reply::http(503), Reply::http(429), Reply::status("Succeeded")]);
     let simulator = Simulator::new().script(script);
     let server = Server::of(&simulator).await;
@@ -242,7 +242,7 @@ async fn reqwest_retry_inside_repeats_single_requests() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_outside_sends_the_start_request_once() {
+async fn reqwest_retry_above_sends_the_start_request_once() {
     for script in [
         polls([Reply::http(200).fault(Fault::Refused)]),
         polls([Reply::http(503)]),
@@ -265,7 +265,7 @@ async fn reqwest_retry_outside_sends_the_start_request_once() {
 }
 
 #[tokio::test]
-async fn reqwest_retry_outside_still_retries_what_was_not_accepted() {
+async fn reqwest_retry_above_still_retries_what_was_not_accepted() {
     let simulator = Simulator::new();
     simulator.queue(Script::new(Reply::http(503)));
     simulator.queue(Script::new(Reply::http(503)));

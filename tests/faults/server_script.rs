@@ -124,7 +124,7 @@ impl Act {
         self.step(Step::UntilAccepted)
     }
 
-    /// What is written so far comes byte by byte.
+    /// Everything written so far is sent byte by byte.
     pub fn dripping(mut self) -> Self {
         for step in &mut self.steps {
             if let Step::Write(bytes) = step {

@@ -1,4 +1,4 @@
-//! Layers below that mend what would be a fault.
+//! Layers below that repair faults.
 
 use std::sync::{
     Arc,
@@ -14,9 +14,11 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::decompression::DecompressionLayer;
 
 use crate::{
-    act::{GZIPPED, SUCCEEDED, gzipped, of_length, reply, running, succeeded},
-    door::{DOORS, Door, Ended, Package, Report, hyper, quick, reqwest, through_middleware, through_tower},
+    client::{
+        Ended, INTEGRATIONS, Integration, Package, Report, hyper, quick, reqwest, through_middleware, through_tower,
+    },
     server::{Script, Server},
+    server_script::{GZIPPED, SUCCEEDED, gzipped, of_length, reply, running, succeeded},
 };
 
 /// A token that is refreshed when it is refused.
@@ -55,9 +57,9 @@ impl Middleware for Token {
     }
 }
 
-async fn authorized(door: Door, url: &str) -> Report {
+async fn authorized(integration: Integration, url: &str) -> Report {
     let token = Token::default();
-    if let Door::Middleware = door {
+    if let Integration::Middleware = integration {
         return through_middleware(&ClientBuilder::new(reqwest()).with(quick()).with(token).build(), url).await;
     }
     let client = hyper();
@@ -80,20 +82,20 @@ async fn authorized(door: Door, url: &str) -> Report {
 
 #[tokio::test]
 async fn a_token_that_expires_in_mid_operation_is_refreshed_below() {
-    for door in DOORS {
+    for integration in INTEGRATIONS {
         let expired = || reply(401, &["www-authenticate: Bearer"], "expired");
         let server = Server::of(Script::new([running(), expired(), running(), expired(), succeeded()]));
-        let report = authorized(door, &server.url("/start")).await;
-        assert_eq!(report.ended, Ended::succeeded(SUCCEEDED), "{door:?}: {report:?}");
-        // The layer sees nothing of it.
-        assert_eq!(report.operation.unwrap().polls(), 3, "{door:?}");
+        let report = authorized(integration, &server.url("/start")).await;
+        assert_eq!(report.ended, Ended::succeeded(SUCCEEDED), "{integration:?}: {report:?}");
+        // The layer does not notice.
+        assert_eq!(report.operation.unwrap().polls(), 3, "{integration:?}");
         let tokens: Vec<_> = server
             .seen()
             .iter()
             .map(|seen| seen.head.split("authorization: token-").nth(1).unwrap().chars().next().unwrap())
             .collect();
-        assert_eq!(tokens, ['0', '0', '0', '1', '1', '2'], "{door:?}");
-        assert_eq!(server.starts(), 1, "{door:?}");
+        assert_eq!(tokens, ['0', '0', '0', '1', '1', '2'], "{integration:?}");
+        assert_eq!(server.starts(), 1, "{integration:?}");
     }
 }
 

@@ -1,0 +1,30 @@
+//! The README's common tasks.
+
+use reqwest_middleware::ClientWithMiddleware;
+use tower_lro::{Cause, FinalResponse, LroLayer, LroOverrides, OperationError, ResponseExt};
+
+pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    // You get the final status document. For the result that it names, say so; settings for one request are an extension of it:
+    let resource = LroOverrides::new(|layer| layer.final_response(FinalResponse::Resource));
+    let result = client.post(url).with_extension(resource).send().await?;
+    // Progress (`LroLayer::events` has the same as a stream):
+    let progress = LroOverrides::new(|layer| layer.on_event(|event| println!("{:?}", event.operation())));
+    let response = client.post(url).with_extension(progress).send().await?;
+    // Failed, or not, without an error made of it:
+    println!("{:?}", response.operation().map(|operation| (operation.state(), operation.error())));
+    // A deadline:
+    let hasty = LroOverrides::new(|layer| layer.timeout(std::time::Duration::from_millis(1)));
+    let error = client.post(url).with_extension(hasty).send().await.expect_err("1 ms is too short");
+    let error = OperationError::find(&error).ok_or("the service did not accept the request")?;
+    assert!(matches!(error.cause(), Cause::Timeout)); // The operation goes on at the service.
+    // Resume it, by a GET to the service's address; feature `serde` stores it in between:
+    let resumed = client.get(url).with_extension(error.operation().resume()).send().await?;
+    // Cancel it, where the protocol says how:
+    if let Some(cancel) = error.operation().cancel() {
+        client.request(cancel.method().clone(), url).with_extension(cancel).send().await?;
+    }
+    // Skip the layer for one request:
+    let accepted = client.post(url).with_extension(LroLayer::disabled()).send().await?;
+    println!("{} {} {}", result.status(), resumed.status(), accepted.status());
+    Ok(())
+}
