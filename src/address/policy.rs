@@ -202,74 +202,72 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// The caller's request, `Host`, base URI, address, verdict and what is asked.
-    #[test]
-    fn credentials_go_to_the_callers_own_origin_and_to_trusted_ones() {
-        use Credentials::{Send, Withhold};
+    /// The verdict on an address, and what is asked then.
+    fn asked(
+        request: &str,
+        host: Option<&'static str>,
+        base: Option<&Url>,
+        address: &str,
+    ) -> Option<(Credentials, String)> {
         let (trusted, allowed) = (origins(&["https://*.trusted.test"]), origins(&["https://allowed.test"]));
         let rules = [TrustRule { from: origins(&["https://front.test"]), to: origins(&["https://*.regions.test"]) }];
         let named = NamedOrigins { trusted: &trusted, trust_rules: &rules, anonymous: [&allowed, &[]] };
-        let base = Url::parse("https://api.test/k8s/c1/").unwrap();
-        for (request, host, base, address, expected) in [
-            ("https://api.test/start", None, None, "https://api.test/1", Some((Send, "https://api.test/1"))),
-            ("https://api.test/start", None, None, "http://api.test/1?a", Some((Send, "https://api.test/1?a"))),
-            ("https://api.test/start", None, None, "http://api.test:8080/1", None),
-            ("https://api.test:8443/start", None, None, "http://api.test/1", None),
-            ("http://api.test/start", None, None, "http://api.test/1", Some((Send, "http://api.test/1"))),
-            ("http://api.test/start", None, None, "https://api.test/1", None),
-            ("https://api.test/start", Some("evil.test"), None, "https://evil.test/1", None),
-            (
-                "https://api.test/start",
-                None,
-                Some(&base),
-                "https://api.test/k8s/c1/1",
-                Some((Send, "https://api.test/k8s/c1/1")),
-            ),
-            (
-                "https://api.test/start",
-                None,
-                None,
-                "https://a.trusted.test/1",
-                Some((Send, "https://a.trusted.test/1")),
-            ),
-            ("https://api.test/start", None, None, "http://a.trusted.test/1", None),
-            (
-                "https://api.test/start",
-                None,
-                None,
-                "https://allowed.test/1",
-                Some((Withhold, "https://allowed.test/1")),
-            ),
-            ("https://api.test/start", None, None, "https://eu.regions.test/1", None),
-            (
-                "https://front.test/start",
-                None,
-                None,
-                "https://eu.regions.test/1",
-                Some((Send, "https://eu.regions.test/1")),
-            ),
-            ("/start", None, None, "https://api.test/1", None),
-            ("/start", Some("api.test"), None, "https://api.test/1", Some((Send, "/1"))),
-            ("/start", Some("api.test"), None, "http://api.test/1", Some((Send, "/1"))),
-            ("/start", Some("api.test"), None, "https://api.test:81/1", None),
-            ("/start", Some("not a host"), None, "https://api.test/1", None),
-            ("/start", Some("evil.test"), Some(&base), "https://evil.test/1", None),
-            ("/start", None, Some(&base), "https://api.test/k8s/c1/1?a", Some((Send, "/1?a"))),
-            ("/start", None, Some(&base), "https://api.test/other", Some((Send, "/other"))),
-            ("/start", None, Some(&base), "https://api.test/k8s/c11", Some((Send, "/k8s/c11"))),
-            ("/start", None, Some(&base), "http://api.test/k8s/c1/1", Some((Send, "/1"))),
+        let host = host.map(HeaderValue::from_static);
+        let caller = CallerAddress::new(request.parse().unwrap(), host.as_ref(), base);
+        let policy = Policy::new(&caller, named);
+        let mut url = Url::parse(address).unwrap();
+        policy.authorize(&mut url).map(|credentials| {
+            let uri = policy.in_form_of_request(&url, url.as_str().parse().unwrap());
+            (credentials, uri.to_string())
+        })
+    }
+
+    #[test]
+    fn credentials_go_to_the_callers_own_origin_and_to_trusted_ones() {
+        use Credentials::{Send, Withhold};
+        let (api, front) = ("https://api.test/start", "https://front.test/start");
+        for (request, address, expected) in [
+            (api, "https://api.test/1", Some((Send, "https://api.test/1"))),
+            (api, "http://api.test/1?a", Some((Send, "https://api.test/1?a"))),
+            (api, "http://api.test:8080/1", None),
+            (api, "https://api.test:8443/1", None),
+            ("https://api.test:8443/start", "http://api.test/1", None),
+            ("HTTPS://API.test:443/start", "https://api.test/1", Some((Send, "https://api.test/1"))),
+            ("http://api.test/start", "http://api.test/1", Some((Send, "http://api.test/1"))),
+            ("http://api.test/start", "https://api.test/1", None),
+            (api, "ftp://api.test/1", None),
+            (api, "https://a.trusted.test/1", Some((Send, "https://a.trusted.test/1"))),
+            (api, "http://a.trusted.test/1", None),
+            (api, "https://allowed.test/1", Some((Withhold, "https://allowed.test/1"))),
+            (api, "https://eu.regions.test/1", None),
+            (front, "https://eu.regions.test/1", Some((Send, "https://eu.regions.test/1"))),
         ] {
-            let host = host.map(|host| HeaderValue::from_str(host).unwrap());
-            let caller = CallerAddress::new(request.parse().unwrap(), host.as_ref(), base);
-            let policy = Policy::new(&caller, named);
-            let mut url = Url::parse(address).unwrap();
-            let asked = policy.authorize(&mut url).map(|credentials| {
-                let uri = policy.in_form_of_request(&url, url.as_str().parse().unwrap());
-                (credentials, uri.to_string())
-            });
-            let expected = expected.map(|(credentials, uri): (_, &str)| (credentials, uri.to_owned()));
-            assert_eq!(asked, expected, "{request} {host:?} → {address}");
+            let expected = expected.map(|(credentials, uri)| (credentials, uri.to_owned()));
+            assert_eq!(asked(request, None, None, address), expected, "{request} → {address}");
         }
+        assert_eq!(asked(api, Some("evil.test"), None, "https://evil.test/1"), None);
+    }
+
+    #[test]
+    fn a_path_alone_is_of_the_host_header_or_the_base_uri() {
+        let base = Url::parse("https://api.test/k8s/c1/").unwrap();
+        for (host, base, address, expected) in [
+            (None, None, "https://api.test/1", None),
+            (Some("api.test"), None, "https://api.test/1", Some("/1")),
+            (Some("api.test"), None, "http://api.test/1", Some("/1")),
+            (Some("api.test"), None, "https://api.test:81/1", None),
+            (Some("not a host"), None, "https://api.test/1", None),
+            (Some("evil.test"), Some(&base), "https://evil.test/1", None),
+            (None, Some(&base), "https://api.test/k8s/c1/1?a", Some("/1?a")),
+            (None, Some(&base), "https://api.test/other", Some("/other")),
+            (None, Some(&base), "https://api.test/k8s/c11", Some("/k8s/c11")),
+            (None, Some(&base), "http://api.test/k8s/c1/1", Some("/1")),
+        ] {
+            let expected = expected.map(|uri: &str| (Credentials::Send, uri.to_owned()));
+            assert_eq!(asked("/start", host, base, address), expected, "{host:?} {base:?} → {address}");
+        }
+        let absolute = asked("https://api.test/start", None, Some(&base), "https://api.test/k8s/c1/1");
+        assert_eq!(absolute, Some((Credentials::Send, "https://api.test/k8s/c1/1".to_owned())));
     }
 
     #[test]

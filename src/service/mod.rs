@@ -31,7 +31,7 @@ use crate::{
     layer::{LroLayer, LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
-    request::template::RequestHead,
+    request::template::{CapturedRequest, RequestHead},
     service::{
         body::LroBody,
         clock::Clock,
@@ -131,8 +131,8 @@ impl<S> Lro<S> {
             }
             if is_resume(&head) {
                 let resume = head.extensions.get::<Resume>().cloned().unwrap_or_default();
-                let start = Start::new(self.take_inner(), config, head, request.headers_mut());
-                return ResponseFuture::resume(*start, resume);
+                let captured = CapturedRequest::new(head, request.headers_mut());
+                return ResponseFuture::resume(Start { service: self.take_inner(), config, captured }, resume);
             }
         }
         if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {

@@ -106,7 +106,14 @@ fn is_described(body: &Value) -> bool {
 }
 
 pub fn scenarios() -> Vec<Scenario> {
-    let described = |description: &str| json!({"location": "eastus", "properties": {"description": description}});
+    [of_core(), of_operations(), of_pages(), of_tracked_resources(), of_other_resources()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The data plane.
+fn of_core() -> Vec<Scenario> {
     vec![
         core(
             "Azure_Core_Lro_Rpc_longRunningRpc",
@@ -129,6 +136,12 @@ pub fn scenarios() -> Vec<Scenario> {
             Value::Null,
             |body| body["result"] == json!({"name": "madge", "resourceUri": "/users/madge"}),
         ),
+    ]
+}
+
+/// Operations on a resource.
+fn of_operations() -> Vec<Scenario> {
+    vec![
         resource_manager(
             "Azure_ResourceManager_OperationTemplates_Lro_createOrReplace",
             ("PUT", "{group}/OperationTemplates/orders/order1"),
@@ -156,6 +169,12 @@ pub fn scenarios() -> Vec<Scenario> {
             json!({"format": "csv"}),
             |body| body.as_array().is_some_and(|array| array.len() == 2),
         ),
+    ]
+}
+
+/// Lists, and a header of 6 KB.
+fn of_pages() -> Vec<Scenario> {
+    vec![
         resource_manager(
             "Azure_ResourceManager_OperationTemplates_Lro_getLro",
             ("GET", "{group}/OperationTemplates/costReports/report1"),
@@ -180,6 +199,13 @@ pub fn scenarios() -> Vec<Scenario> {
             Value::Null,
             |body| *body == json!({"succeeded": true}),
         ),
+    ]
+}
+
+/// Resources that are created at once.
+fn of_tracked_resources() -> Vec<Scenario> {
+    let described = |description: &str| json!({"location": "eastus", "properties": {"description": description}});
+    vec![
         at_once(resource_manager(
             "Azure_ResourceManager_Resources_TopLevel_createOrReplace",
             ("PUT", "{group}/Resources/topLevelTrackedResources/top"),
@@ -198,6 +224,13 @@ pub fn scenarios() -> Vec<Scenario> {
             Value::Null,
             Value::is_null,
         )),
+    ]
+}
+
+/// The same below and beside others.
+fn of_other_resources() -> Vec<Scenario> {
+    let described = |description: &str| json!({"location": "eastus", "properties": {"description": description}});
+    vec![
         at_once(resource_manager(
             "Azure_ResourceManager_Resources_Nested_createOrReplace",
             ("PUT", NESTED),
