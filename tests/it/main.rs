@@ -9,6 +9,7 @@ mod event;
 mod events;
 mod final_body;
 mod guide;
+mod hard_use;
 mod layers;
 mod load;
 mod middleware;

@@ -1,0 +1,394 @@
+//! What hard use by strangers found, through the public API: each of these was wrong once.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower_lro::{
+    Cause, Error, Event, LroLayer, Operation, OperationState, Protocol, ResponseExt, StartRule, StatusRule,
+};
+
+use crate::support::{accepted, answering, exact, seconds};
+
+type Answer = Result<Response<String>, BoxError>;
+
+fn post() -> Request<String> {
+    Request::post("https://api.test/start").body(String::new()).unwrap()
+}
+
+/// 202 with `header`, and then what the monitor answers.
+fn service_that(
+    header: &'static str,
+    monitor: impl Fn(usize) -> Answer + Clone + Send + Sync + 'static,
+) -> impl Fn(usize, &Request<()>) -> Answer + Clone + Send + Sync + 'static {
+    move |index, _| match index {
+        0 => Ok(Response::builder().status(202).header(header, "/operations/1").body(String::new())?),
+        _ => monitor(index),
+    }
+}
+
+fn ok(body: &str) -> Answer {
+    Ok(Response::new(body.to_owned()))
+}
+
+/// The operation at its end, whatever that is.
+async fn ends(layer: LroLayer, header: &'static str, bodies: &'static [&'static str]) -> Operation {
+    let (service, _) = answering(service_that(header, |index| ok(bodies[index.min(bodies.len()) - 1])));
+    let response = layer.layer(service).oneshot(post()).await.unwrap();
+    response.operation().unwrap().clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_do_not_repeat_what_would_make_another_method_of_them() {
+    let (service, log) = answering(service_that("operation-location", |_| ok(r#"{"status": "Succeeded"}"#)));
+    let mut request = post();
+    let dropped = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "digest",
+        "repr-digest",
+        "content-digest",
+        "x-idempotency-key",
+    ];
+    for name in dropped {
+        request.headers_mut().insert(name, "DELETE".parse().unwrap());
+    }
+    exact().layer(service).oneshot(request).await.unwrap();
+    let poll = &log.requests()[1];
+    assert_eq!(dropped.map(|name| poll.headers().contains_key(name)), [false; 7]);
+}
+
+/// LXD, Ironic and Glacier answer 200 while they work.
+#[tokio::test(start_paused = true)]
+async fn a_success_that_no_status_says_is_called_assumed() {
+    let lxd = r#"{"type": "sync", "status_code": 200, "metadata": {"status": "Running", "status_code": 103}}"#;
+    let ironic = r#"{"provision_state": "deploying", "target_provision_state": "active"}"#;
+    let glacier = r#"{"Completed": false, "StatusCode": "InProgress"}"#;
+    for body in [lxd, ironic, glacier] {
+        let (service, _) = answering(service_that("location", move |_| ok(body)));
+        let layer = exact().protocols([Protocol::location()]);
+        let response = layer.layer(service.clone()).oneshot(post()).await.unwrap();
+        let operation = response.operation().unwrap();
+        assert!(operation.is_success_assumed() && operation.status().is_none(), "{body}");
+
+        let (service, _) = answering(service_that("location", move |_| ok(body)));
+        let error =
+            exact().protocols([Protocol::location().strict()]).layer(service).oneshot(post()).await.unwrap_err();
+        let Error::Operation(error) = error else { panic!("{error}") };
+        assert!(matches!(error.cause(), Cause::Status(status) if status.response().body() == body), "{body}");
+    }
+    // A monitor that has answered 202 has said how it speaks.
+    for protocol in [Protocol::location(), Protocol::location().strict()] {
+        let (service, _) = answering(service_that("location", move |index| match index {
+            1 => Ok(Response::builder().status(202).body(String::new())?),
+            _ => ok(ironic),
+        }));
+        let response = exact().protocols([protocol]).layer(service.clone()).oneshot(post()).await.unwrap();
+        assert!(!response.operation().unwrap().is_success_assumed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_says_nothing_is_none() {
+    for body in [
+        r#"{"status": "Succeeded", "error": ""}"#,
+        r#"{"status": "Succeeded", "error": {}}"#,
+        r#"{"status": "Succeeded", "error": false}"#,
+        r#"{"status": "Succeeded", "error": 0}"#,
+        r#"{"status": "Succeeded", "error": {"code": "", "message": ""}}"#,
+        r#"{"status": "Succeeded", "error": {"code": "Warning", "message": "of no matter"}}"#,
+        r#"{"status": "Failed", "error": {"code": "", "message": ""}}"#,
+        r#"{"status": "Failed", "error": false}"#,
+    ] {
+        let (service, _) = answering(service_that("operation-location", move |_| ok(body)));
+        let response = exact().layer(service).oneshot(post()).await.unwrap();
+        assert_eq!(response.operation().unwrap().error(), None, "{body}");
+        if let Err(failed) = response.error_for_operation() {
+            assert!(!failed.to_string().contains([',', '[']), "{failed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_an_earlier_poll_is_left_at_the_end() {
+    let bodies: &[&str] = &[r#"{"status": "Running", "percentComplete": 75}"#, r#"{"status": "Succeeded"}"#];
+    let operation = ends(exact(), "operation-location", bodies).await;
+    assert_eq!((operation.status(), operation.percent_complete()), (Some("Succeeded"), None));
+    // The protocol ends without a word.
+    let bodies: &[&str] = &[r#"{"status": "Running", "percentComplete": 75}"#, r#"{"rows": []}"#];
+    let operation = ends(exact().protocols([Protocol::location()]), "location", bodies).await;
+    assert_eq!((operation.state(), operation.status()), (OperationState::Succeeded, None));
+    assert_eq!(operation.percent_complete(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn integers_in_bodies_are_names() {
+    for (pointer, body) in [("/ID", r#"{"ID": 3, "State": 0}"#), ("/taskUid", r#"{"taskUid": 0}"#)] {
+        let rule = StartRule::by_body(pointer, "/tasks/{name}")
+            .statuses([202])
+            .monitor(StatusRule::new().status_at("/status"));
+        let protocol = Protocol::builder("tasks").announced(rule).build().unwrap();
+        let (service, log) = answering(move |index, _| match index {
+            0 => {
+                let response = Response::builder().status(202).header("content-type", "application/json");
+                Ok(response.body(body.to_owned())?)
+            }
+            _ => ok(r#"{"status": "Succeeded"}"#),
+        });
+        exact().protocols([protocol]).layer(service).oneshot(post()).await.unwrap();
+        let name = if body.contains('3') { 3 } else { 0 };
+        assert_eq!(log.uris()[1], format!("https://api.test/tasks/{name}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_202_that_no_protocol_matches_is_reported_once_by_its_headers_names() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let layer = exact().on_event({
+        let seen = seen.clone();
+        move |event| {
+            let Event::Unmatched { method, uri, headers, .. } = event else { panic!("{event:?}") };
+            let names: Vec<_> = headers.iter().map(|name| name.as_str().to_owned()).collect();
+            seen.lock().unwrap().push((method.to_string(), uri.to_string(), names));
+        }
+    });
+    let (service, _) =
+        answering(|_, _| Ok(Response::builder().status(202).header("location", "/x?sig=SECRET").body(String::new())?));
+    let response = layer.layer(service).oneshot(post()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let expected = ("POST".to_owned(), "https://api.test/start".to_owned(), vec!["location".to_owned()]);
+    assert_eq!(*seen.lock().unwrap(), [expected]);
+}
+
+/// A body of these pieces, each in a frame of its own.
+struct Pieces(std::vec::IntoIter<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.next().map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_ends_anywhere_in_a_status_is_an_error_and_no_panic() {
+    let body = r#"{"a": [1], "status" : "Succeeded", "b": "more and more"}"#;
+    for limit in 0..=body.len() {
+        for size in [1, 2, 7, body.len()] {
+            let service = service_fn(move |request: Request<String>| async move {
+                let is_start = request.method() == "POST";
+                let pieces = match is_start {
+                    true => Vec::new(),
+                    false => body.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect(),
+                };
+                let mut response = Response::new(Pieces(pieces.into_iter()));
+                if is_start {
+                    *response.status_mut() = StatusCode::ACCEPTED;
+                    response.headers_mut().insert("operation-location", "/operations/1".parse().unwrap());
+                }
+                Ok::<_, Infallible>(response)
+            });
+            let outcome = exact().max_status_bytes(limit).layer(service).oneshot(post()).await;
+            let has_room = limit >= body.find("\", \"b\"").unwrap() + 1;
+            match outcome {
+                Ok(response) => {
+                    assert!(has_room, "{limit}");
+                    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body, "{limit} {size}");
+                }
+                Err(Error::Operation(error)) => {
+                    assert!(!has_room && matches!(error.cause(), Cause::Status(_)), "{limit} {size}: {error}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// A status, and then frames without data for ever, none of which has to be waited for.
+struct EmptyForEver(Option<&'static str>);
+
+impl Body for EmptyForEver {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.0.take().map_or_else(Bytes::new, |text| Bytes::from_static(text.as_bytes()));
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+}
+
+#[tokio::test]
+async fn empty_frames_for_ever_end_nowhere_but_here() {
+    for status in [r#"{"status": "Succeeded", "#, r#"{"status": "Failed", "#] {
+        let service = service_fn(move |request: Request<String>| async move {
+            let is_start = request.method() == "POST";
+            let mut response = Response::new(EmptyForEver((!is_start).then_some(status)));
+            if is_start {
+                *response.status_mut() = StatusCode::ACCEPTED;
+                response.headers_mut().insert("operation-location", "/operations/1".parse().unwrap());
+                response.headers_mut().insert("retry-after-ms", "1".parse().unwrap());
+            }
+            Ok::<_, Infallible>(response)
+        });
+        let call = exact().layer(service).oneshot(post());
+        // So that the test ends, whatever the layer does: a future that never waits cannot be timed out from within.
+        let response = tokio::spawn(call).await.unwrap().unwrap();
+        assert!(response.operation().unwrap().state().is_terminal());
+    }
+}
+
+#[test]
+fn without_a_timer_nothing_is_sent() {
+    let sent = Arc::new(Mutex::new(0));
+    let service = service_fn({
+        let sent = sent.clone();
+        move |_: Request<Full<Bytes>>| {
+            // A future does nothing until it is polled, so that what counts is this.
+            let sent = sent.clone();
+            async move {
+                *sent.lock().unwrap() += 1;
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+            }
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let request = || Request::post("https://api.test/start").body(Full::default()).unwrap();
+    let error = runtime.block_on(exact().layer(service.clone()).oneshot(request())).unwrap_err();
+    assert!(matches!(error, Error::NoTimer), "{error}");
+    let error = futures_util::FutureExt::now_or_never(exact().layer(service).oneshot(request())).unwrap().unwrap_err();
+    assert!(matches!(error, Error::NoTimer), "{error}");
+    assert_eq!(*sent.lock().unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_body_but_json_is_looked_into() {
+    /// Gives nothing, ever.
+    struct Silent;
+
+    impl Body for Silent {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    for content_type in ["text/event-stream", "application/x-ndjson", "text/html; charset=utf-8", "application/jsonl"] {
+        let service = service_fn(move |_: Request<String>| async move {
+            Ok::<_, Infallible>(Response::builder().header("content-type", content_type).body(Silent).unwrap())
+        });
+        let begun = tokio::time::Instant::now();
+        let call = exact().protocols([Protocol::aip_151()]).layer(service).oneshot(post());
+        let response = tokio::time::timeout(seconds(60), call).await.expect(content_type).unwrap();
+        assert_eq!((response.status(), begun.elapsed()), (StatusCode::OK, Duration::ZERO), "{content_type}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_ask_for_json_whatever_the_caller_asked_for() {
+    let (service, log) = answering(service_that("operation-location", |_| ok(r#"{"status": "Succeeded"}"#)));
+    let mut request = post();
+    request.headers_mut().insert("accept", "text/html".parse().unwrap());
+    exact().layer(service).oneshot(request).await.unwrap();
+    let accepts: Vec<_> = log.requests().iter().map(|it| it.headers()["accept"].to_str().unwrap().to_owned()).collect();
+    assert_eq!(accepts, ["text/html", "application/json, text/html;q=0.9"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decimal_retry_after_is_rounded_up() {
+    let (service, log) = answering(|index, _| match index {
+        0 => {
+            let mut response = accepted("/operations/1")?;
+            response.headers_mut().insert("retry-after", "299.997".parse()?);
+            Ok(response)
+        }
+        _ => ok(r#"{"status": "Succeeded"}"#),
+    });
+    exact().layer(service).oneshot(post()).await.unwrap();
+    assert_eq!(log.millis(), [0, 300_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_monitor_at_http_of_the_same_host_is_polled_over_https() {
+    let start = || Request::post("https://api.test/start").header("api-key", "SECRET").body(String::new()).unwrap();
+    let (service, log) = answering(|index, _| match index {
+        0 => accepted("http://api.test/operations/1"),
+        _ => ok(r#"{"status": "Succeeded"}"#),
+    });
+    exact().layer(service).oneshot(start()).await.unwrap();
+    assert_eq!(log.uris()[1], "https://api.test/operations/1");
+    for other in ["http://api.test:8080/operations/1", "http://other.test/operations/1"] {
+        let (service, log) = answering(move |_, _| accepted(other));
+        let error = exact().layer(service).oneshot(start()).await.unwrap_err();
+        assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Address(_))), "{other}");
+        assert_eq!(log.uris().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn joined_and_repeated_headers_are_one_address_or_an_error() {
+    for (values, is_one) in [
+        (&["/op/1, /op/1"][..], true),
+        (&["https://api.test/op/1, /op/1"], true),
+        (&["/op/1", "/op/1"], true),
+        (&["/op/1, /op/2"], false),
+        (&["/op/1", "/op/2"], false),
+    ] {
+        let (service, log) = answering(move |index, _| match index {
+            0 => {
+                let mut response = Response::builder().status(202);
+                for value in values {
+                    response = response.header("operation-location", *value);
+                }
+                Ok(response.body(String::new())?)
+            }
+            _ => ok(r#"{"status": "Succeeded"}"#),
+        });
+        let outcome = exact().layer(service).oneshot(post()).await;
+        match outcome {
+            Ok(_) => assert!(is_one && log.uris()[1] == "https://api.test/op/1", "{values:?} {:?}", log.uris()),
+            Err(error) => {
+                assert!(!is_one, "{values:?}: {error}");
+                let Error::Operation(error) = error else { panic!("{error}") };
+                assert!(matches!(error.cause(), Cause::Address(_)) && log.uris().len() == 1, "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_nobody_knows_is_reported_once() {
+    let bodies: &[&str] = &[
+        r#"{"status": "Baking"}"#,
+        r#"{"status": "BAKING"}"#,
+        r#"{"status": "Running"}"#,
+        r#"{"status": "baking"}"#,
+        r#"{"status": "Done"}"#,
+        r#"{"status": "Succeeded"}"#,
+    ];
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let layer = exact().on_event({
+        let reported = reported.clone();
+        move |event| {
+            if let Event::Polled { operation, is_unrecognized: true, .. } = event {
+                reported.lock().unwrap().push(operation.status().unwrap_or_default().to_owned());
+            }
+        }
+    });
+    let operation = ends(layer, "operation-location", bodies).await;
+    assert_eq!(operation.state(), OperationState::Succeeded);
+    assert_eq!(*reported.lock().unwrap(), ["Baking", "Done"]);
+}
