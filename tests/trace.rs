@@ -27,6 +27,7 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
+    filter::LevelFilter,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
 };
@@ -192,6 +193,36 @@ async fn polls_are_in_the_span_of_their_operation_and_what_is_below_in_theirs() 
          lro.protocol=\"operation-location\" \
          lro.monitor=https://atlas.microsoft.com/operations/00000001-add9-4ef7-9788-1635bed9a87e lro.resumed=false \
          lro.state=Succeeded lro.status=Succeeded lro.polls=4"
+    );
+}
+
+/// The span of polls is of a level that this filters out.
+#[tokio::test(start_paused = true)]
+async fn at_info_every_event_during_a_poll_is_in_the_operations_span() {
+    subscribe();
+    let filtered = tracing_subscriber::registry().with(LevelFilter::INFO).with(Tree);
+    let _guard = tracing::subscriber::set_default(filtered);
+    let script = polls([Reply::http(503), Reply::status("Brewing"), Reply::status("Succeeded")]);
+    let (lines, _) = traced(exact(), script, start()).await;
+    assert_eq!(
+        lines,
+        [
+            "caller",
+            "  - sent",
+            "  - answered",
+            "  operation",
+            "    - accepted",
+            "    - sent",
+            "    - answered",
+            "    - poll failed",
+            "    - sent",
+            "    - answered",
+            "    - unrecognized status: treated as running. If it ends the operation, tell the protocol (Protocol::builder), and set \
+             LroLayer::timeout",
+            "    - sent",
+            "    - answered",
+            "    - finished",
+        ]
     );
 }
 
