@@ -10,11 +10,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, Request, Response, StatusCode};
+use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use reqwest_middleware::{Middleware, Next};
 use tower::{Layer, Service};
-use tower_lro::{Backoff, LroLayer};
+use tower_lro::{Backoff, Error, LroLayer};
 
 use super::{
     Group,
@@ -65,14 +65,63 @@ pub fn groups() -> Vec<Group> {
             }
         }),
     ];
-    [("http", http), ("reqwest-middleware", chained)]
-        .map(|(door, cases)| Group {
-            name: format!("a whole operation in memory, {door}"),
-            is_heavy: false,
-            bare: None,
-            cases,
-        })
-        .into()
+    let whole = [("http", http), ("reqwest-middleware", chained)].map(|(client, cases)| Group {
+        name: format!("a whole operation in memory, {client}"),
+        is_heavy: false,
+        bare: None,
+        cases,
+    });
+    whole.into_iter().chain([step()]).collect()
+}
+
+/// One poll: by a request that resumes the operation and is handed back, and by a future that waits.
+fn step() -> Group {
+    let layer = LroLayer::new().backoff(Backoff::constant(Duration::ZERO)).jitter(0.0);
+    let waits = layer.clone();
+    let steps = layer.backoff(Backoff::constant(Duration::from_secs(1))).max_wait(Duration::ZERO);
+    let cases = vec![
+        case("Lro", move |iterations| {
+            let mut service = steps.layer(Running(0, usize::MAX));
+            let Err(Error::Operation(error)) = now!(service.call(http_request(STATIC))) else { panic!("it waits") };
+            let operation = error.operation().clone();
+            for _ in 0..iterations {
+                let mut request = http_request(STATIC);
+                *request.method_mut() = Method::GET;
+                request.extensions_mut().insert(operation.resume());
+                let outcome = now!(service.call(request));
+                assert!(matches!(black_box(outcome), Err(Error::Operation(_))));
+            }
+        }),
+        case("a poll of a future that waits", move |iterations| {
+            // Each has a request made for it, as each step has.
+            (0..iterations).for_each(|_| _ = black_box(http_request(STATIC)));
+            let mut service = waits.layer(Running(0, iterations));
+            assert!(now!(service.call(http_request(STATIC))).is_ok());
+        }),
+    ];
+    Group { name: "a step with max_wait(0)".to_owned(), is_heavy: false, bare: None, cases }
+}
+
+/// 202 to the start, then `Running` so many times, and then `Succeeded`.
+#[derive(Clone)]
+struct Running(usize, usize);
+
+impl Service<Request<Full<Bytes>>> for Running {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        let is_start = request.method() == Method::POST;
+        black_box(request);
+        let count = if is_start { 0 } else { 1 + 2 * usize::from(self.0 >= self.1) };
+        self.0 += usize::from(!is_start);
+        ready(Ok(answer(count).map(Full::new)))
+    }
 }
 
 /// 202 to the start, `Running` twice, and then `Succeeded`.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, Uri, uri::Authority};
 use url::Url;
 
 use crate::address::{
@@ -73,6 +73,14 @@ impl CallerAddress {
 
     fn is_path_only(&self) -> bool {
         !has_authority(&self.uri)
+    }
+
+    /// Whether a URI has the request's own scheme and authority, which is all that decides where credentials go.
+    pub(crate) fn has_authority_of(&self, uri: &Uri) -> bool {
+        let is_plain = |authority: &Authority| !authority.as_str().contains('@');
+        self.uri.authority().is_some_and(is_plain)
+            && self.uri.scheme() == uri.scheme()
+            && self.uri.authority() == uri.authority()
     }
 
     fn is_of(&self, url: &Url) -> bool {
@@ -148,6 +156,9 @@ impl<'a> Policy<'a> {
     /// where it was started, or of one that is trusted from there. Else a monitor that was refused at the start would be asked
     /// after all, by a caller who takes its address for the service's.
     pub(crate) fn may_resume(&self, started: &Uri, monitor: &Uri) -> bool {
+        if self.caller.has_authority_of(started) {
+            return true;
+        }
         let own = self.caller.urls();
         let is_trusted_here = || own.iter().any(|own| covers(self.named.trusted, own));
         if !has_authority(started) {

@@ -66,6 +66,10 @@ impl<'a> Resolver<'a> {
 
     /// Decides whether a URI may be asked.
     pub(crate) fn check(&self, uri: &Uri) -> Result<Address, AddressError> {
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        if is_http && self.policy.caller().has_authority_of(uri) {
+            return Ok(Address { uri: uri.clone(), credentials: Credentials::Send });
+        }
         self.resolve("", uri)
     }
 

@@ -117,7 +117,7 @@ impl<S> Lro<S> {
 
     /// Sends a request of which everything is kept that polls need.
     #[inline]
-    fn begin<R>(&mut self, config: Arc<Config>, head: RequestHead, mut request: R) -> ResponseFuture<S, R>
+    fn begin<R>(&mut self, config: Arc<Config>, mut head: RequestHead, mut request: R) -> ResponseFuture<S, R>
     where
         S: Service<R, Response: AsResponse> + Clone,
         R: AsRequest<S::Response, S::Error>,
@@ -130,7 +130,7 @@ impl<S> Lro<S> {
                 return self.cancel(&config, &head, cancel, request);
             }
             if is_resume(&head) {
-                let resume = head.extensions.get::<Resume>().cloned().unwrap_or_default();
+                let resume = head.extensions.remove::<Resume>().unwrap_or_default();
                 let captured = CapturedRequest::new(head, request.headers_mut());
                 return ResponseFuture::resume(Start { service: self.take_inner(), config, captured }, resume);
             }

@@ -65,7 +65,7 @@ impl Middleware for LroLayer {
         let shared;
         let outcome = if is_resume(&head) {
             shared = SharedExtensions::of(extensions, &config);
-            let resume = head.extensions.get::<Resume>().cloned().unwrap_or_default();
+            let resume = head.extensions.remove::<Resume>().unwrap_or_default();
             let service = ChainService { next, extensions: shared.clone() };
             let captured = CapturedRequest::new(head, request.headers());
             ResponseFuture::<_, ChainRequest>::resume(Start { service, config, captured }, resume).await
