@@ -53,7 +53,7 @@ use crate::{
 /// # let _ = protocol;
 /// # Ok::<_, tower_lro::ProtocolError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use]
 pub struct StartRule {
     pub(crate) statuses: Vec<StatusCode>,
@@ -63,11 +63,11 @@ pub struct StartRule {
     pub(crate) condition: Option<Condition>,
     pub(crate) is_default_for_resume: bool,
     pub(crate) monitor: StatusRule,
-    mistake: Mistake,
+    pub(crate) mistake: Mistake,
 }
 
 /// Where the monitor is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum By {
     /// A header has the address.
     Header(HeaderName),
@@ -97,7 +97,7 @@ impl By {
 
 /// What the body of a response must not say for it to announce an operation: a status that is terminal, a member that is
 /// there, or that is `true`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     pub(crate) selectors: Selectors,
     pub(crate) when_missing: WhenMissing,
@@ -234,7 +234,10 @@ impl StartRule {
         if let Some(pointer) = self.mistake.pointer(pointer) {
             let before = self.condition.take();
             let others = before.iter().flat_map(|condition| condition.selectors.iter().cloned());
-            let selectors = others.chain([Selector::new(pointer, matches)]).collect();
+            let mut selectors: Vec<_> = others.chain([Selector::new(pointer, matches)]).collect();
+            // Their order means nothing, and two rules that say the same are to be equal.
+            selectors.sort_by_key(|selector| selector.matches as u8);
+            let selectors = selectors.into();
             let passes = before.as_ref().is_some_and(|before| before.when_missing == WhenMissing::PassesThrough);
             let when_missing = if passes { WhenMissing::PassesThrough } else { when_missing };
             self.condition = Some(Condition { selectors, when_missing });
