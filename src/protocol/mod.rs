@@ -139,6 +139,14 @@ pub(crate) const KNOWN_NAMES: &[&str] = &[
     "async-request-reply",
     "key-vault",
     "aip-151",
+    "http-202",
+    "ogc-processes",
+    "redfish",
+    "lxd",
+    "durable-functions",
+    "snowflake-sql",
+    "dataverse",
+    "meilisearch",
 ];
 
 /// A protocol, and the rule by which a response may start an operation.
