@@ -123,11 +123,20 @@ fn next_start(player: &Player, method: &Method, url: Option<&Url>) -> Option<(Me
 
 /// The origin that the responses name, where no request says it.
 fn guessed_origin(exchanges: &[Exchange]) -> Option<Url> {
-    let mut headers = exchanges.iter().flat_map(|exchange| exchange.response.headers().values());
-    let url = headers.find_map(|value| Url::parse(value.to_str().ok()?).ok().filter(Url::has_host))?;
+    let url = exchanges.iter().find_map(|Exchange { response, .. }| {
+        let mut headers = response.headers().values().filter_map(|value| value.to_str().ok());
+        let body = String::from_utf8_lossy(response.body());
+        // A string of its JSON, or an attribute.
+        headers.find_map(address).or_else(|| body.split(['"', '\'']).find_map(address))
+    })?;
     let origin = url.join("/").ok()?;
     println!("No request is in the transcript: the first is taken for one to {origin} (--url says otherwise)");
     Some(origin)
+}
+
+fn address(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    ["http", "https"].contains(&url.scheme()).then_some(url)
 }
 
 fn explain(event: &Event<'_>) {
