@@ -73,6 +73,8 @@ pub(super) struct StartForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) by_header: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by_name_header: Option<NameHeaderForm>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) by_link: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) by_body: Option<NameForm>,
@@ -98,6 +100,13 @@ pub(super) struct StartForm {
     pub(super) default_for_resume: bool,
     #[serde(default)]
     pub(super) status: StatusForm,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, expecting = "a table of `header` and `template`")]
+pub(super) struct NameHeaderForm {
+    pub(super) header: String,
+    pub(super) template: String,
 }
 
 #[derive(Deserialize, Serialize)]

@@ -47,7 +47,7 @@ impl fmt::Display for FormError {
             ),
             Problem::Builder(error) => error.fmt(f),
             Problem::Announcement => f.write_str(
-                "expected one of the members `by_header`, `by_link`, `by_body`, `at` and `at_request_uri`, which say where \
+                "expected one of the members `by_header`, `by_name_header`, `by_link`, `by_body`, `at` and `at_request_uri`, which say where \
                  the monitor is",
             ),
             Problem::Body => f.write_str("`body` and `content_type` need each other"),
@@ -224,6 +224,10 @@ impl StartForm {
         });
         let rules = [
             ("by_header", self.by_header.take().map(|name| StartRule::by_header(&name))),
+            (
+                "by_name_header",
+                self.by_name_header.take().map(|name| StartRule::by_name_header(&name.header, &name.template)),
+            ),
             ("by_link", self.by_link.take().map(|pointer| StartRule::by_link(&pointer))),
             ("by_body", by_body),
             ("at", self.at.take().map(|template| StartRule::at(&template))),

@@ -8,8 +8,8 @@ use crate::{
         file::{
             codes::Codes,
             form::{
-                CancelForm, NameForm, PercentForm, PercentKind, PlaceForm, PlaceKind, ProtocolForm, RelocationForm,
-                StartForm, StatusAtForm, StatusForm, StatusKind, TrustForm,
+                CancelForm, NameForm, NameHeaderForm, PercentForm, PercentKind, PlaceForm, PlaceKind, ProtocolForm,
+                RelocationForm, StartForm, StatusAtForm, StatusForm, StatusKind, TrustForm,
             },
             many::Many,
         },
@@ -83,6 +83,11 @@ impl From<&StartRule> for StartForm {
             By::Header(header) => {
                 form.by_header = Some(header.to_string());
                 StartRule::by_header("x")
+            }
+            By::NameHeader { header, template } => {
+                let (header, template) = (header.to_string(), template.to_string());
+                form.by_name_header = Some(NameHeaderForm { header, template });
+                StartRule::by_name_header("x", "{name}")
             }
             By::Link(pointer) => {
                 form.by_link = Some(pointer.to_string());

@@ -90,6 +90,10 @@ percent_at = ["/percent", { fraction = "/progress" }]
 failure_at = ["/err", "/errors/0"]
 
 [[announced]]
+by_name_header = { header = "x-job-id", template = "{path}/{name}" }
+status = { status_at = "/status" }
+
+[[announced]]
 by_link = "/links/self"
 unless_terminal_or_missing = "/status"
 status = { status_at = "/status", fixed_uri = true }
@@ -159,6 +163,9 @@ fn a_file_says_what_the_builder_says() {
                         .failure_at("/err")
                         .failure_at("/errors/0"),
                 ),
+        )
+        .announced(
+            StartRule::by_name_header("x-job-id", "{path}/{name}").monitor(StatusRule::new().status_at("/status")),
         )
         .announced(
             StartRule::by_link("/links/self")
