@@ -80,7 +80,7 @@ known! {
     location
 
     /// `Operation-Location` on `200`, `201` and `202`, with the result by method and by `resourceLocation`
-    /// ([`FinalResponse::Auto`]): the data plane of Azure as its SDKs see it, by the [Azure REST API guidelines].
+    /// ([`FinalResponse::Auto`](crate::FinalResponse::Auto)): the data plane of Azure as its SDKs see it, by the [Azure REST API guidelines].
     ///
     /// Some services send `Operation-Location` with a `201` that starts nothing, where it is the new resource's own address:
     /// speak this protocol where you know the service.
@@ -93,7 +93,7 @@ known! {
     /// ([asynchronous operations in the ARM resource provider contract]).
     ///
     /// The result is what is at the address of the start request after a `PUT` or `PATCH`, at `Location` after a `POST`, and
-    /// the final status response after a `DELETE` ([`FinalResponse::Auto`]); that is a 404 where the deletion took its monitor
+    /// the final status response after a `DELETE` ([`FinalResponse::Auto`](crate::FinalResponse::Auto)); that is a 404 where the deletion took its monitor
     /// with it, so ask [`ResponseExt::operation`](crate::ResponseExt::operation) how it went. The bodies of responses of 200 and 201 to all
     /// requests that could start something are read for their `provisioningState`; what is finished passes through.
     ///

@@ -5,6 +5,7 @@ mod arm;
 mod azure;
 mod graph;
 mod odata_fhir;
+mod transcripts;
 
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
