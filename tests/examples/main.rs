@@ -1,6 +1,8 @@
 //! The examples, run through their own binaries.
 
 mod axum_sse;
+#[path = "../../examples/common/mod.rs"]
+mod common;
 mod custom_protocol;
 mod gateway;
 mod lro;

@@ -21,10 +21,7 @@ use tower_lro::{
     simulator::{Script, Simulator},
 };
 
-use crate::run::Serving;
-
-#[path = "../../examples/common/mod.rs"]
-mod common;
+use crate::{common, run::Serving};
 
 /// Nothing here takes as long.
 const LONG: Duration = Duration::from_secs(20);
