@@ -115,6 +115,43 @@ fn everything() -> Protocol {
     toml::from_str(EVERYTHING).unwrap()
 }
 
+fn start_rule() -> StartRule {
+    StartRule::by_header("x-job")
+        .statuses(200..=203)
+        .methods(["PUT", "POST"])
+        .requires_header("x-other")
+        .unless_true("/done")
+        .unless_present("/error")
+        .unless_present("/result")
+        .unless_terminal("/status")
+        .default_for_resume()
+        .monitor(status_rule())
+}
+
+fn status_rule() -> StatusRule {
+    StatusRule::new()
+        .status_header("x-status")
+        .status_at("/status")
+        .status_scalar_at("/code")
+        .status_true("/done")
+        .status_present("/error")
+        .status_absent("/target")
+        .http_status_only()
+        .when_status_missing(MissingStatus::Running)
+        .final_error_statuses((400..=407).chain([410]))
+        .success_statuses([422])
+        .retryable_statuses([429, 503])
+        .result_redirects([302, 303])
+        .result_may_be_missing()
+        .relocated_by("location", [202])
+        .outcome_header("asyncresult")
+        .unwrap_application_http()
+        .percent_at("/percent")
+        .fraction_at("/progress")
+        .failure_at("/err")
+        .failure_at("/errors/0")
+}
+
 #[test]
 fn a_file_says_what_the_builder_says() {
     let built = Protocol::builder("everything")
@@ -130,40 +167,7 @@ fn a_file_says_what_the_builder_says() {
         .allows(["https://status.example.com"])
         .trusts(["https://api.example.com"], ["https://*.jobs.example.com", "https://jobs.example.com"])
         .cancel(CancelRule::new("PATCH", "{monitor}:cancel").body("application/json", "{}"))
-        .announced(
-            StartRule::by_header("x-job")
-                .statuses(200..=203)
-                .methods(["PUT", "POST"])
-                .requires_header("x-other")
-                .unless_true("/done")
-                .unless_present("/error")
-                .unless_present("/result")
-                .unless_terminal("/status")
-                .default_for_resume()
-                .monitor(
-                    StatusRule::new()
-                        .status_header("x-status")
-                        .status_at("/status")
-                        .status_scalar_at("/code")
-                        .status_true("/done")
-                        .status_present("/error")
-                        .status_absent("/target")
-                        .http_status_only()
-                        .when_status_missing(MissingStatus::Running)
-                        .final_error_statuses((400..=407).chain([410]))
-                        .success_statuses([422])
-                        .retryable_statuses([429, 503])
-                        .result_redirects([302, 303])
-                        .result_may_be_missing()
-                        .relocated_by("location", [202])
-                        .outcome_header("asyncresult")
-                        .unwrap_application_http()
-                        .percent_at("/percent")
-                        .fraction_at("/progress")
-                        .failure_at("/err")
-                        .failure_at("/errors/0"),
-                ),
-        )
+        .announced(start_rule())
         .announced(
             StartRule::by_name_header("x-job-id", "{path}/{name}").monitor(StatusRule::new().status_at("/status")),
         )
@@ -187,10 +191,18 @@ fn a_file_says_what_the_builder_says() {
     assert_round_trips(&built);
 }
 
+fn announced(rules: Value) -> Value {
+    json!({"name": "jobs", "announced": rules})
+}
+
+#[track_caller]
+fn assert_error(file: &Value, error: &str) {
+    let found = from_json(file).err().unwrap_or_default();
+    assert!(found.starts_with(error), "{file}:\n{found}\n{error}");
+}
+
 #[test]
 fn errors_name_the_member_and_what_was_expected() {
-    let file = |announced: Value| json!({"name": "jobs", "announced": announced});
-    let status = |status: Value| file(json!([{"by_header": "x-job", "status": status}]));
     for (file, error) in [
         (json!({}), "missing field `name`"),
         (json!(7), "invalid type: integer `7`, expected the description of a protocol"),
@@ -223,34 +235,59 @@ fn errors_name_the_member_and_what_was_expected() {
             json!({"name": "jobs", "cancel": {"method": "PUT", "template": "{monitor}", "body": "{}"}}),
             "cancel: `body` and `content_type` need each other",
         ),
-        (file(json!([])), "a protocol needs a start rule"),
-        (file(json!([{}])), "announced[0].status: a status rule needs a place for the status"),
-        (file(json!([{"status": {"status_at": "/s"}}])), "announced[0]: expected one of the members `by_header`"),
         (
-            file(json!([{"by_header": "x", "at": "{path}", "status": {"status_at": "/s"}}])),
+            json!({"name": "fhir", "announced": [{"by_header": "x", "status": {"status_at": "/s"}}]}),
+            "name: \"fhir\" is the name of a known protocol",
+        ),
+        (
+            json!({"name": "jobs", "succeeded": "Done", "failed": "done", "announced": [{"by_header": "x", "status": {"status_at": "/s"}}]}),
+            "the status \"Done\" has two meanings",
+        ),
+    ] {
+        assert_error(&file, error);
+    }
+}
+
+#[test]
+fn errors_of_start_rules_name_which() {
+    for (file, error) in [
+        (announced(json!([])), "a protocol needs a start rule"),
+        (announced(json!([{}])), "announced[0].status: a status rule needs a place for the status"),
+        (announced(json!([{"status": {"status_at": "/s"}}])), "announced[0]: expected one of the members `by_header`"),
+        (
+            announced(json!([{"by_header": "x", "at": "{path}", "status": {"status_at": "/s"}}])),
             "announced[0]: expected one of the members `by_header`",
         ),
         (
-            file(json!([{"by_header": "x y", "status": {"status_at": "/s"}}])),
+            announced(json!([{"by_header": "x y", "status": {"status_at": "/s"}}])),
             "announced[0].by_header: \"x y\" is not the name",
         ),
-        (file(json!([{"by_body": {"pointer": "/id"}}])), "announced[0].by_body: missing field `template`"),
+        (announced(json!([{"by_body": {"pointer": "/id"}}])), "announced[0].by_body: missing field `template`"),
         (
-            file(json!([{"by_body": {"pointer": "/id", "template": "/jobs"}, "status": {"status_at": "/s"}}])),
+            announced(json!([{"by_body": {"pointer": "/id", "template": "/jobs"}, "status": {"status_at": "/s"}}])),
             "announced[0].by_body: the template \"/jobs\" has no placeholder {name} or {+name}",
         ),
         (
-            file(json!([{"by_header": "x", "statuses": [404], "status": {"status_at": "/s"}}])),
+            announced(json!([{"by_header": "x", "statuses": [404], "status": {"status_at": "/s"}}])),
             "announced[0].statuses: 404 is not an HTTP status that can stand here",
         ),
         (
-            file(json!([{"by_header": "x", "statuses": ["2xx"]}])),
+            announced(json!([{"by_header": "x", "statuses": ["2xx"]}])),
             "announced[0].statuses[0]: invalid value: string \"2xx\", expected an HTTP status from 100 to 599, or a range",
         ),
         (
-            file(json!([{"by_header": "x", "statuses": 202}])),
+            announced(json!([{"by_header": "x", "statuses": 202}])),
             "announced[0].statuses: invalid type: integer `202`, expected a list of HTTP",
         ),
+    ] {
+        assert_error(&file, error);
+    }
+}
+
+#[test]
+fn errors_of_status_rules_name_which() {
+    let status = |status: Value| announced(json!([{"by_header": "x-job", "status": status}]));
+    for (file, error) in [
         (status(json!({"status_at": "status"})), "announced[0].status.status_at: \"status\" is not a JSON pointer"),
         (status(json!({"status_at": ["/a", "b"]})), "announced[0].status.status_at[1]: \"b\" is not a JSON pointer"),
         (
@@ -274,18 +311,13 @@ fn errors_name_the_member_and_what_was_expected() {
             status(json!({"status_at": "/a", "fixed_uri": true, "relocated_by": {"header": "location"}})),
             "announced[0].status.relocated_by: a monitor with a fixed URI cannot be relocated by a header",
         ),
-        (
-            json!({"name": "fhir", "announced": [{"by_header": "x", "status": {"status_at": "/s"}}]}),
-            "name: \"fhir\" is the name of a known protocol",
-        ),
-        (
-            json!({"name": "jobs", "succeeded": "Done", "failed": "done", "announced": [{"by_header": "x", "status": {"status_at": "/s"}}]}),
-            "the status \"Done\" has two meanings",
-        ),
     ] {
-        let found = from_json(&file).unwrap_err();
-        assert!(found.starts_with(error), "{file}:\n{found}\n{error}");
+        assert_error(&file, error);
     }
+}
+
+#[test]
+fn errors_in_toml_have_a_line_too() {
     let toml = "name = \"jobs\"\n[[announced]]\nby_header = \"x\"\nstatus = { status_at = 7 }";
     let error = toml::from_str::<Protocol>(toml).unwrap_err().to_string();
     for part in ["announced[0].status.status_at: ", "line 4, column 24", "invalid type: integer `7`"] {
