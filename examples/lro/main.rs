@@ -30,8 +30,11 @@ mod transcript;
 
 use std::{
     env,
+    future::{Future, poll_fn},
+    io,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
@@ -104,7 +107,10 @@ async fn run(options: &Options) -> Result<Exit, String> {
         exit = complete(request, options.format()) => exit,
     };
     let operation = latest.get();
+    // Listened for from here on, so that one that follows at once counts.
+    let mut second = Box::pin(tokio::signal::ctrl_c());
     if exit == Exit::Interrupted {
+        poll_fn(|context| Poll::Ready(_ = second.as_mut().poll(context))).await;
         let text = match operation {
             Some(_) => "interrupted",
             None => "interrupted, and not known whether the service accepts the request",
@@ -114,21 +120,22 @@ async fn run(options: &Options) -> Result<Exit, String> {
     if let (Exit::Interrupted | Exit::DidNotComplete, Some(operation)) = (exit, operation) {
         store::keep(&operation, options);
         if exit == Exit::Interrupted {
-            cancel_on_second(&operation, options, &client).await?;
+            cancel_on(second, &operation, options, &client).await?;
         }
     }
     Ok(exit)
 }
 
-/// Cancels the operation at the service on another Ctrl-C, if its protocol knows how.
-async fn cancel_on_second(
+/// Cancels the operation at the service on a second Ctrl-C, if its protocol knows how.
+async fn cancel_on(
+    second: impl Future<Output = io::Result<()>>,
     operation: &Operation,
     options: &Options,
     client: &ClientWithMiddleware,
 ) -> Result<(), String> {
     let Some(cancel) = operation.cancel() else { return Ok(()) };
     eprintln!("Ctrl-C within {} seconds cancels it.", SECOND_CTRL_C.as_secs());
-    if !matches!(timeout(SECOND_CTRL_C, tokio::signal::ctrl_c()).await, Ok(Ok(()))) {
+    if !matches!(timeout(SECOND_CTRL_C, second).await, Ok(Ok(()))) {
         return Ok(());
     }
     match options.cancel_request(client, cancel)?.send().await {
