@@ -14,12 +14,15 @@ mod address;
 mod machine;
 #[path = "../fuzz/src/origin.rs"]
 mod origin;
+#[path = "../fuzz/src/protocol.rs"]
+mod protocol;
 #[path = "../fuzz/src/retry_after.rs"]
 mod retry_after;
 #[path = "../fuzz/src/scanner.rs"]
 mod scanner;
 
 use machine::Summary;
+use protocol::Played;
 use tower_lro::Outcome;
 
 /// Checks every file of a corpus. The message of a failure names the file.
@@ -96,4 +99,15 @@ fn retry_after_is_read_as_by_a_simple_parser() {
     let line = ("[smxdw]", "[0-9]{1,21}|PT[0-9HMS.]{0,9}|[0-9., s]{1,12}|[ -~]{0,20}")
         .prop_map(|(which, value)| format!("{which}{value}\n"));
     random(2000, vec(line, 0..5).prop_map(|lines| lines.concat().into_bytes()), retry_after::check);
+}
+
+#[test]
+fn protocols_of_files_keep_the_rules() {
+    corpus("protocol", protocol::check);
+    let played = std::cell::RefCell::new(Vec::new());
+    random(2000, vec(any::<u8>(), 0..400), |bytes| played.borrow_mut().push(protocol::check(bytes)));
+    let count = |wanted| played.borrow().iter().filter(|played| **played == wanted).count();
+    for wanted in [Played::PassedThrough, Played::Ended, Played::DidNotComplete] {
+        assert!(count(wanted) > 50, "{} tapes come to {wanted:?}", count(wanted));
+    }
 }

@@ -1,7 +1,10 @@
 //! `curl` for long-running operations: sends a request, polls the operation to completion, and prints the final response.
 //!
 //! ```text
-//! lro [-X METHOD] URL [-H 'name: value']… [-d DATA | -d @FILE | -d @-] [--protocol NAME]… [--timeout 10m] [--json] …
+//! lro [-X METHOD] URL [-H 'name: value']… [-d DATA | -d @FILE | -d @-] [--protocol NAME|FILE]… [--timeout 10m] [--json] …
+//! lro protocol list
+//! lro protocol show NAME
+//! lro protocol check NAME|FILE --transcript T
 //! ```
 //!
 //! It shows what a program of your own would do with the layer: progress from its events, an exit code from how the
@@ -10,24 +13,35 @@
 //!
 //! `cargo run --example lro` runs against a simulated service, `cargo run --example lro -- --help` lists the options.
 
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod demo;
+#[path = "../common/description.rs"]
+mod description;
+mod hints;
 mod options;
 mod output;
 mod progress;
+mod protocols;
 mod redact;
 mod store;
+mod transcript;
 
 use std::{
     env,
+    future::{Future, poll_fn},
+    io,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Duration,
 };
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use reqwest::{Response, redirect::Policy};
-use reqwest_middleware::{ClientBuilder, RequestBuilder};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
+use tokio::time::timeout;
 use tower_lro::{Event, Operation, OperationError, OperationState, ResponseExt};
 
 use self::{options::Options, output::Format};
@@ -42,8 +56,23 @@ enum Exit {
     Interrupted = 130,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long a second Ctrl-C is waited for, where it would cancel the operation.
+const SECOND_CTRL_C: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let program = arguments.next();
+    if arguments.next().is_some_and(|first| first == "protocol") {
+        let options = protocols::Options::parse_from(program.into_iter().chain(arguments));
+        return exit_code(protocols::run(options));
+    }
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(poll()),
+        Err(error) => exit_code(Err(error.to_string())),
+    }
+}
+
+async fn poll() -> ExitCode {
     let options = match env::args_os().len() {
         0 | 1 => demo::options().await,
         _ => Ok(Options::parse()),
@@ -52,6 +81,10 @@ async fn main() -> ExitCode {
         Ok(options) => run(&options).await,
         Err(error) => Err(error.to_string()),
     };
+    exit_code(outcome)
+}
+
+fn exit_code(outcome: Result<Exit, String>) -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(mistake) => Options::command().error(ErrorKind::ValueValidation, mistake).exit(),
@@ -74,7 +107,10 @@ async fn run(options: &Options) -> Result<Exit, String> {
         exit = complete(request, options.format()) => exit,
     };
     let operation = latest.get();
+    // Listened for from here on, so that one that follows at once counts.
+    let mut second = Box::pin(tokio::signal::ctrl_c());
     if exit == Exit::Interrupted {
+        poll_fn(|context| Poll::Ready(_ = second.as_mut().poll(context))).await;
         let text = match operation {
             Some(_) => "interrupted",
             None => "interrupted, and not known whether the service accepts the request",
@@ -83,8 +119,33 @@ async fn run(options: &Options) -> Result<Exit, String> {
     }
     if let (Exit::Interrupted | Exit::DidNotComplete, Some(operation)) = (exit, operation) {
         store::keep(&operation, options);
+        if exit == Exit::Interrupted {
+            cancel_on(second, &operation, options, &client).await?;
+        }
     }
     Ok(exit)
+}
+
+/// Cancels the operation at the service on a second Ctrl-C, if its protocol knows how.
+async fn cancel_on(
+    second: impl Future<Output = io::Result<()>>,
+    operation: &Operation,
+    options: &Options,
+    client: &ClientWithMiddleware,
+) -> Result<(), String> {
+    let Some(cancel) = operation.cancel() else { return Ok(()) };
+    eprintln!("Ctrl-C within {} seconds cancels it.", SECOND_CTRL_C.as_secs());
+    if !matches!(timeout(SECOND_CTRL_C, second).await, Ok(Ok(()))) {
+        return Ok(());
+    }
+    match options.cancel_request(client, cancel)?.send().await {
+        Ok(response) if response.status().is_success() => {
+            eprintln!("The service was asked to cancel it: {}. Resume it to see how it ends.", response.status());
+        }
+        Ok(response) => eprintln!("The service did not cancel it: {}", response.status()),
+        Err(error) => eprintln!("It is not known to be canceled: {}", output::error_text(without_url(error))),
+    }
+    Ok(())
 }
 
 /// The operation, as of the last event.

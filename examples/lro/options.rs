@@ -8,12 +8,16 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
 use reqwest::Url;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
-use tower_lro::{FinalResponse, LroLayer, Origin, Protocol};
+use tower_lro::{Cancel, FinalResponse, LroLayer, Origin, Protocol};
 
-use crate::{output::Format, store};
+use crate::{
+    description::{names, protocol},
+    output::Format,
+    store,
+};
 
 const EXIT_CODES: &str = "\
 Progress goes to standard error, the final response's body to standard output.
@@ -26,7 +30,10 @@ Exit codes:
   4    the operation was accepted, but did not complete: a timeout, or an error
   130  interrupted
 
-After 4 and 130 the operation goes on at the service, and is stored in a file to be resumed.
+After 4 and 130 the operation goes on at the service, and is stored in a file to be resumed. A second Ctrl-C right behind the
+first cancels it at the service, if the protocol knows how.
+
+`lro protocol --help` tells how protocols are listed, printed and checked.
 
 With no arguments at all it runs a demonstration against a simulated service.";
 
@@ -47,7 +54,7 @@ pub struct Options {
     /// The request's body: the text itself, @FILE, or @- for standard input; sent as it is, with no Content-Type but by -H
     #[arg(short, long, allow_hyphen_values = true)]
     data: Option<String>,
-    #[arg(long = "protocol", value_name = "NAME", value_parser = protocol, help = protocols_help())]
+    #[arg(long = "protocol", value_name = "NAME|FILE", value_parser = protocol, help = protocols_help())]
     protocols: Vec<Protocol>,
     /// How long it may take from acceptance to the final response, in seconds, or as in 500ms, 10m, 2h
     #[arg(long, value_parser = duration)]
@@ -96,16 +103,12 @@ impl Final {
     }
 }
 
-fn names() -> String {
-    Protocol::known().map(|known| known.name().to_owned()).collect::<Vec<_>>().join(", ")
-}
-
 fn protocols_help() -> String {
-    format!("How the service announces and reports operations, one or several of: {} [default: the first]", names())
-}
-
-fn protocol(name: &str) -> Result<Protocol, String> {
-    Protocol::known().find(|known| known.name() == name).ok_or_else(|| format!("there are {}", names()))
+    format!(
+        "How the service announces and reports operations, one or several: a file that describes it in TOML or JSON, or one of {} \
+         [default: the first]",
+        names()
+    )
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -167,6 +170,14 @@ impl Options {
         Ok(client.request(method, url).headers(headers).body(self.body()?))
     }
 
+    /// The request that cancels an operation at the service.
+    pub fn cancel_request(&self, client: &ClientWithMiddleware, cancel: Cancel) -> Result<RequestBuilder, String> {
+        let mut headers = self.headers()?;
+        headers.extend(cancel.content_type().map(|content_type| (CONTENT_TYPE, content_type.clone())));
+        let request = client.request(cancel.method().clone(), address(&self.url)?).headers(headers);
+        Ok(request.body(cancel.body().to_owned()).with_extension(cancel))
+    }
+
     fn headers(&self) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
         for (number, header) in (1..).zip(&self.headers) {
@@ -206,11 +217,15 @@ impl Options {
         let headers = if is_anonymous { &[] } else { self.headers.as_slice() };
         let names = headers.iter().filter_map(|header| Some(header.split_once(':')?.0));
         let headers = names.map(|name| format!(" -H '{name}: …'"));
+        // Only the known ones are found again by the name that is stored.
+        let is_known = |given: &&Protocol| Protocol::known().any(|known| known.name() == given.name());
+        let has_files = !self.protocols.iter().all(|given| is_known(&given));
+        let protocols = has_files.then(|| " --protocol …".to_owned());
         let trusted = self.trusted.iter().map(|origin| format!(" --trust-origin '{origin}'"));
         let allowed = self.allowed.iter().map(|origin| format!(" --allow-origin '{origin}'"));
         let final_response = self.final_response.and_then(|what| what.to_possible_value());
         let final_response = final_response.map(|what| format!(" --final {}", what.get_name()));
-        headers.chain(trusted).chain(allowed).chain(final_response).collect()
+        headers.chain(protocols).chain(trusted).chain(allowed).chain(final_response).collect()
     }
 }
 

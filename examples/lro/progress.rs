@@ -9,7 +9,7 @@ use crate::redact::redacted;
 pub fn lines() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let began = Instant::now();
     move |event| {
-        let line = printable(&line(event));
+        let line = line(event);
         eprintln!("{:7.1} s  {line}", began.elapsed().as_secs_f64());
     }
 }
@@ -19,7 +19,12 @@ fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-fn line(event: &Event<'_>) -> String {
+/// What it says, in words.
+pub fn line(event: &Event<'_>) -> String {
+    printable(&words(event))
+}
+
+fn words(event: &Event<'_>) -> String {
     match event {
         Event::Accepted { operation, .. } => {
             format!("accepted: {} ({})", redacted(operation.monitor()), operation.protocol().name())

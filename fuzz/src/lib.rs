@@ -3,5 +3,6 @@
 pub mod address;
 pub mod machine;
 pub mod origin;
+pub mod protocol;
 pub mod retry_after;
 pub mod scanner;

@@ -9,7 +9,28 @@
 //! | [`azure_resource_manager`] | `azure_resource_manager` | tokens that expire, start responses other than 202 |
 //! | [`graph`] | `graph` | monitors elsewhere, which refuse a token |
 //! | [`fhir`] | `fhir` | a `GET` that starts work, errors that are outcomes |
+//! | [`ogc_processes`] | `ogc_processes` | a result that is elsewhere; pygeoapi, GeoServer |
+//! | [`redfish`] | `redfish` | task monitors that end as the operation would have, and tasks |
+//! | [`lxd`] | `lxd` | integer codes, operations that are soon gone; Incus |
+//! | [`durable_functions`] | `durable_functions` | a key in the monitor's address |
+//! | [`snowflake_sql`] | `snowflake_sql` | 202 until the result |
+//! | [`dataverse`] | `dataverse` | integer codes, `Prefer: respond-async` |
+//! | [`meilisearch`] | `meilisearch` | tasks that are named in the body |
+//! | [`http_202`] | `http_202` | nothing but HTTP |
+//! | [`adobe_pdf_services`] | a description | results in somebody else's storage |
+//! | [`azure_devops`] | a description | a link in the body |
+//! | [`camunda`] | a description | batches that move into history |
+//! | [`celery_flower`] | a description | the states of Celery, over HTTP |
+//! | [`databricks`] | a description | statements, and runs of jobs |
+//! | [`glacier`] | a description | a name in a header |
+//! | [`ironic`] | a description | done when there is no target any more |
+//! | [`openstack`] | a description | the resource is the monitor |
+//! | [`orthanc`] | a description | jobs that look like everything else |
+//! | [`power_platform`] | a description | regional hosts, a state within a state |
+//! | [`replicate`] | a description | links in the body |
 //! | [`your_own`] | [`Protocol::builder`](crate::Protocol::builder) | everything that a protocol can say |
+//! | [`other_stacks`] | any | the gateway, for other languages and clients |
+//! | [`knobs`] | all of them | what a description can say, and which service needs it |
 //!
 //! The first example of each page is the code that you need. The last one runs against the [`simulator`](crate::simulator) with the
 //! service's own answers, and is a start for tests of your own code: without a network, an account, or time that passes. The functions
@@ -53,5 +74,68 @@ pub mod graph {}
 #[doc = include_str!("fhir.md")]
 pub mod fhir {}
 
+#[doc = include_str!("ogc_processes.md")]
+pub mod ogc_processes {}
+
+#[doc = include_str!("redfish.md")]
+pub mod redfish {}
+
+#[doc = include_str!("lxd.md")]
+pub mod lxd {}
+
+#[doc = include_str!("durable_functions.md")]
+pub mod durable_functions {}
+
+#[doc = include_str!("snowflake_sql.md")]
+pub mod snowflake_sql {}
+
+#[doc = include_str!("dataverse.md")]
+pub mod dataverse {}
+
+#[doc = include_str!("meilisearch.md")]
+pub mod meilisearch {}
+
+#[doc = include_str!("http_202.md")]
+pub mod http_202 {}
+
+#[doc = include_str!("adobe_pdf_services.md")]
+pub mod adobe_pdf_services {}
+
+#[doc = include_str!("azure_devops.md")]
+pub mod azure_devops {}
+
+#[doc = include_str!("camunda.md")]
+pub mod camunda {}
+
+#[doc = include_str!("celery_flower.md")]
+pub mod celery_flower {}
+
+#[doc = include_str!("databricks.md")]
+pub mod databricks {}
+
+#[doc = include_str!("glacier.md")]
+pub mod glacier {}
+
+#[doc = include_str!("ironic.md")]
+pub mod ironic {}
+
+#[doc = include_str!("openstack.md")]
+pub mod openstack {}
+
+#[doc = include_str!("orthanc.md")]
+pub mod orthanc {}
+
+#[doc = include_str!("power_platform.md")]
+pub mod power_platform {}
+
+#[doc = include_str!("replicate.md")]
+pub mod replicate {}
+
 #[doc = include_str!("your_own.md")]
 pub mod your_own {}
+
+#[doc = include_str!("other_stacks.md")]
+pub mod other_stacks {}
+
+#[doc = include_str!("knobs.md")]
+pub mod knobs {}

@@ -217,7 +217,10 @@ fn operation<B>(
     let (uri, monitor_uri) = monitor(config, template, &address, &resolver);
     let credentials = address.as_ref().map_or(Credentials::Withhold, |address| address.credentials);
     let mut operation = Operation::new(Address { uri, credentials }, candidate.protocol.clone(), candidate.start_rule);
-    let name = name(rule, &body).filter(|_| matches!(rule.by, By::Name { .. }));
+    let name = match rule.by {
+        By::Name { .. } | By::NameHeader { .. } => name(rule, headers, &body),
+        _ => None,
+    };
     operation.id = id(headers).or(name).map(Box::from);
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
@@ -281,7 +284,7 @@ impl Considered {
         let rule = self.candidate.rule();
         let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
         // A header announces an operation as long as nothing else is said; a name in half a body does not.
-        let is_enough = body == Body::Whole || rule.by.header().is_some();
+        let is_enough = body == Body::Whole || rule.by.announcing_header().is_some();
         self.is_met.get_or_insert(is_enough && starts);
         if self.is_named.is_none() {
             self.is_named = Some(is_named(rule, &frames.to_bytes()).unwrap_or(false));
@@ -312,18 +315,29 @@ fn is_json(headers: &HeaderMap) -> Json {
     if media_type == "application/json" || media_type.ends_with("+json") { Json::Yes } else { Json::No }
 }
 
-/// What the body of a start response names the operation by: its address, or its name.
-fn name(rule: &StartRule, body: &[u8]) -> Option<String> {
+/// What a start response names the operation by beside a header that has the address: its address in the body, or its name.
+fn name(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    match &rule.by {
+        By::NameHeader { header, .. } => {
+            let name = header_text(headers.get(header)?)?;
+            (!name.is_empty() && name.len() <= MAX_ID_BYTES).then(|| name.to_owned())
+        }
+        By::Link(_) | By::Name { .. } => name_in(rule, body),
+        By::Header(_) | By::RequestUri | By::Template(_) => None,
+    }
+}
+
+fn name_in(rule: &StartRule, body: &[u8]) -> Option<String> {
     match &rule.by {
         By::Link(pointer) => details::string_at(&members(body), pointer),
         By::Name { pointer, .. } => details::name_at(&members(body), pointer),
-        By::Header(_) | By::RequestUri | By::Template(_) => None,
+        _ => None,
     }
 }
 
 /// Whether that is an operation's, if there is one.
 fn is_named(rule: &StartRule, body: &[u8]) -> Option<bool> {
-    let name = name(rule, body)?;
+    let name = name_in(rule, body)?;
     match &rule.by {
         By::Name { contains, .. } => Some(name.contains(contains.as_str())),
         _ => Some(true),
@@ -339,14 +353,14 @@ fn monitor_address(
     resolver: &Resolver<'_>,
 ) -> Result<Address, AddressError> {
     let missing = |header| AddressError::new(AddressErrorKind::Missing, header, None);
-    let name = name(rule, body);
+    let name = name(rule, headers, body);
     let known = Known { monitor: None, start: Some(start), name: name.as_deref() };
     match &rule.by {
         By::Header(header) => {
             resolver.resolve_header(header, headers, start).unwrap_or_else(|| Err(missing(Some(header.clone()))))
         }
         By::Link(_) => resolver.resolve(name.as_deref().ok_or_else(|| missing(None))?, start),
-        By::Name { template, .. } | By::Template(template) => {
+        By::Name { template, .. } | By::NameHeader { template, .. } | By::Template(template) => {
             resolver.resolve(&template.expand(&known).ok_or_else(|| missing(None))?, start)
         }
         By::RequestUri => resolver.check(start),

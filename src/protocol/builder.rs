@@ -46,7 +46,7 @@ use crate::{
 #[must_use]
 pub struct ProtocolBuilder {
     rules: Rules,
-    mistake: Mistake,
+    pub(crate) mistake: Mistake,
 }
 
 impl Protocol {

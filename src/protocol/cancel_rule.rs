@@ -25,7 +25,7 @@ use crate::protocol::{
 /// }
 /// # Ok::<_, tower_lro::ProtocolError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct CancelRule {
     pub(crate) method: Method,

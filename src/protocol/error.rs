@@ -72,7 +72,7 @@ impl fmt::Display for ProtocolError {
 impl std::error::Error for ProtocolError {}
 
 /// The first thing that was found wrong.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Mistake(Option<ProtocolError>);
 
 impl Mistake {
@@ -122,5 +122,8 @@ pub(crate) fn status_codes(
             None
         }
     };
-    codes.into_iter().filter_map(status).collect()
+    let mut codes: Vec<_> = codes.into_iter().filter_map(status).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
 }

@@ -3,6 +3,8 @@
 pub(crate) mod builder;
 pub(crate) mod cancel_rule;
 pub(crate) mod error;
+#[cfg(feature = "serde")]
+mod file;
 pub(crate) mod final_response;
 mod known;
 pub(crate) mod start_rule;
@@ -44,11 +46,54 @@ use crate::{
 /// let layer = LroLayer::new().protocol(Protocol::location());
 /// # let _ = layer;
 /// ```
+///
+/// # In a file
+///
+/// With feature `serde` a protocol is read from a file, and written to one: TOML, JSON, or any other format that describes itself.
+/// The members have the names of the builder's methods, and `protocol.schema.json` in this crate's repository is their JSON Schema, for
+/// editors. Where a list has one element, the brackets may be left out. HTTP statuses may be ranges (`"400-499"`). Errors name the
+/// member, as in `announced[0].status.status_at`, and members that are not known are errors.
+///
+/// `cargo run --example lro -- protocol show fhir` prints a [known](Self::known) protocol, to start from a neighbour, and
+/// `lro protocol check FILE --transcript T` says how a recorded exchange is understood.
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+/// use tower_lro::{LroLayer, Protocol};
+///
+/// let pictures: Protocol = toml::from_str(
+///     r#"
+///     name = "pictures"
+///     succeeded = "Done"
+///     failed = ["Broken", "Lost"]
+///     resource_at = ["/links/file", { template = "{monitor}/picture" }]
+///     final_response = "resource"
+///     allows = "https://files.example.com"
+///     cancel = { method = "DELETE", template = "{monitor}" }
+///
+///     [[announced]]                    # 201 with `X-Job`
+///     by_header = "x-job"
+///     statuses = [201]
+///     methods = "POST"
+///
+///     [announced.status]               # {"job": {"phase": "Drawing", "progress": 0.3}}
+///     status_at = "/job/phase"
+///     percent_at = { fraction = "/job/progress" }
+///     failure_at = "/job/reason"
+///     final_error_statuses = [410, "450-499"]
+///     "#,
+/// )?;
+/// let layer = LroLayer::new().protocol(pictures);
+///
+/// let mistaken = toml::from_str::<Protocol>("name = 'jobs'\nannounced = [{by_header = 'x-job', status = {status_at = 'phase'}}]");
+/// assert!(mistaken.unwrap_err().to_string().contains("announced[0].status.status_at: \"phase\" is not a JSON pointer"));
+/// # let _ = layer;
+/// # Ok::<_, toml::de::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Protocol(Arc<Rules>);
 
 /// What a protocol is made of.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Rules {
     name: Cow<'static, str>,
     /// Whether it stands for a protocol of which nothing but the name is known.
@@ -94,6 +139,14 @@ pub(crate) const KNOWN_NAMES: &[&str] = &[
     "async-request-reply",
     "key-vault",
     "aip-151",
+    "http-202",
+    "ogc-processes",
+    "redfish",
+    "lxd",
+    "durable-functions",
+    "snowflake-sql",
+    "dataverse",
+    "meilisearch",
 ];
 
 /// A protocol, and the rule by which a response may start an operation.

@@ -40,6 +40,8 @@ use crate::{
 ///     // 202 with both headers; or with `Location` alone, which is assumed where only the monitor's address is known.
 ///     StartRule::by_header("operation-location").requires_header("location"),
 ///     StartRule::by_header("location").default_for_resume(),
+///     // 202 with `X-Job-Id: 1`: the monitor is at `/v2/jobs/1` if the request went to `/v2/jobs`.
+///     StartRule::by_name_header("x-job-id", "{path}/{name}"),
 ///     // `{"links": {"self": "/jobs/1"}}`
 ///     StartRule::by_link("/links/self"),
 ///     // 200 and `{"job": "jobs/1", "done": false}`: the monitor is at `/v2/jobs/1`.
@@ -53,7 +55,7 @@ use crate::{
 /// # let _ = protocol;
 /// # Ok::<_, tower_lro::ProtocolError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use]
 pub struct StartRule {
     pub(crate) statuses: Vec<StatusCode>,
@@ -63,14 +65,16 @@ pub struct StartRule {
     pub(crate) condition: Option<Condition>,
     pub(crate) is_default_for_resume: bool,
     pub(crate) monitor: StatusRule,
-    mistake: Mistake,
+    pub(crate) mistake: Mistake,
 }
 
 /// Where the monitor is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum By {
     /// A header has the address.
     Header(HeaderName),
+    /// A header has a name, which the template makes an address of.
+    NameHeader { header: HeaderName, template: Template },
     /// A member of the body has the address.
     Link(Pointer),
     /// A member of the body has a name, which the template makes an address of.
@@ -82,6 +86,15 @@ pub(crate) enum By {
 }
 
 impl By {
+    /// The header that the response must have.
+    pub(crate) fn announcing_header(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Header(header) | Self::NameHeader { header, .. } => Some(header),
+            _ => None,
+        }
+    }
+
+    /// The header that has the address.
     pub(crate) fn header(&self) -> Option<&HeaderName> {
         match self {
             Self::Header(header) => Some(header),
@@ -97,7 +110,7 @@ impl By {
 
 /// What the body of a response must not say for it to announce an operation: a status that is terminal, a member that is
 /// there, or that is `true`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     pub(crate) selectors: Selectors,
     pub(crate) when_missing: WhenMissing,
@@ -118,6 +131,18 @@ impl StartRule {
         Self::new(by, [202], mistake)
     }
 
+    /// A header has the name of the operation, and `template` makes the address of its monitor, as for [`by_body`](Self::by_body):
+    /// `{path}/{name}`.
+    pub fn by_name_header(name: &str, template: &str) -> Self {
+        let mut mistake = Mistake::default();
+        let header = mistake.header(name);
+        let by = match (header, name_template(template, &mut mistake)) {
+            (Some(header), Some(template)) => By::NameHeader { header, template },
+            _ => By::RequestUri,
+        };
+        Self::new(by, [202], mistake)
+    }
+
     /// The string at this JSON pointer of the response's body is the address of the monitor, absolute or relative.
     ///
     /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it.
@@ -133,19 +158,9 @@ impl StartRule {
     ///
     /// On `200`. [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn by_body(pointer: &str, template: &str) -> Self {
-        const ALLOWED: [Variable; 5] =
-            [Variable::Name, Variable::PathName, Variable::First, Variable::Path, Variable::Parent];
         let mut mistake = Mistake::default();
         let pointer = mistake.pointer(pointer);
-        let template_text = template;
-        let template = mistake.ok(Template::parse(template, &ALLOWED)).filter(|template| {
-            let has_name = template.has(Variable::Name) || template.has(Variable::PathName);
-            if !has_name {
-                let problem = "has no placeholder {name} or {+name}".to_owned();
-                mistake.note(ProtocolError::Template { template: template_text.to_owned(), problem });
-            }
-            has_name
-        });
+        let template = name_template(template, &mut mistake);
         let by = match (pointer, template) {
             (Some(pointer), Some(template)) => By::Name { pointer, contains: String::new(), template },
             _ => By::RequestUri,
@@ -234,7 +249,10 @@ impl StartRule {
         if let Some(pointer) = self.mistake.pointer(pointer) {
             let before = self.condition.take();
             let others = before.iter().flat_map(|condition| condition.selectors.iter().cloned());
-            let selectors = others.chain([Selector::new(pointer, matches)]).collect();
+            let mut selectors: Vec<_> = others.chain([Selector::new(pointer, matches)]).collect();
+            // Their order means nothing, and two rules that say the same are to be equal.
+            selectors.sort_by_key(|selector| selector.matches as u8);
+            let selectors = selectors.into();
             let passes = before.as_ref().is_some_and(|before| before.when_missing == WhenMissing::PassesThrough);
             let when_missing = if passes { WhenMissing::PassesThrough } else { when_missing };
             self.condition = Some(Condition { selectors, when_missing });
@@ -272,7 +290,7 @@ impl StartRule {
     /// Whether the head of a response may announce an operation by this rule.
     pub(crate) fn matches(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
         self.statuses.contains(&status)
-            && self.by.header().is_none_or(|header| headers.contains_key(header))
+            && self.by.announcing_header().is_none_or(|header| headers.contains_key(header))
             && self.requires_header.as_ref().is_none_or(|header| headers.contains_key(header))
             && (self.methods.is_empty() || self.methods.contains(method))
     }
@@ -281,6 +299,19 @@ impl StartRule {
     pub(crate) fn mistake(&self) -> Option<ProtocolError> {
         self.mistake.get().or_else(|| self.monitor.mistake())
     }
+}
+
+/// A template that makes an address of an operation's name.
+fn name_template(template: &str, mistake: &mut Mistake) -> Option<Template> {
+    const ALLOWED: [Variable; 5] =
+        [Variable::Name, Variable::PathName, Variable::First, Variable::Path, Variable::Parent];
+    let parsed = mistake.ok(Template::parse(template, &ALLOWED))?;
+    if parsed.has(Variable::Name) || parsed.has(Variable::PathName) {
+        return Some(parsed);
+    }
+    let problem = "has no placeholder {name} or {+name}".to_owned();
+    mistake.note(ProtocolError::Template { template: template.to_owned(), problem });
+    None
 }
 
 impl fmt::Debug for StartRule {

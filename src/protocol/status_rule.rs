@@ -50,7 +50,7 @@ use crate::{
 /// }
 /// # Ok::<_, tower_lro::ProtocolError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use]
 pub struct StatusRule {
     pub(crate) status: Vec<Selector>,
@@ -61,7 +61,7 @@ pub struct StatusRule {
     pub(crate) successes: Vec<StatusCode>,
     pub(crate) retryable: Vec<StatusCode>,
     /// Whether those are the description's own.
-    has_own_retryable: bool,
+    pub(crate) has_own_retryable: bool,
     pub(crate) result_redirects: Vec<StatusCode>,
     pub(crate) result_may_be_missing: bool,
     pub(crate) relocation: Option<Relocation>,
@@ -154,6 +154,12 @@ impl StatusRule {
             .filter_map(|pointer| Some(PercentAt { pointer: Pointer::parse(pointer)?, unit: PercentUnit::Hundred }))
             .collect();
         rule.compiled()
+    }
+
+    /// The places of a percentage that the description has beside those that every rule knows.
+    #[cfg(feature = "serde")]
+    pub(crate) fn own_percent(&self) -> &[PercentAt] {
+        &self.percent[..self.percent.len() - PERCENT.len()]
     }
 
     /// What the scanner looks for: the status members, and behind them those that have a percentage.

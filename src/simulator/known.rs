@@ -27,6 +27,14 @@ const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 ///     (Protocol::async_request_reply(), Script::async_request_reply(), "POST", "https://example.com/api/work"),
 ///     (Protocol::key_vault(), Script::key_vault(), "POST", "https://example.vault.azure.net/certificates/create"),
 ///     (Protocol::aip_151(), Script::aip_151(), "POST", "https://translation.googleapis.com/v3/p:translate"),
+///     (Protocol::http_202(), Script::http_202(), "POST", "https://example.com/reports"),
+///     (Protocol::ogc_processes(), Script::ogc_processes(), "POST", "https://example.com/processes/hello/execution"),
+///     (Protocol::redfish(), Script::redfish(), "POST", "https://bmc.example.com/redfish/v1/UpdateService"),
+///     (Protocol::lxd(), Script::lxd(), "POST", "https://lxd.example.com:8443/1.0/instances"),
+///     (Protocol::durable_functions(), Script::durable_functions(), "POST", "https://app.azurewebsites.net/api/start"),
+///     (Protocol::snowflake_sql(), Script::snowflake_sql(), "POST", "https://x.snowflakecomputing.com/api/v2/statements"),
+///     (Protocol::dataverse(), Script::dataverse(), "POST", "https://x.crm.dynamics.com/api/data/v9.2/sample_Export"),
+///     (Protocol::meilisearch(), Script::meilisearch(), "POST", "https://example.com/indexes/movies/documents"),
 /// ] {
 ///     let client = LroLayer::new().protocols([protocol]).layer(Simulator::new().script(script));
 ///     let request = Request::builder().method(method).uri(start).body(String::new())?;
@@ -159,5 +167,111 @@ impl Script {
         };
         let response = r#", "done": true, "response": {"@type": "type.googleapis.com/google.cloud.translation.v3.BatchTranslateResponse", "totalCharacters": "12"}"#;
         Self::new(operation("")).polls([operation(""), operation(r#", "done": false"#), operation(response)])
+    }
+
+    /// Nothing but HTTP: 202 with `Location`, and 202 until it is done. [`Protocol::http_202`](crate::Protocol::http_202).
+    pub fn http_202() -> Self {
+        Self::new(Reply::http(202).header("location", "{origin}/operations/{id}"))
+            .polls([Reply::http(202).retry_after(SECONDS(2)), Reply::json(r#"{"status": "paid", "total": 7}"#)])
+    }
+
+    /// OGC API - Processes: 201 with the `Location` of a job, whose result is at `{job}/results`.
+    /// [`Protocol::ogc_processes`](crate::Protocol::ogc_processes).
+    pub fn ogc_processes() -> Self {
+        let job = |status: &str, progress: u8| {
+            Reply::json(format!(
+                r#"{{"type": "process", "processID": "hello", "jobID": "{{id}}", "status": "{status}", "progress": {progress}, "message": "Job {status}"}}"#
+            ))
+        };
+        Self::new(job("accepted", 0).code(201).header("location", "{origin}/jobs/operations/{id}"))
+            .polls([job("running", 50), job("successful", 100)])
+            .resource(Reply::json(r#"{"id": "echo", "value": "Hello"}"#))
+    }
+
+    /// Redfish: a task monitor, which in the end answers as the operation would have.
+    /// [`Protocol::redfish`](crate::Protocol::redfish).
+    pub fn redfish() -> Self {
+        let task = |state: &str, percent: u8| {
+            let body = format!(
+                r##"{{"@odata.id": "/redfish/v1/TaskService/Tasks/{{id}}", "@odata.type": "#Task.v1_7_4.Task", "TaskState": "{state}", "PercentComplete": {percent}}}"##
+            );
+            Reply::json(body).code(202)
+        };
+        let monitor = "/redfish/v1/TaskService/TaskMonitors/operations/{id}";
+        Self::new(task("New", 0).header("location", monitor))
+            .polls([task("Running", 40).retry_after(SECONDS(5)), Reply::http(204)])
+    }
+
+    /// LXD: a background operation with integer status codes. [`Protocol::lxd`](crate::Protocol::lxd).
+    pub fn lxd() -> Self {
+        let operation = |status: &str, code: u16| {
+            format!(
+                r#"{{"id": "{{id}}", "class": "task", "status": "{status}", "status_code": {code}, "may_cancel": false, "err": ""}}"#
+            )
+        };
+        let response = |operation: String| {
+            Reply::json(format!(
+                r#"{{"type": "sync", "status": "Success", "status_code": 200, "metadata": {operation}}}"#
+            ))
+        };
+        let accepted = Reply::json(format!(
+            r#"{{"type": "async", "status": "Operation created", "status_code": 100, "operation": "/1.0/operations/{{id}}", "metadata": {}}}"#,
+            operation("Running", 103)
+        ));
+        Self::new(accepted.code(202).header("location", "/1.0/operations/{id}"))
+            .polls([response(operation("Running", 103)), response(operation("Success", 200))])
+    }
+
+    /// Durable Functions: an orchestration, with its output in the last status response.
+    /// [`Protocol::durable_functions`](crate::Protocol::durable_functions).
+    pub fn durable_functions() -> Self {
+        const MONITOR: &str = "{origin}/runtime/webhooks/durabletask/instances/operations/{id}?taskHub=h&code=secret";
+        let status = |word: &str, output: &str| {
+            Reply::json(format!(
+                r#"{{"name": "Orchestrator", "instanceId": "{{id}}", "runtimeStatus": "{word}", "customStatus": null, "output": {output}}}"#
+            ))
+        };
+        let accepted = Reply::json(format!(r#"{{"id": "{{id}}", "statusQueryGetUri": "{MONITOR}"}}"#)).code(202);
+        Self::new(accepted.header("location", MONITOR).retry_after(SECONDS(10))).polls([
+            status("Running", "null").code(202).header("location", MONITOR),
+            status("Completed", r#"["Hello Tokyo!"]"#),
+        ])
+    }
+
+    /// The Snowflake SQL API: 202 with `statementStatusUrl` until the result. [`Protocol::snowflake_sql`](crate::Protocol::snowflake_sql).
+    pub fn snowflake_sql() -> Self {
+        let running = || {
+            Reply::json(r#"{"code": "333334", "message": "Asynchronous execution in progress.", "statementHandle": "{id}", "statementStatusUrl": "/api/v2/statements/operations/{id}"}"#).code(202)
+        };
+        Self::new(running()).polls([
+            running(),
+            Reply::json(r#"{"code": "090001", "message": "Statement executed successfully.", "statementHandle": "{id}", "data": [["1"]]}"#),
+        ])
+    }
+
+    /// Dataverse: a background operation with integer status codes. [`Protocol::dataverse`](crate::Protocol::dataverse).
+    pub fn dataverse() -> Self {
+        let status = |state: u8, code: u8| {
+            Reply::json(format!(
+                r#"{{"backgroundOperationStateCode": {state}, "backgroundOperationStatusCode": {code}}}"#
+            ))
+        };
+        let accepted = Reply::http(202).header("location", "{origin}/api/backgroundoperation/operations/{id}");
+        Self::new(accepted.header("x-ms-dyn-backgroundoperationid", "{id}")).polls([
+            status(0, 0),
+            status(2, 20),
+            status(3, 30),
+        ])
+    }
+
+    /// Meilisearch: a task, which is named in the body of the 202. [`Protocol::meilisearch`](crate::Protocol::meilisearch).
+    pub fn meilisearch() -> Self {
+        let task = |status: &str| {
+            Reply::json(format!(
+                r#"{{"uid": "{{id}}", "indexUid": "movies", "status": "{status}", "type": "documentAdditionOrUpdate", "error": null}}"#
+            ))
+        };
+        let accepted = Reply::json(r#"{"taskUid": "{id}", "indexUid": "movies", "status": "enqueued"}"#).code(202);
+        Self::new(accepted).polls([task("enqueued"), task("processing"), task("succeeded")])
     }
 }

@@ -272,9 +272,12 @@ impl Simulator {
         let is_get = request.method == Method::GET;
         let id_in = |place| path.split_once(place).and_then(|(_, rest)| script::operation_number(rest));
         let at_start = |played: &Played| played.start.path() == path;
-        if let Some((id, what)) = id_in("/operations/") {
+        // Those of Meilisearch are tasks, and its clients know where.
+        if let Some((id, what)) = id_in("/operations/").or_else(|| id_in("/tasks/")) {
             return match state.operations.get_mut(&id) {
-                Some(played) if what == "/result" => played.script.resource.clone().filled(id, &origin, &played.start),
+                Some(played) if matches!(what, "/result" | "/results") => {
+                    played.script.resource.clone().filled(id, &origin, &played.start)
+                }
                 Some(played) => played.poll(id, &origin),
                 None => Reply::http(404),
             };

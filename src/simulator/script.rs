@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 ///
 /// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
 /// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
-/// `{origin}/operations/{id}` (with any path before and after it), the result at `{origin}/operations/{id}/result` and at
+/// `{origin}/operations/{id}` (with any path before and after it), the result at `{origin}/operations/{id}/result` (or `/results`) and at
 /// `{origin}/resources/{id}`, and what was made or changed at the address of the start request. A service whose monitors are
 /// elsewhere is played with these paths instead of its own.
 ///

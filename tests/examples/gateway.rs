@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tower_lro::simulator::{Fault, Reply, Script, Simulator};
 
-use crate::run::{Serving, command, output, prints};
-
-#[path = "../../examples/common/mod.rs"]
-mod common;
+use crate::{
+    common,
+    run::{Serving, command, output, prints},
+};
 
 /// What the service asks to be waited for: as little as can be said.
 const MOMENT: Duration = Duration::from_millis(1);

@@ -1,6 +1,6 @@
 //! The example `lro`, against simulators on loopback ports.
 
-mod support;
+pub mod support;
 
 use std::{
     fs,
@@ -353,6 +353,18 @@ fn service(protocol: &str) -> (Script, &'static str, &'static str, &'static str)
         "async-request-reply" => (Script::async_request_reply(), "POST", "/api/work", r#"{"it": "is done"}"#),
         "key-vault" => (Script::key_vault(), "POST", "/certificates/cert1/create", r#""enabled": true"#),
         "aip-151" => (Script::aip_151(), "POST", "/v3/projects/p:translate", r#""totalCharacters": "12""#),
+        "http-202" => (Script::http_202(), "POST", "/reports", r#""total": 7"#),
+        "ogc-processes" => (Script::ogc_processes(), "POST", "/processes/hello/execution", r#""value": "Hello""#),
+        "redfish" => {
+            let script =
+                Script::redfish().polls([Reply::http(202), Reply::json(r#"{"MessageId": "Base.1.8.Success"}"#)]);
+            (script, "POST", "/redfish/v1/UpdateService", "Base.1.8.Success")
+        }
+        "lxd" => (Script::lxd(), "POST", "/1.0/instances", r#""status_code": 200"#),
+        "durable-functions" => (Script::durable_functions(), "POST", "/api/start", "Hello Tokyo!"),
+        "snowflake-sql" => (Script::snowflake_sql(), "POST", "/api/v2/statements", r#""data": [["1"]]"#),
+        "dataverse" => (Script::dataverse(), "POST", "/api/data/v9.2/export", r#""backgroundOperationStatusCode": 30"#),
+        "meilisearch" => (Script::meilisearch(), "POST", "/indexes/movies/documents", r#""status": "succeeded""#),
         other => panic!("there is no service of {other:?} here"),
     }
 }

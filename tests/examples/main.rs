@@ -1,12 +1,16 @@
 //! The examples, run through their own binaries.
 
 mod axum_sse;
+#[path = "../../examples/common/mod.rs"]
+mod common;
 mod custom_protocol;
 mod gateway;
 mod lro;
+mod lro_protocol;
 mod metrics;
 mod per_request;
 mod progress;
+mod proxy;
 mod resume;
 mod run;
 mod small;

@@ -5,6 +5,7 @@ mod arm;
 mod azure;
 mod graph;
 mod odata_fhir;
+mod transcripts;
 
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -193,6 +194,14 @@ async fn every_known_protocol_and_its_script_fit() {
         ("async-request-reply", Script::async_request_reply()),
         ("key-vault", Script::key_vault()),
         ("aip-151", Script::aip_151()),
+        ("http-202", Script::http_202()),
+        ("ogc-processes", Script::ogc_processes()),
+        ("redfish", Script::redfish()),
+        ("lxd", Script::lxd()),
+        ("durable-functions", Script::durable_functions()),
+        ("snowflake-sql", Script::snowflake_sql()),
+        ("dataverse", Script::dataverse()),
+        ("meilisearch", Script::meilisearch()),
     ];
     let names: Vec<String> = Protocol::known().map(|known| known.name().to_owned()).collect();
     assert_eq!(names, scripts.each_ref().map(|(name, _)| *name));

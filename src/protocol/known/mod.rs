@@ -1,180 +1,22 @@
 //! The protocols of known families of services, written with the builder.
 
+mod azure;
+mod others;
+
 use std::sync::LazyLock;
 
-use crate::protocol::{
-    Protocol,
-    builder::ProtocolBuilder,
-    cancel_rule::CancelRule,
-    final_response::FinalResponse,
-    start_rule::StartRule,
-    status_rule::{MissingStatus, StatusRule, is_transient},
+use self::{
+    azure::{
+        azure_core, azure_resource_manager, dataverse, durable_functions, fabric, graph, key_vault, location,
+        operation_location,
+    },
+    others::{
+        aip_151, async_request_reply, fhir, http_202, lxd, meilisearch, odata, ogc_processes, redfish, snowflake_sql,
+    },
 };
-
-/// Azure Maps answers from its geographies (`us.`, `eu.`).
-const AZURE_MAPS: [&str; 2] = ["https://atlas.microsoft.com", "https://*.atlas.microsoft.com"];
-
-fn operation_location() -> ProtocolBuilder {
-    Protocol::builder("operation-location")
-        .announced(StartRule::by_header("operation-location").monitor(StatusRule::new().status_at("/status")))
-        .resource_at("/resourceLocation")
-        .trusts(AZURE_MAPS, AZURE_MAPS)
-}
-
-fn location() -> ProtocolBuilder {
-    Protocol::builder("location")
-        .announced(operation_location_beside_location())
-        .announced(StartRule::by_header("location").monitor(plain()).default_for_resume())
-        .resource_at("/resourceLocation")
-        .trusts(AZURE_MAPS, AZURE_MAPS)
-}
-
-/// Where both are sent, `Location` is the result.
-fn operation_location_beside_location() -> StartRule {
-    StartRule::by_header("operation-location")
-        .requires_header("location")
-        .monitor(StatusRule::new().status_at("/status"))
-}
-
-/// A top-level status decides if there is one, and else the HTTP status.
-fn plain() -> StatusRule {
-    StatusRule::new()
-        .status_at("/status")
-        .when_status_missing(MissingStatus::Succeeded)
-        .final_error_statuses((400..=499).filter(|&code| !is_transient(code)))
-        .relocated_by("location", [202])
-}
-
-fn azure_core() -> ProtocolBuilder {
-    Protocol::builder("azure-core")
-        .announced(
-            StartRule::by_header("operation-location")
-                .statuses([200, 201, 202])
-                .monitor(StatusRule::new().status_at("/status")),
-        )
-        .resource_at("/resourceLocation")
-        .final_response(FinalResponse::Auto)
-        .trusts(AZURE_MAPS, AZURE_MAPS)
-}
-
-fn azure_resource_manager() -> ProtocolBuilder {
-    const STATE: &str = "/properties/provisioningState";
-    let operation = || StatusRule::new().status_at("/status");
-    let location = || StatusRule::new().status_at(STATE).status_at("/status").http_status_only();
-    // What is deleted may take its monitor with it.
-    let deletion = || location().success_statuses([404]);
-    let resource = || StatusRule::new().status_at(STATE).when_status_missing(MissingStatus::Succeeded).fixed_uri();
-    let asynchronous = || StartRule::by_header("azure-asyncoperation").monitor(operation());
-    Protocol::builder("azure-resource-manager")
-        // A 202's own body is never the outcome.
-        .announced(asynchronous())
-        .announced(operation_location_beside_location())
-        .announced(StartRule::by_header("location").methods(["DELETE"]).monitor(deletion()))
-        .announced(StartRule::by_header("location").monitor(location()))
-        // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for. Where it says nothing, the
-        // header counts, as in the SDKs.
-        .announced(
-            asynchronous().statuses([200, 201]).methods(["PUT", "PATCH", "POST", "DELETE"]).unless_terminal(STATE),
-        )
-        .announced(
-            StartRule::by_header("location")
-                .statuses([200, 201])
-                .methods(["PUT", "PATCH"])
-                .monitor(location())
-                .unless_terminal_or_missing(STATE),
-        )
-        .announced(
-            StartRule::at_request_uri()
-                .statuses([200, 201])
-                .methods(["PUT", "PATCH"])
-                .monitor(resource())
-                .unless_terminal_or_missing(STATE),
-        )
-        .final_response(FinalResponse::Auto)
-}
-
-/// The front doors, and the regional hosts behind them.
-const FABRIC: [&str; 3] =
-    ["https://api.fabric.microsoft.com", "https://api.powerbi.com", "https://*.analysis.windows.net"];
-
-fn fabric() -> ProtocolBuilder {
-    Protocol::builder("fabric")
-        .announced(StartRule::by_header("location").monitor(StatusRule::new().status_at("/status")))
-        .canceled(["Deduped", "Disabled"])
-        .final_response(FinalResponse::Location)
-        .trusts(FABRIC, FABRIC)
-}
-
-fn graph() -> ProtocolBuilder {
-    let monitor = StatusRule::new().status_at("/status").result_may_be_missing().relocated_by("location", [202]);
-    Protocol::builder("graph")
-        .announced(StartRule::by_header("location").monitor(monitor))
-        .failed(["deleteFailed"])
-        .allows(["https://*"])
-}
-
-fn odata() -> ProtocolBuilder {
-    let monitor = StatusRule::new()
-        .http_status_only()
-        .relocated_by("location", [202])
-        .outcome_header("asyncresult")
-        .unwrap_application_http();
-    Protocol::builder("odata")
-        .announced(StartRule::by_header("location").monitor(monitor))
-        .needs_respond_async()
-        .cancel(CancelRule::new("DELETE", "{monitor}"))
-}
-
-fn fhir() -> ProtocolBuilder {
-    // A 500 is the outcome of the job, unless it has a `Retry-After`. That a token has expired says nothing of the job.
-    let is_retryable = |code: u16| is_transient(code) && code != 500;
-    let final_errors = (400..=599).filter(|&code| !is_retryable(code) && ![401, 403, 407].contains(&code));
-    let monitor = StatusRule::new()
-        .http_status_only()
-        .final_error_statuses(final_errors)
-        .retryable_statuses((400..=599).filter(|&code| is_retryable(code)));
-    Protocol::builder("fhir")
-        .announced(StartRule::by_header("content-location").monitor(monitor))
-        .needs_respond_async()
-        .cancel(CancelRule::new("DELETE", "{monitor}"))
-}
-
-fn async_request_reply() -> ProtocolBuilder {
-    Protocol::builder("async-request-reply")
-        .announced(StartRule::by_header("location").monitor(plain().result_redirects([302, 303])))
-}
-
-fn key_vault() -> ProtocolBuilder {
-    let monitor = StatusRule::new().status_at("/status").final_error_statuses([404]).relocated_by("location", [202]);
-    Protocol::builder("key-vault")
-        .announced(operation_location_beside_location())
-        .announced(StartRule::by_header("location").monitor(monitor))
-        .resource_at("/target")
-        .final_response(FinalResponse::Resource)
-        .cancel(CancelRule::new("PATCH", "{monitor}").body("application/json", r#"{"cancellation_requested":true}"#))
-}
-
-fn aip_151() -> ProtocolBuilder {
-    let monitor = StatusRule::new()
-        .status_present("/response")
-        .status_present("/error")
-        // An operation may end without a response.
-        .status_true("/done")
-        .when_status_missing(MissingStatus::Running)
-        .fixed_uri();
-    let start = StartRule::by_body("/name", "/{first}/{+name}")
-        .name_contains("operations/")
-        .methods(["POST", "PUT", "PATCH", "DELETE"])
-        .unless_present("/error")
-        .unless_present("/response")
-        .unless_true("/done")
-        .monitor(monitor);
-    Protocol::builder("aip-151")
-        .announced(start)
-        .succeeded(["response", "done"])
-        .failed(["error"])
-        .cancel(CancelRule::new("POST", "{monitor}:cancel"))
-}
+use crate::protocol::Protocol;
+#[cfg(test)]
+use crate::protocol::builder::ProtocolBuilder;
 
 macro_rules! known {
     ($($(#[$documentation:meta])* $name:ident)*) => {
@@ -226,7 +68,7 @@ known! {
     /// running, and anything else is the outcome and is handed over, a 4xx included (408 and 429 are failed polls, and other 5xx errors:
     /// a retry layer outside would take them for an answer to the start request, and send it again).
     ///
-    /// Spoken by [Azure Maps (V1)], its Route Matrix and batch services, Synapse, and many others; the plain form of the
+    /// Spoken by [Azure Maps (V1)], its Route Matrix and batch services, and Synapse; the plain form of the
     /// [asynchronous request-reply pattern]. Where `Operation-Location` is sent too, that names the monitor, and `Location`
     /// the result.
     ///
@@ -238,7 +80,7 @@ known! {
     location
 
     /// `Operation-Location` on `200`, `201` and `202`, with the result by method and by `resourceLocation`
-    /// ([`FinalResponse::Auto`]): the data plane of Azure as its SDKs see it, by the [Azure REST API guidelines].
+    /// ([`FinalResponse::Auto`](crate::FinalResponse::Auto)): the data plane of Azure as its SDKs see it, by the [Azure REST API guidelines].
     ///
     /// Some services send `Operation-Location` with a `201` that starts nothing, where it is the new resource's own address:
     /// speak this protocol where you know the service.
@@ -251,7 +93,7 @@ known! {
     /// ([asynchronous operations in the ARM resource provider contract]).
     ///
     /// The result is what is at the address of the start request after a `PUT` or `PATCH`, at `Location` after a `POST`, and
-    /// the final status response after a `DELETE` ([`FinalResponse::Auto`]); that is a 404 where the deletion took its monitor
+    /// the final status response after a `DELETE` ([`FinalResponse::Auto`](crate::FinalResponse::Auto)); that is a 404 where the deletion took its monitor
     /// with it, so ask [`ResponseExt::operation`](crate::ResponseExt::operation) how it went. The bodies of responses of 200 and 201 to all
     /// requests that could start something are read for their `provisioningState`; what is finished passes through.
     ///
@@ -311,6 +153,72 @@ known! {
     ///
     /// [AIP-151]: https://google.aip.dev/151
     aip_151
+
+    /// Nothing but HTTP: `202 Accepted` with `Location`, and 202 until it is something else ([RFC 9110, section 15.3.3]). Bodies
+    /// are not looked at. A 4xx is the outcome of an operation that has failed, but for 401, 403 and 407, which are errors, and 408, 425
+    /// and 429, which are failed polls.
+    ///
+    /// [`location`](Self::location) reads a `status`, too: prefer it unless the results have a `status` of their own, which says nothing
+    /// of the operation. Success is what is not a 202; if there never was one,
+    /// [`Operation::is_success_assumed`](crate::Operation::is_success_assumed) says so.
+    ///
+    /// [RFC 9110, section 15.3.3]: https://www.rfc-editor.org/rfc/rfc9110#section-15.3.3
+    http_202
+
+    /// OGC API - Processes, of pygeoapi, GeoServer and ZOO-Project among others: a `POST` with `Prefer: respond-async` is answered
+    /// `201 Created` with the `Location` of a job, whose `status` is `accepted`, `running`, `successful`, `failed` or `dismissed`
+    /// and whose result is at `{job}/results` ([OGC 18-062r2, section 7.11]). `DELETE` dismisses it.
+    ///
+    /// A `POST` that creates something else with a 201 and `Location`, such as the deployment of a process by part 2 of the
+    /// standard, is to be kept from the layer: [`LroOverrides::disabled`](crate::LroOverrides::disabled).
+    ///
+    /// [OGC 18-062r2, section 7.11]: https://docs.ogc.org/is/18-062r2/18-062r2.html#sc_execute_process
+    ogc_processes
+
+    /// DMTF Redfish, of baseboard management controllers: `202 Accepted` with the `Location` of a task monitor, which answers 202
+    /// until the operation is done, and then as the operation itself would have, with a 4xx too ([DSP0266, asynchronous operations]).
+    /// Where the address is that of the task, its `TaskState` decides, and the final response is the task.
+    ///
+    /// A response that is neither a 202 nor a task is the operation's; that includes a 404, which a monitor may also answer that
+    /// is gone: do not poll less often than your controller keeps its tasks.
+    ///
+    /// [DSP0266, asynchronous operations]: https://www.dmtf.org/sites/default/files/standards/documents/DSP0266_1.20.1.html#asynchronous-operations
+    redfish
+
+    /// LXD and Incus: `202 Accepted` with the address of a background operation in `Location` and in `operation`. Its
+    /// `metadata.status_code` decides (200, 400, 401), not the `status` at the top, which is that of the request; why it failed is in
+    /// `metadata.err` ([LXD REST API]).
+    ///
+    /// An operation is gone five seconds after its end: give the layer a
+    /// [`max_delay`](crate::LroLayer::max_delay) and a [`Backoff`](crate::Backoff) of less.
+    ///
+    /// [LXD REST API]: https://documentation.ubuntu.com/lxd/en/latest/rest-api/#background-operation
+    lxd
+
+    /// Azure Durable Functions: `202 Accepted` (`201` from Java) with `statusQueryGetUri` in the body and in `Location`, whose query has
+    /// a key. Its `runtimeStatus` decides; 500 and 410 are the end of one that has failed
+    /// ([HTTP APIs in Durable Functions]).
+    ///
+    /// [HTTP APIs in Durable Functions]: https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
+    durable_functions
+
+    /// The Snowflake SQL API: `202 Accepted` with `statementStatusUrl` in the body, 202 again until a 200 with the result; 422 and
+    /// 408 are a statement that has failed ([handling responses]).
+    ///
+    /// [handling responses]: https://docs.snowflake.com/en/developer-guide/sql-api/handling-responses
+    snowflake_sql
+
+    /// Dataverse, background operations: `Prefer: respond-async`, then `202 Accepted` with `Location`; the status is an integer, `backgroundOperationStatusCode`
+    /// ([background operations]).
+    ///
+    /// [background operations]: https://learn.microsoft.com/power-apps/developer/data-platform/background-operations
+    dataverse
+
+    /// Meilisearch: `202 Accepted` with a `taskUid`, polled at `/tasks/{taskUid}`; why it failed is in `error`
+    /// ([asynchronous operations]).
+    ///
+    /// [asynchronous operations]: https://www.meilisearch.com/docs/learn/async/asynchronous_operations
+    meilisearch
 }
 
 #[cfg(test)]

@@ -1,0 +1,184 @@
+//! `lro protocol check`: plays a recorded exchange against a description, through the layer itself.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use reqwest::Url;
+use tokio::sync::Notify;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_lro::{Cause, Error, Event, LroLayer, OperationState, Protocol, ResponseExt};
+
+use crate::{Exit, hints, progress, redact::redacted, transcript::Exchange};
+
+/// Where nothing says who was asked.
+const NOWHERE: &str = "https://service.example/";
+
+/// What is left of the transcript.
+struct Player {
+    exchanges: Mutex<VecDeque<Exchange>>,
+    /// The request that the transcript has no answer to.
+    missing: Mutex<Option<String>>,
+    ended: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Player {
+    /// The next response to that request. Where the transcript does not say what was asked, that is the next one.
+    fn answer(&self, request: &Request<String>) -> Option<Response<Full<Bytes>>> {
+        let mut exchanges = lock(&self.exchanges);
+        let asked = request.uri().to_string();
+        let answers = |exchange: &Exchange| {
+            exchange.method.as_ref().is_none_or(|method| method == request.method())
+                && exchange.url.as_ref().is_none_or(|url| url.as_str().split('#').next() == Some(asked.as_str()))
+        };
+        let index = exchanges.iter().position(answers)?;
+        let response = exchanges.remove(index)?.response;
+        println!("{} {} → {}", request.method(), redacted(request.uri()), response.status());
+        Some(response.map(|body| Full::new(body.into())))
+    }
+
+    async fn respond(self: Arc<Self>, request: Request<String>) -> Result<Response<Full<Bytes>>, Infallible> {
+        if let Some(response) = self.answer(&request) {
+            return Ok(response);
+        }
+        *lock(&self.missing) = Some(format!("{} {}", request.method(), redacted(request.uri())));
+        self.ended.notify_one();
+        future::pending().await
+    }
+}
+
+pub fn run(protocol: &Protocol, exchanges: Vec<Exchange>, method: &Method, url: Option<Url>) -> Result<Exit, String> {
+    // Nobody waits for what has happened already.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.map_err(|error| error.to_string())?.block_on(play(protocol, exchanges, method, url))
+}
+
+async fn play(
+    protocol: &Protocol,
+    exchanges: Vec<Exchange>,
+    method: &Method,
+    url: Option<Url>,
+) -> Result<Exit, String> {
+    let elsewhere = url.or_else(|| guessed_origin(&exchanges)).or_else(|| Url::parse(NOWHERE).ok());
+    let exchanges = Mutex::new(exchanges.into());
+    let player = Arc::new(Player { exchanges, missing: Mutex::default(), ended: Notify::new() });
+    let layer = LroLayer::new().protocols([protocol.clone()]).jitter(0.0).on_event(explain);
+    let mut exit = None;
+    loop {
+        let Some((method, url, recorded)) = next_start(&player, method, elsewhere.as_ref()) else { break };
+        let uri = url.as_str().parse().map_err(|error| format!("{url}: {error}"))?;
+        let mut request = Request::new(String::new());
+        (*request.method_mut(), *request.uri_mut()) = (method.clone(), uri);
+        let service = service_fn(|request| player.clone().respond(request));
+        let outcome = tokio::select! {
+            outcome = layer.layer(service).oneshot(request) => outcome,
+            () = player.ended.notified() => {
+                let missing = lock(&player.missing).take().unwrap_or_default();
+                println!("\nNot at its end: the transcript has no answer to {missing}, which is asked next.");
+                return Ok(Exit::DidNotComplete);
+            }
+        };
+        match outcome {
+            Ok(response) if response.operation().is_some() => exit = Some(ended(response).await),
+            Ok(_) => {
+                println!("    passes through: it starts no operation");
+                hints::of_start(protocol, &method, &recorded);
+            }
+            Err(Error::Operation(error)) => {
+                println!("\nThe operation would be lost: {error}");
+                match error.cause() {
+                    Cause::Status(error) => hints::of_status(protocol, error.response()),
+                    Cause::Address(_) => hints::of_address(),
+                    _ => {}
+                }
+                return Ok(Exit::DidNotComplete);
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(exit.unwrap_or_else(|| {
+        println!("\nNo response of the transcript starts an operation.");
+        Exit::NotAccepted
+    }))
+}
+
+/// The next response that may start an operation, as it was recorded.
+fn next_start(player: &Player, method: &Method, url: Option<&Url>) -> Option<(Method, Url, Response<Vec<u8>>)> {
+    let exchanges = lock(&player.exchanges);
+    let next = exchanges.front()?;
+    let method = next.method.clone().unwrap_or_else(|| method.clone());
+    let url = next.url.as_ref().or(url)?.clone();
+    Some((method, url, next.response.clone()))
+}
+
+/// The origin that the responses name, where no request says it.
+fn guessed_origin(exchanges: &[Exchange]) -> Option<Url> {
+    let url = exchanges.iter().find_map(|Exchange { response, .. }| {
+        let mut headers = response.headers().values().filter_map(|value| value.to_str().ok());
+        let body = String::from_utf8_lossy(response.body());
+        // A string of its JSON, or an attribute.
+        headers.find_map(address).or_else(|| body.split(['"', '\'']).find_map(address))
+    })?;
+    let origin = url.join("/").ok()?;
+    println!("No request is in the transcript: the first is taken for one to {origin} (--url says otherwise)");
+    Some(origin)
+}
+
+fn address(text: &str) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok()?;
+    ["http", "https"].contains(&url.scheme()).then_some(url)
+}
+
+fn explain(event: &Event<'_>) {
+    // What passes through is told of with the reasons.
+    if matches!(event, Event::Unmatched { .. }) {
+        return;
+    }
+    println!("    {}", progress::line(event));
+    match event {
+        Event::Accepted { operation, .. } if operation.monitor().path() == "/" => hints::of_monitor(),
+        Event::Polled { operation, is_unrecognized: true, .. } => {
+            hints::of_word(operation.status().unwrap_or_default())
+        }
+        _ => {}
+    }
+}
+
+/// What the caller gets.
+async fn ended(response: Response<tower_lro::LroBody<Full<Bytes>>>) -> Exit {
+    let operation = response.operation().cloned();
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    println!("\nWhat the caller gets: {}, {} bytes", head.status, body.len());
+    let text = String::from_utf8_lossy(&body);
+    let mut lines = text.lines();
+    lines.by_ref().take(20).for_each(|line| println!("    {line}"));
+    if lines.next().is_some() {
+        println!("    …");
+    }
+    let Some(operation) = operation else { return Exit::Good };
+    if operation.is_success_assumed() {
+        println!("No response has said that it succeeded: it is taken to have, because the last one is no 202.");
+    }
+    if operation.state() != OperationState::Succeeded {
+        let why = operation
+            .error()
+            .map_or_else(|| "the response does not say where it is told (failure_at)".to_owned(), ToString::to_string);
+        println!("Why it did not succeed: {why}");
+    }
+    match operation.cancel() {
+        Some(cancel) => println!("It would have been canceled by a {} request.", cancel.method()),
+        None => println!("The description does not say how it is canceled (cancel)."),
+    }
+    Exit::Good
+}
