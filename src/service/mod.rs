@@ -5,10 +5,8 @@ mod canceling;
 mod clock;
 pub(crate) mod future;
 mod operating;
-#[cfg(feature = "reqwest")]
-mod reqwest;
-#[cfg(feature = "reqwest-middleware")]
-mod reqwest_middleware;
+#[cfg(any(feature = "reqwest", feature = "reqwest-0-12"))]
+mod reqwest_versions;
 pub(crate) mod response_ext;
 pub(crate) mod start;
 pub(crate) mod transport;
@@ -101,7 +99,7 @@ impl<S> Lro<S> {
         self.inner
     }
 
-    #[cfg(feature = "reqwest")]
+    #[cfg(any(feature = "reqwest", feature = "reqwest-0-12"))]
     fn layer(&self) -> &LroLayer {
         &self.layer
     }
