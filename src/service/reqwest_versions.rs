@@ -12,6 +12,9 @@ mod v0_13 {
     #[cfg(feature = "reqwest-middleware")]
     #[path = "reqwest_middleware.rs"]
     mod middleware;
+    #[cfg(all(feature = "reqwest-middleware", feature = "simulator"))]
+    #[path = "../simulator/middleware.rs"]
+    mod simulator;
 }
 
 #[cfg(feature = "reqwest-0-12")]
@@ -27,4 +30,7 @@ mod v0_12 {
     #[cfg(feature = "reqwest-middleware-0-4")]
     #[path = "reqwest_middleware.rs"]
     mod middleware;
+    #[cfg(all(feature = "reqwest-middleware-0-4", feature = "simulator"))]
+    #[path = "../simulator/middleware.rs"]
+    mod simulator;
 }
