@@ -9,6 +9,7 @@
 //! | [`azure_resource_manager`] | `azure_resource_manager` | tokens that expire, start responses other than 202 |
 //! | [`graph`] | `graph` | monitors elsewhere, which refuse a token |
 //! | [`fhir`] | `fhir` | a `GET` that starts work, errors that are outcomes |
+//! | [`typed_clients`] | of the service | octocrab, kube, generated clients: what to set, and how errors come out |
 //! | [`your_own`] | [`Protocol::builder`](crate::Protocol::builder) | everything that a protocol can say |
 //!
 //! The first example of each page is the code that you need. The last one runs against the [`simulator`](crate::simulator) with the
@@ -52,6 +53,9 @@ pub mod graph {}
 
 #[doc = include_str!("fhir.md")]
 pub mod fhir {}
+
+#[doc = include_str!("typed_clients.md")]
+pub mod typed_clients {}
 
 #[doc = include_str!("your_own.md")]
 pub mod your_own {}
