@@ -6,7 +6,7 @@ use tower_service::Service;
 use crate::{
     error::Error,
     layer::{LroLayer, LroOverrides},
-    request::template::RequestHead,
+    request::template::{CapturedRequest, RequestHead},
     service::{
         clock::Clock,
         future::ResponseFuture,
@@ -61,7 +61,7 @@ impl LroLayer {
         }
         let Parts { method, uri, version, headers, extensions, .. } = start;
         let head = RequestHead { method, uri, version, extensions, timeout: None };
-        let start = *Start::new(service, config, head, &headers);
+        let start = Start { service, config, captured: CapturedRequest::new(head, &headers) };
         if start.may_start_operation(&response) {
             ResponseFuture::follow(start, response)
         } else {
