@@ -8,7 +8,6 @@ use crate::{
     layer::{LroLayer, LroOverrides},
     request::template::{CapturedRequest, RequestHead},
     service::{
-        clock::Clock,
         future::ResponseFuture,
         start::Start,
         transport::{AsRequest, AsResponse},
@@ -21,8 +20,11 @@ impl LroLayer {
     /// that it came through: hooks of generated clients, and clients that are not asynchronous, such as ureq.
     ///
     /// What comes out is the same as through [`Lro`](crate::Lro). A response that starts no operation passes through. The future
-    /// has to be awaited for anything to be sent. Start requests are not [asked](Self::ask_for_async) for anything here, and a
+    /// has to be awaited for anything to be sent. Without a timer the operation comes out in the error, as [`Cause::NoTimer`], but for
+    /// WebAssembly, where there is no clock either: set [`timer`](Self::timer) there, or the response is lost. Start requests are not [asked](Self::ask_for_async) for anything here, and a
     /// [`Resume`](crate::Resume) among the extensions does nothing.
+    ///
+    /// [`Cause::NoTimer`]: crate::Cause::NoTimer
     ///
     /// The head of a `reqwest::Request` is that of the `http::Request` into which it converts; see
     /// [`LroOverrides`](crate::LroOverrides). It has to be taken before the request is sent.
@@ -56,7 +58,8 @@ impl LroLayer {
         R: AsRequest<S::Response, S::Error>,
     {
         let config = LroOverrides::config_for(&start.extensions, self);
-        if Clock::check_here(config.timer.as_ref()).is_err() {
+        // Elsewhere there is a clock at least, and the error of the operation says that there is no timer.
+        if cfg!(target_family = "wasm") && config.timer.is_none() {
             return ResponseFuture::refused(Error::NoTimer);
         }
         let Parts { method, uri, version, headers, extensions, .. } = start;

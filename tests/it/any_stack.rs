@@ -174,3 +174,14 @@ async fn settings_among_the_extensions_of_the_head_count() {
     assert!(outcome.unwrap_err().contains("Monitor"));
     assert_eq!(polls.len(), 1);
 }
+
+#[test]
+fn without_a_timer_the_operation_is_not_lost() {
+    let service = service_fn(|_: Request<String>| async { accepted("/operations/1") });
+    let (head, _) = start().into_parts();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let followed = exact().follow(head, accepted("/operations/1").unwrap(), service);
+    let Err(Error::Operation(error)) = runtime.block_on(followed) else { panic!() };
+    assert!(matches!(error.cause(), Cause::NoTimer));
+    assert_eq!(error.operation().monitor().path(), "/operations/1");
+}
