@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, header::HOST};
 
-use crate::{address::policy::CallerOrigin, config::Config, event::tracing, request::template::RequestHead};
+use crate::{address::policy::CallerAddress, config::Config, event::tracing, request::template::RequestHead};
 
 /// Warns before the first such request is sent, and not once an operation is lost. Relative monitors are polled all the same.
 #[cold]
@@ -12,7 +12,7 @@ pub(crate) fn warn_once(config: &Config, head: &RequestHead, headers: &HeaderMap
     if config.has_warned_of_no_host.load(Ordering::Relaxed) || config.names_origins() {
         return;
     }
-    let caller = CallerOrigin::new(&head.uri, headers.get(HOST), config.base_uri.as_ref());
+    let caller = CallerAddress::new(head.uri.clone(), headers.get(HOST), config.base_uri.as_ref());
     if caller.url().is_none() && !config.has_warned_of_no_host.swap(true, Ordering::Relaxed) {
         tracing::no_host(&head.method, &head.uri);
     }
