@@ -21,7 +21,7 @@ use crate::{
         Lro,
         body::LroBody,
         future::ResponseFuture,
-        response_ext::{ResponseExt, error_for, sealed::Sealed},
+        response_ext::{ResponseExt, Sealed, error_for},
         transport::{AsRequest, AsResponse},
     },
 };

@@ -25,7 +25,7 @@ use crate::{error::failed::OperationFailed, operation::Operation, protocol::stat
 /// # Ok(())
 /// # }
 /// ```
-pub trait ResponseExt: sealed::Sealed + Sized {
+pub trait ResponseExt: Sealed + Sized {
     /// The operation that this is the final response of; `None` for a response that passed through.
     fn operation(&self) -> Option<&Operation>;
 
@@ -38,11 +38,10 @@ pub trait ResponseExt: sealed::Sealed + Sized {
     fn error_for_operation(self) -> Result<Self, OperationFailed>;
 }
 
-pub(super) mod sealed {
-    pub trait Sealed {}
+/// No other crate can name it, and so none can implement [`ResponseExt`].
+pub trait Sealed {}
 
-    impl<B> Sealed for http::Response<B> {}
-}
+impl<B> Sealed for http::Response<B> {}
 
 pub(super) fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
     match operation.filter(|operation| matches!(operation.state(), OperationState::Failed | OperationState::Canceled)) {
