@@ -10,46 +10,60 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    Event, LroLayer, Operation, PollFailure,
+    Event, LroLayer, Operation, OperationState, Outcome, PollFailure,
     simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
-const IN_FLIGHT: &str = "lro_operations_in_flight";
-const ENDED: &str = "lro_operations_ended_total";
-const DURATION: &str = "lro_operation_duration_seconds";
-const POLLS: &str = "lro_polls_total";
-const POLL_FAILURES: &str = "lro_poll_failures_total";
-const WAITS: &str = "lro_wait_seconds";
+// Names and units follow the semantic conventions of OpenTelemetry for metrics. Prometheus has them with underscores, and with the
+// unit or `total` behind them. How many operations have ended, and how, is the count of their durations.
+const ACTIVE: &str = "lro.client.active_operations";
+const DURATION: &str = "lro.client.operation.duration";
+const POLLS: &str = "lro.client.polls";
+const DELAY: &str = "lro.client.poll.delay";
+
+const PROTOCOL: &str = "lro.protocol";
+/// Only of what went wrong.
+const ERROR: &str = "error.type";
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Feeds the metrics. All labels have few values: neither identifiers nor addresses are among them.
+/// Feeds the metrics. All attributes have few values: neither identifiers nor addresses are among them.
 fn measure(event: &Event<'_>) {
     match event {
         Event::Accepted { operation, .. } | Event::Resumed { operation, .. } => {
-            gauge!(IN_FLIGHT, "protocol" => protocol(operation)).increment(1)
+            gauge!(ACTIVE, PROTOCOL => protocol(operation)).increment(1)
         }
         Event::Waiting { delay, reason, .. } => {
-            histogram!(WAITS, "reason" => word(reason)).record(*delay);
+            histogram!(DELAY, "lro.delay.reason" => word(reason)).record(*delay);
         }
-        Event::Polled { operation, .. } => counter!(POLLS, "protocol" => protocol(operation)).increment(1),
+        Event::Polled { operation, .. } => counter!(POLLS, PROTOCOL => protocol(operation)).increment(1),
         Event::PollFailed { operation, failure, .. } => {
-            counter!(POLLS, "protocol" => protocol(operation)).increment(1);
-            let kind = match failure {
-                PollFailure::Http(status) => format!("http_{}", status.as_u16()),
+            let error = match failure {
+                PollFailure::Http(status) => status.as_str().to_owned(),
                 other => word(other),
             };
-            counter!(POLL_FAILURES, "kind" => kind).increment(1);
+            counter!(POLLS, PROTOCOL => protocol(operation), ERROR => error).increment(1);
         }
-        Event::Pending { operation, .. } => gauge!(IN_FLIGHT, "protocol" => protocol(operation)).decrement(1),
+        Event::Pending { operation, .. } => gauge!(ACTIVE, PROTOCOL => protocol(operation)).decrement(1),
         // Also emitted where the request's future is dropped, so that the gauge comes down again.
         Event::Finished { operation, outcome, .. } => {
-            gauge!(IN_FLIGHT, "protocol" => protocol(operation)).decrement(1);
-            let labels = [("outcome", word(outcome)), ("state", word(operation.state()))];
-            counter!(ENDED, &labels).increment(1);
-            histogram!(DURATION, "outcome" => word(outcome)).record(operation.elapsed());
+            gauge!(ACTIVE, PROTOCOL => protocol(operation)).decrement(1);
+            let state = operation.state();
+            let mut attributes = vec![("lro.outcome", word(outcome)), ("lro.state", word(state))];
+            attributes.extend(error(*outcome, state).map(|error| (ERROR, error)));
+            histogram!(DURATION, &attributes).record(operation.elapsed());
         }
         _ => {}
+    }
+}
+
+/// The same as in the spans of feature `tracing`, but for the service's own error codes, of which there may be many.
+fn error(outcome: Outcome, state: OperationState) -> Option<String> {
+    match outcome {
+        Outcome::Dropped => None,
+        Outcome::Response if state == OperationState::Succeeded => None,
+        Outcome::Response | Outcome::Failed => Some(word(state)),
+        other => Some(word(other)),
     }
 }
 
@@ -65,14 +79,17 @@ fn word(variant: impl std::fmt::Debug) -> String {
 fn install() -> Result<PrometheusHandle, BoxError> {
     let buckets = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
     let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)?
+        .with_recommended_naming(true)
+        .set_buckets_for_metric(Matcher::Prefix("lro.client".to_owned()), &buckets)?
         .install_recorder()?;
-    describe_gauge!(IN_FLIGHT, "Operations that were accepted or resumed, and have not ended");
-    describe_counter!(ENDED, "Operations that the layer is done with, by what the caller got and the state then");
-    describe_counter!(POLLS, "Polls that gave a status, or failed in a way that may pass");
-    describe_counter!(POLL_FAILURES, "Polls that failed in a way that may pass");
-    describe_histogram!(DURATION, Unit::Seconds, "From acceptance to the end");
-    describe_histogram!(WAITS, Unit::Seconds, "The delays before polls, by why they are that long");
+    describe_gauge!(ACTIVE, Unit::Count, "Operations that were accepted or resumed, and have not ended");
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "From acceptance to the end, by what the caller got and the state then"
+    );
+    describe_counter!(POLLS, Unit::Count, "Polls that gave a status, or failed in a way that may pass");
+    describe_histogram!(DELAY, Unit::Seconds, "The delays before polls, by why they are that long");
     Ok(handle)
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     mem::ManuallyDrop,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) cancel_on_drop: Option<Canceller>,
     pub(crate) cancel_on_timeout: Option<Canceller>,
     pub(crate) timer: Option<Arc<dyn Timer>>,
+    /// Whether it was said that requests have no host. Of the layer and all that is made of it.
+    pub(crate) has_warned_of_no_host: Arc<AtomicBool>,
     observers: Vec<Observer>,
 }
 
@@ -64,6 +66,7 @@ impl Default for Config {
             cancel_on_drop: None,
             cancel_on_timeout: None,
             timer: None,
+            has_warned_of_no_host: Arc::default(),
             observers: Vec::new(),
         }
     }
@@ -105,6 +108,12 @@ impl Config {
         named
     }
 
+    /// Whether it names any origin that may be asked beside the request's own.
+    pub(crate) fn names_origins(&self) -> bool {
+        let by_protocol = |protocol: &Protocol| !protocol.rules().anonymous.is_empty();
+        !self.trusted.is_empty() || !self.anonymous.is_empty() || self.protocols.iter().any(by_protocol)
+    }
+
     pub(crate) fn observe(&mut self, observer: impl Fn(&Event<'_>) + Send + Sync + 'static) {
         self.observers.push(Arc::new(observer));
     }
@@ -143,6 +152,7 @@ impl fmt::Debug for Config {
             cancel_on_drop,
             cancel_on_timeout,
             timer,
+            has_warned_of_no_host: _,
             observers,
         } = self;
         f.debug_struct("LroLayer")

@@ -496,7 +496,11 @@ impl LroLayer {
     }
 
     /// Sets the address that a client below puts before requests with a path alone, as those of octocrab and kube do. An operation whose
-    /// monitor is an absolute address of the same origin is then polled through the same client, by its path.
+    /// monitor is an absolute address of the same origin is then polled through the same client, by its path. Where the base has a
+    /// path (`/k8s/clusters/c1`), that is taken off the monitor's, since the client below puts it there again.
+    ///
+    /// Without it, and without a `Host` header, such a monitor cannot be polled: nothing says that it is of the service that the
+    /// request went to. With feature `tracing` the first request without a host is warned of before it is sent.
     ///
     /// # Panics
     ///
@@ -624,6 +628,24 @@ impl fmt::Debug for LroLayer {
 /// let off = LroOverrides::disabled();
 /// let request = http::Request::post("https://atlas.microsoft.com/mapData").extension(off).body(String::new())?;
 /// assert_eq!(client.oneshot(request).await?.status(), 202);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A `reqwest_middleware::RequestBuilder` takes them by `with_extension`. A `reqwest::Request` has extensions, too, but shows them
+/// in the form of `http` alone, into which it converts, and from which it converts back:
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_lro::LroOverrides;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let request = reqwest::Client::new().post("https://atlas.microsoft.com/mapData").body("a drawing package").build()?;
+///
+/// let mut request: http::Request<reqwest::Body> = request.try_into()?;
+/// request.extensions_mut().insert(LroOverrides::new(|layer| layer.timeout(Duration::from_secs(600))));
+/// let request: reqwest::Request = request.try_into()?;
+/// # let _ = request;
 /// # Ok(())
 /// # }
 /// ```

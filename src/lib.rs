@@ -95,10 +95,13 @@
 //!
 //! - `reqwest`: [`Lro`] over `reqwest::Client` as a tower service.
 //! - `reqwest-middleware`: [`LroLayer`] as a `reqwest_middleware::Middleware`; implies `reqwest`.
+//! - `reqwest-0-12` and `reqwest-middleware-0-4`: the same for reqwest 0.12 and reqwest-middleware 0.4. Both versions may be on in
+//!   one program. A client of one version has no use for the feature of the other: the compiler then says that `LroLayer` is no
+//!   `Middleware`, or that [`Lro`] is no `Service` of the client's `Request`.
 //! - `serde`: [`Operation`] can be stored, and resumed by another process.
 //! - `tracing`: a span for each operation and each of its requests, and an event for everything that happens.
 //! - `simulator`: a service of long-running operations, for tests.
-//! - `full`: all of them.
+//! - `full`: all of them, but for those of earlier versions of reqwest.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unreachable_pub)]
@@ -156,7 +159,14 @@ pub use self::{
         state::OperationState,
         status_rule::{MissingStatus, StatusRule},
     },
-    service::{Lro, body::LroBody, future::ResponseFuture, response_ext::ResponseExt},
+    service::{
+        Lro,
+        body::LroBody,
+        box_errors::{BoxErrors, BoxErrorsFuture},
+        empty_body::EmptyBody,
+        future::ResponseFuture,
+        response_ext::ResponseExt,
+    },
     timing::{
         backoff::{Backoff, DelayReason},
         timer::{Sleep, Timer},

@@ -5,7 +5,16 @@ use std::{collections::BTreeSet, process::Command};
 /// The crates that the default feature set builds, this one included, on Linux. The `dependencies` page of the guide says what each brings.
 const DEFAULT: usize = 50;
 
-const FEATURES: [&str; 6] = ["reqwest", "reqwest-middleware", "serde", "simulator", "tracing", "full"];
+const FEATURES: [&str; 8] = [
+    "reqwest",
+    "reqwest-middleware",
+    "reqwest-0-12",
+    "reqwest-middleware-0-4",
+    "serde",
+    "simulator",
+    "tracing",
+    "full",
+];
 
 /// The lines of `cargo tree` with these features of this crate, each once.
 fn tree(features: &str, edges: &str) -> BTreeSet<String> {
@@ -38,4 +47,22 @@ fn no_feature_of_ours_switches_one_of_reqwest_on() {
         assert_eq!(reqwest_features(features, "normal,features"), BTreeSet::new(), "{features}");
     }
     assert!(tree("full", "normal").iter().any(|line| line.starts_with("reqwest v")));
+}
+
+#[test]
+fn each_feature_brings_its_own_version_of_reqwest_alone() {
+    let versions = |features: &str| {
+        let crates = tree(features, "normal").into_iter();
+        let version =
+            |line: String| line.strip_prefix("reqwest v")?.rsplit_once('.').map(|(minor, _)| minor.to_owned());
+        crates.filter_map(version).collect::<Vec<_>>()
+    };
+    for (features, expected) in [
+        ("serde,simulator,tracing", &[][..]),
+        ("full", &["0.13"]),
+        ("reqwest-middleware-0-4", &["0.12"]),
+        ("full,reqwest-middleware-0-4", &["0.12", "0.13"]),
+    ] {
+        assert_eq!(versions(features), expected, "{features}");
+    }
 }

@@ -298,3 +298,27 @@ async fn nothing_that_is_traced_has_a_secret() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn requests_without_a_host_are_warned_of_once_before_they_are_sent() {
+    subscribe();
+    let request = |host: Option<&str>| {
+        let request = Request::post("/start");
+        let request = host.into_iter().fold(request, |request, host| request.header("host", host));
+        request.body(SimulatorBody::default()).unwrap()
+    };
+    let base = http::Uri::from_static("https://api.example");
+    for (layer, host, warnings) in [
+        (exact(), None, 1),
+        (exact(), Some("api.example"), 0),
+        (exact().base_uri(base), None, 0),
+        (exact().trust_origin("https://api.example".parse().unwrap()), None, 0),
+    ] {
+        let client = layer.layer(Simulator::new().script(Script::new(Reply::http(200))));
+        for _ in 0..2 {
+            client.clone().oneshot(request(host)).await.unwrap();
+        }
+        let told = seen().lines.iter().filter(|line| line.contains("a request has no host")).count();
+        assert_eq!(told, warnings, "{layer:?} {host:?}");
+    }
+}

@@ -28,6 +28,7 @@
 //! | [`orthanc`] | a description | jobs that look like everything else |
 //! | [`power_platform`] | a description | regional hosts, a state within a state |
 //! | [`replicate`] | a description | links in the body |
+//! | [`typed_clients`] | of the service | octocrab, kube, generated clients: what to set, and how errors come out |
 //! | [`your_own`] | [`Protocol::builder`](crate::Protocol::builder) | everything that a protocol can say |
 //! | [`other_stacks`] | any | the gateway, for other languages and clients |
 //! | [`knobs`] | all of them | what a description can say, and which service needs it |
@@ -130,6 +131,8 @@ pub mod power_platform {}
 
 #[doc = include_str!("replicate.md")]
 pub mod replicate {}
+#[doc = include_str!("typed_clients.md")]
+pub mod typed_clients {}
 
 #[doc = include_str!("your_own.md")]
 pub mod your_own {}

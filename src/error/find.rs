@@ -97,7 +97,7 @@ impl<E: StdError + 'static> ErrorChain<E> for BoxError {
     }
 }
 
-#[cfg(feature = "reqwest-middleware")]
+#[cfg(any(feature = "reqwest-middleware", feature = "reqwest-middleware-0-4"))]
 impl<E: StdError + Send + Sync + 'static> ErrorChain<E> for anyhow::Error {
     fn operation_error(&self) -> Option<&OperationError<E>> {
         self.downcast_ref().or_else(|| self.chain().find_map(|error| error.operation_error()))

@@ -222,7 +222,8 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
             Self::Service(error) => error.fmt(f),
             Self::Operation(error) => DidNotComplete(error.operation().monitor()).fmt(f),
             Self::NoTimer => f.write_str(
-                "there is no timer to wait for operations with: run in a tokio runtime with time enabled; nothing was sent",
+                "there is no timer to wait for operations with: run in a tokio runtime with time enabled, or set LroLayer::timer; \
+                 nothing was sent",
             ),
         }
     }
@@ -339,7 +340,9 @@ impl<E> fmt::Display for OperationError<E> {
             }
             Cause::Failed(failed) => failed.fmt(f),
             Cause::Pending { delay } => write!(f, "its next poll is due in {delay:.1?} (LroLayer::max_wait)"),
-            Cause::NoTimer => f.write_str("there is no timer to wait with: run in a tokio runtime with time enabled"),
+            Cause::NoTimer => f.write_str(
+                "there is no timer to wait with: run in a tokio runtime with time enabled, or set LroLayer::timer",
+            ),
         }
     }
 }

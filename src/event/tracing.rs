@@ -2,9 +2,9 @@
 //! `tracing` nothing of it is compiled in, and what is called here does nothing.
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use self::off::{Spans, unmatched};
+pub(crate) use self::off::{Spans, no_host, unmatched};
 #[cfg(feature = "tracing")]
-pub(crate) use self::on::{Spans, unmatched};
+pub(crate) use self::on::{Spans, no_host, unmatched};
 
 /// How the operation's span began.
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +201,16 @@ mod on {
             "a 202 that no protocol of this layer matches passes through",
         );
     }
+
+    /// Reports a request without a host, before it is sent.
+    pub(crate) fn no_host(method: &Method, uri: &Uri) {
+        warn!(
+            target: TARGET,
+            { http.request.method = %method, url.full = %Redacted(uri) },
+            "a request has no host, so that monitors with absolute addresses cannot be polled: set LroLayer::base_uri, or send \
+             a `host` header",
+        );
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
@@ -234,4 +244,6 @@ mod off {
     }
 
     pub(crate) fn unmatched(_: &Method, _: &Uri, _: &[HeaderName]) {}
+
+    pub(crate) fn no_host(_: &Method, _: &Uri) {}
 }

@@ -109,7 +109,7 @@ pub(crate) struct RequestTemplate {
 /// A request that the layer sends.
 #[derive(Debug)]
 #[cfg_attr(
-    not(feature = "reqwest-middleware"),
+    not(any(feature = "reqwest-middleware", feature = "reqwest-middleware-0-4")),
     allow(dead_code, reason = "only reqwest's integrations look at all of it")
 )]
 pub struct PollRequest {

@@ -98,6 +98,12 @@ where
     pub(crate) fn follow(start: Start<S>, response: S::Response) -> Self {
         Self { state: State::Operating { operating: Operating::follow(start, response) } }
     }
+
+    /// Returns a response that starts nothing, and that was not sent for by this future.
+    #[cold]
+    pub(crate) fn answered(start: Start<S>, response: S::Response) -> Self {
+        Self { state: State::Operating { operating: Operating::answered(start, response) } }
+    }
 }
 
 impl<S, R> Future for ResponseFuture<S, R>

@@ -1,14 +1,16 @@
 //! `Lro`: the tower `Service`.
 
 pub(crate) mod body;
+pub(crate) mod box_errors;
 mod canceling;
 mod clock;
+pub(crate) mod empty_body;
+mod follow;
 pub(crate) mod future;
+mod hostless;
 mod operating;
-#[cfg(feature = "reqwest")]
-mod reqwest;
-#[cfg(feature = "reqwest-middleware")]
-mod reqwest_middleware;
+#[cfg(any(feature = "reqwest", feature = "reqwest-0-12"))]
+mod reqwest_versions;
 pub(crate) mod response_ext;
 pub(crate) mod start;
 pub(crate) mod transport;
@@ -26,6 +28,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    address::uri::has_authority,
     config::Config,
     error::{BoxError, Cause, Error, OperationError},
     layer::{LroLayer, LroOverrides},
@@ -46,8 +49,8 @@ use crate::{
 /// Made by [`LroLayer`]. Over a service of `http` requests and responses, such as a client of hyper-util, it is one itself;
 /// with feature `reqwest`, over a `reqwest::Client` as well.
 ///
-/// The service has to be `Clone`, and so that polls can be made the body of requests `Default`: `BoxCloneService`,
-/// `Buffer` and a boxed body help those that are not.
+/// The service has to be `Clone`: `BoxCloneService` and `Buffer` help those that are not. So that polls can be made, the body
+/// of requests has to be `Default`: [`LroLayer::empty_body`] helps those that are not.
 ///
 /// Its future is `Send`, and so on, if those of the inner service are.
 ///
@@ -101,7 +104,7 @@ impl<S> Lro<S> {
         self.inner
     }
 
-    #[cfg(feature = "reqwest")]
+    #[cfg(any(feature = "reqwest", feature = "reqwest-0-12"))]
     fn layer(&self) -> &LroLayer {
         &self.layer
     }
@@ -124,6 +127,9 @@ impl<S> Lro<S> {
     {
         if Clock::check_here(config.timer.as_ref()).is_err() {
             return ResponseFuture::refused(Error::NoTimer);
+        }
+        if !has_authority(&head.uri) {
+            hostless::warn_once(&config, &head, request.headers_mut());
         }
         if !head.extensions.is_empty() {
             if let Some(cancel) = head.extensions.get::<Cancel>() {

@@ -28,6 +28,7 @@ use crate::{
         resuming,
         starting::{Moment, Started, Starting},
     },
+    request::template::CapturedRequest,
     service::{
         body::{LroBody, Next, OpenBody},
         canceling::spawn_cancel,
@@ -134,6 +135,21 @@ where
 
     /// Goes on from a response that may start an operation.
     pub(crate) fn follow(start: Start<S>, response: S::Response) -> Pin<Box<Self>> {
+        Self::with_response(start, response, |config, captured, response, beginning| {
+            Starting::begin(config, captured, response, beginning).into()
+        })
+    }
+
+    /// Returns a response that starts nothing.
+    pub(crate) fn answered(start: Start<S>, response: S::Response) -> Pin<Box<Self>> {
+        Self::with_response(start, response, |_, _, response, _| Step::PassesThrough(Box::new(response)))
+    }
+
+    fn with_response(
+        start: Start<S>,
+        response: S::Response,
+        step: impl FnOnce(Arc<Config>, CapturedRequest, PartialResponse<OpenBody<BodyOf<S, R>>>, Moment) -> Step<S, R>,
+    ) -> Pin<Box<Self>> {
         let Start { service, config, captured } = start;
         let clock = Clock::start(config.timer.as_ref());
         let beginning = moment(&clock);
@@ -142,8 +158,8 @@ where
         let (head, body) = response.into_parts();
         let arrived = Arrived { head, body: OpenBody::new(body), effective_uri: None };
         let response = PartialResponse::new(arrived, clock.now(), beginning.wall);
-        let started = Starting::begin(config.clone(), captured, response, beginning);
-        Self::new(service, config, clock, url, started.into())
+        let step = step(config.clone(), captured, response, beginning);
+        Self::new(service, config, clock, url, step)
     }
 
     fn new(service: S, config: Arc<Config>, clock: Clock, last_url: UrlOf<S, R>, step: Step<S, R>) -> Pin<Box<Self>> {

@@ -7,24 +7,25 @@ use std::{
 };
 
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
-use reqwest::{Body, Request, Response, ResponseBuilderExt, Url};
 use tower_service::Service;
 
+use super::reqwest::{Body, Error as ReqwestError, Request, Response, ResponseBuilderExt, Url};
 use crate::{
     address::policy::Address,
-    error::{BoxError, Error},
+    error::{BoxError, Error, failed::OperationFailed},
     layer::LroOverrides,
+    operation::Operation,
     redact::Redacted,
     request::template::{PollRequest, RequestHead},
     service::{
         Lro,
         body::LroBody,
         future::ResponseFuture,
+        response_ext::{ResponseExt, Sealed, error_for},
         transport::{AsRequest, AsResponse},
     },
 };
 
-#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 impl<S> Service<Request> for Lro<S>
 where
     S: Service<Request, Response = Response, Error: 'static> + Clone,
@@ -147,7 +148,7 @@ fn redact(error: &mut dyn Any) {
     }
 }
 
-pub(crate) fn redact_url(error: &mut reqwest::Error) {
+pub(crate) fn redact_url(error: &mut ReqwestError) {
     if let Some(url) = error.url_mut() {
         let redacted = url.as_str().parse().map(|uri| Redacted(&uri).to_string());
         match redacted.ok().and_then(|redacted| redacted.parse().ok()) {
@@ -200,6 +201,19 @@ impl AsResponse for Response {
 
     fn from_http(response: http::Response<LroBody<Body>>) -> Self {
         response.map(Body::wrap).into()
+    }
+}
+
+impl Sealed for Response {}
+
+impl ResponseExt for Response {
+    fn operation(&self) -> Option<&Operation> {
+        self.extensions().get()
+    }
+
+    fn error_for_operation(self) -> Result<Self, OperationFailed> {
+        let (http, operation) = (self.status(), self.operation().cloned());
+        error_for(self, http, operation)
     }
 }
 

@@ -9,10 +9,13 @@ use std::{
 
 use async_trait::async_trait;
 use http::{Extensions, HeaderMap};
-use reqwest::{Request, Response, Url};
-use reqwest_middleware::{Error as MiddlewareError, Middleware, Next};
 use tower_service::Service;
 
+use super::{
+    integration::{head_of, redact_url},
+    reqwest::{Request, Response, Url},
+    reqwest_middleware::{self, Error as MiddlewareError, Middleware, Next},
+};
 use crate::{
     address::policy::{Address, Credentials},
     config::Config,
@@ -24,7 +27,6 @@ use crate::{
     service::{
         clock::Clock,
         future::ResponseFuture,
-        reqwest::{head_of, redact_url},
         start::Start,
         transport::{AsRequest, prefer_respond_async},
     },
@@ -37,7 +39,6 @@ type BoxFuture<'a> = Pin<Box<dyn Future<Output = reqwest_middleware::Result<Resp
 ///
 /// Settings for one request are given by `RequestBuilder::with_extension(LroOverrides::new(…))`, as is a
 /// [`Resume`].
-#[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
 #[async_trait]
 impl Middleware for LroLayer {
     async fn handle(

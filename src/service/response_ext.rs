@@ -25,7 +25,7 @@ use crate::{error::failed::OperationFailed, operation::Operation, protocol::stat
 /// # Ok(())
 /// # }
 /// ```
-pub trait ResponseExt: sealed::Sealed + Sized {
+pub trait ResponseExt: Sealed + Sized {
     /// The operation that this is the final response of; `None` for a response that passed through.
     fn operation(&self) -> Option<&Operation>;
 
@@ -38,16 +38,12 @@ pub trait ResponseExt: sealed::Sealed + Sized {
     fn error_for_operation(self) -> Result<Self, OperationFailed>;
 }
 
-mod sealed {
-    pub trait Sealed {}
+/// No other crate can name it, and so none can implement [`ResponseExt`].
+pub trait Sealed {}
 
-    impl<B> Sealed for http::Response<B> {}
+impl<B> Sealed for http::Response<B> {}
 
-    #[cfg(feature = "reqwest")]
-    impl Sealed for reqwest::Response {}
-}
-
-fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
+pub(super) fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
     match operation.filter(|operation| matches!(operation.state(), OperationState::Failed | OperationState::Canceled)) {
         Some(operation) => Err(OperationFailed::new(operation, http, None)),
         None => Ok(response),
@@ -55,19 +51,6 @@ fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> 
 }
 
 impl<B> ResponseExt for http::Response<B> {
-    fn operation(&self) -> Option<&Operation> {
-        self.extensions().get()
-    }
-
-    fn error_for_operation(self) -> Result<Self, OperationFailed> {
-        let (http, operation) = (self.status(), self.operation().cloned());
-        error_for(self, http, operation)
-    }
-}
-
-#[cfg(feature = "reqwest")]
-#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
-impl ResponseExt for reqwest::Response {
     fn operation(&self) -> Option<&Operation> {
         self.extensions().get()
     }

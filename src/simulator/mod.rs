@@ -5,7 +5,8 @@
 //! is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
 //! [`Protocol`](crate::Protocol) that has a constructor.
 //!
-//! It runs in memory, under tokio's paused time too, and behind any server that takes tower services.
+//! It runs in memory, under tokio's paused time too, and behind any server that takes tower services. With feature
+//! `reqwest-middleware` it is a `reqwest_middleware::Middleware` as well, which answers in place of the network.
 //!
 //! # Example
 //!
@@ -29,6 +30,22 @@
 //! let response = client.oneshot(request).await?;
 //! assert_eq!(response.operation().map(|operation| operation.polls()), Some(3));
 //! assert_eq!(simulator.started(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # In a client with middleware
+//!
+//! ```
+//! use reqwest_middleware::ClientBuilder;
+//! use tower_lro::{LroLayer, simulator::Simulator};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let simulator = Simulator::new();
+//! let client = ClientBuilder::new(reqwest::Client::new()).with(LroLayer::new()).with(simulator.clone()).build();
+//! let response = client.post("https://atlas.microsoft.com/mapData").body("a drawing package").send().await?;
+//! assert_eq!((response.status().as_u16(), simulator.started()), (200, 1));
 //! # Ok(())
 //! # }
 //! ```

@@ -8,6 +8,16 @@ use std::{
 
 /// A clock, and a sleep, for runtimes other than tokio's: see [`LroLayer::timer`](crate::LroLayer::timer).
 ///
+/// # WebAssembly
+///
+/// The integration for services of `http` types works in a browser and under Node.js (`wasm32-unknown-unknown`), with a timer made
+/// of the crates `web-time` and `gloo-timers`: `Instant::now`, `SystemTime::now`, and `gloo_timers::future::sleep`. `tests/wasm` of the
+/// repository has one. Without it calls fail at once, by [`Error::NoTimer`](crate::Error::NoTimer).
+///
+/// A browser shows a page the headers `Operation-Location` and `Retry-After` of another origin only if the service says so, by
+/// `Access-Control-Expose-Headers` (CORS); without the first nothing starts. The integrations for reqwest do not build there: reqwest's
+/// bodies and responses do not convert into those of `http` there, and its futures are not `Send`.
+///
 /// # Example
 ///
 /// ```

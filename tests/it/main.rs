@@ -1,6 +1,7 @@
 //! Tests through the public API, in one binary to save on linking.
 
 mod address;
+mod any_stack;
 mod builder;
 mod deadline;
 mod delays;

@@ -9,10 +9,7 @@ use reqwest_middleware::ClientBuilder;
 use tower::{Layer, ServiceExt};
 use tower_lro::{Error, LroLayer, Operation, OperationError, ResponseExt, simulator::Simulator};
 
-use crate::{
-    secrets_fixture::{SECRET, SIGNATURE, outcomes, start},
-    support::Transport,
-};
+use crate::secrets_fixture::{SECRET, SIGNATURE, outcomes, start};
 
 /// Everything that is printed about an operation under way.
 #[derive(Clone, Default)]
@@ -87,7 +84,7 @@ async fn no_output_has_them_whatever_the_outcome() {
 async fn no_output_has_them_through_the_middleware_either() {
     for (index, (layer, script)) in outcomes().into_iter().enumerate() {
         let (printed, layer) = Printed::of(layer);
-        let transport = Transport(Simulator::new().script(script));
+        let transport = Simulator::new().script(script);
         let client = ClientBuilder::new(reqwest::Client::new()).with(layer).with(transport).build();
         let (head, _) = start().into_parts();
         let request = client.post(head.uri.to_string()).headers(head.headers).body(SECRET);

@@ -3,7 +3,7 @@
 use reqwest::{Body, Method, Request};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_lro::{
-    Cause, Error, LroLayer, OperationState, ResponseExt, Resume,
+    Cause, Error, LroLayer, LroOverrides, OperationState, ResponseExt, Resume,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
@@ -105,4 +105,40 @@ async fn what_resumes_an_operation_is_for_this_layer_alone() {
     let request = reqwest::Request::try_from(request).unwrap();
     let response = ServiceBuilder::new().layer(quick()).service(inner).oneshot(request).await.unwrap();
     assert_eq!(response.operation().unwrap().polls(), 1);
+}
+
+#[tokio::test]
+async fn a_request_has_settings_of_its_own_by_way_of_the_form_of_http() {
+    let server = Server::of(&Simulator::new().script(polls([Reply::status("Failed")]))).await;
+    let client = ServiceBuilder::new().layer(quick()).service(reqwest::Client::new());
+    let mut request = post(&server);
+    let timeout = std::time::Duration::from_secs(60);
+    *request.timeout_mut() = Some(timeout);
+
+    let mut request: http::Request<Body> = request.try_into().unwrap();
+    request.extensions_mut().insert(LroOverrides::new(|layer| layer.error_on_failure(true)));
+    let request: Request = request.try_into().unwrap();
+    assert_eq!(request.timeout(), Some(&timeout));
+    assert_eq!(request.body().unwrap().as_bytes(), Some(&b"package"[..]));
+
+    let Err(Error::Operation(error)) = client.clone().oneshot(request).await else { panic!() };
+    assert!(matches!(error.cause(), Cause::Failed(_)));
+    assert!(client.oneshot(post(&server)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_start_response_of_a_client_is_followed_with_that_client() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let client = reqwest::Client::new();
+    // Its head has to be taken before it is sent; a body that streams cannot be cloned, and need not.
+    let request: http::Request<Body> = post(&server).try_into().unwrap();
+    let (head, body) = request.into_parts();
+    let request = http::Request::from_parts(head.clone(), body);
+    let response = client.execute(request.try_into().unwrap()).await.unwrap();
+    assert_eq!(response.status(), 202);
+    let response = quick().follow(head, response, client).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
+    assert_eq!((response.url().path(), simulator.started()), ("/operations/00000001-add9-4ef7-9788-1635bed9a87e", 1));
+    assert!(simulator.recorded().iter().all(|request| request.headers["authorization"] == "Bearer token"));
 }

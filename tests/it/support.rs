@@ -12,7 +12,6 @@ use std::{
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use reqwest_middleware::{Middleware, Next};
 use tokio::{net::TcpListener, time::Instant};
 use tower::{BoxError, Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_lro::{
@@ -175,26 +174,4 @@ impl Drop for Server {
 /// A layer for real time: as quick as the clock allows.
 pub fn quick() -> LroLayer {
     exact().backoff(tower_lro::Backoff::constant(Duration::from_millis(1))).max_delay(Duration::from_millis(1))
-}
-
-/// Answers from the simulator instead of the network.
-pub struct Transport(pub Simulator);
-
-#[async_trait::async_trait]
-impl Middleware for Transport {
-    async fn handle(
-        &self,
-        request: reqwest::Request,
-        _: &mut http::Extensions,
-        _: Next<'_>,
-    ) -> reqwest_middleware::Result<reqwest::Response> {
-        let url = request.url().clone();
-        let request = http::Request::try_from(request)?;
-        let response = self.0.clone().oneshot(request).await.map_err(reqwest_middleware::Error::middleware)?;
-        let (head, body) = response.into_parts();
-        let with_url = reqwest::ResponseBuilderExt::url(http::Response::builder(), url).body(()).unwrap();
-        let mut response = http::Response::from_parts(head, reqwest::Body::wrap(body));
-        response.extensions_mut().extend(with_url.into_parts().0.extensions);
-        Ok(response.into())
-    }
 }

@@ -17,7 +17,7 @@ use tower_lro::{
 };
 
 use self::arm::{TOPIC, asynchronous, resource};
-use crate::support::{Transport, exact, millis, text};
+use crate::support::{exact, millis, text};
 
 /// A start request.
 #[derive(Clone, Copy)]
@@ -99,7 +99,7 @@ async fn through_tower(layer: LroLayer, script: Script, start: Start) -> Ended {
 
 async fn through_middleware(layer: LroLayer, script: Script, start: Start) -> Ended {
     let simulator = Simulator::new().script(script).recording();
-    let client = ClientBuilder::new(reqwest::Client::new()).with(layer).with(Transport(simulator.clone())).build();
+    let client = ClientBuilder::new(reqwest::Client::new()).with(layer).with(simulator.clone()).build();
     let mut request = client.request(start.method.parse().unwrap(), start.uri).body("body");
     for (name, value) in start.headers {
         request = request.header(*name, *value);

@@ -1,0 +1,1 @@
+//! Operations as OpenTelemetry sees them: `tests/spans.rs`.

@@ -1,0 +1,74 @@
+//! `LroLayer::follow`: from a start response that somebody has already, to completion.
+
+use http::request::Parts;
+use tower_service::Service;
+
+use crate::{
+    error::Error,
+    layer::{LroLayer, LroOverrides},
+    request::template::{CapturedRequest, RequestHead},
+    service::{
+        future::ResponseFuture,
+        start::Start,
+        transport::{AsRequest, AsResponse},
+    },
+};
+
+impl LroLayer {
+    /// Polls the operation that `response` starts to completion, with `service`. `start` is the head of the request that it
+    /// answers; polls repeat its headers and extensions. For those who have a 202 already, and cannot put a layer into the stack
+    /// that it came through: hooks of generated clients, and clients that are not asynchronous, such as ureq.
+    ///
+    /// What comes out is the same as through [`Lro`](crate::Lro). A response that starts no operation passes through. The future
+    /// has to be awaited for anything to be sent. Without a timer the operation comes out in the error, as [`Cause::NoTimer`], but for
+    /// WebAssembly, where there is no clock either: set [`timer`](Self::timer) there, or the response is lost. Start requests are not [asked](Self::ask_for_async) for anything here, and a
+    /// [`Resume`](crate::Resume) among the extensions does nothing.
+    ///
+    /// [`Cause::NoTimer`]: crate::Cause::NoTimer
+    ///
+    /// The head of a `reqwest::Request` is that of the `http::Request` into which it converts; see
+    /// [`LroOverrides`](crate::LroOverrides). It has to be taken before the request is sent.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use tower::service_fn;
+    /// use tower_lro::{LroLayer, ResponseExt};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Sent by whatever client there is.
+    /// let (start, _body) = Request::post("https://example.com/conversions").body("a drawing")?.into_parts();
+    /// let accepted = Response::builder().status(202).header("operation-location", "/operations/1").body(String::new())?;
+    ///
+    /// // What sends the polls.
+    /// let polls = service_fn(|poll: Request<String>| async move {
+    ///     assert_eq!(poll.uri(), "https://example.com/operations/1");
+    ///     Ok::<_, std::io::Error>(Response::new(r#"{"status": "Succeeded"}"#.to_owned()))
+    /// });
+    /// let finished = LroLayer::new().follow(start, accepted, polls).await?;
+    /// assert_eq!(finished.operation().and_then(|operation| operation.status()), Some("Succeeded"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn follow<S, R>(&self, start: Parts, response: S::Response, service: S) -> ResponseFuture<S, R>
+    where
+        S: Service<R, Response: AsResponse>,
+        R: AsRequest<S::Response, S::Error>,
+    {
+        let config = LroOverrides::config_for(&start.extensions, self);
+        // Elsewhere there is a clock at least, and the error of the operation says that there is no timer.
+        if cfg!(target_family = "wasm") && config.timer.is_none() {
+            return ResponseFuture::refused(Error::NoTimer);
+        }
+        let Parts { method, uri, version, headers, extensions, .. } = start;
+        let head = RequestHead { method, uri, version, extensions, timeout: None };
+        let start = Start { service, config, captured: CapturedRequest::new(head, &headers) };
+        if start.may_start_operation(&response) {
+            ResponseFuture::follow(start, response)
+        } else {
+            ResponseFuture::answered(start, response)
+        }
+    }
+}
