@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     task::{Id, JoinSet},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -29,8 +29,8 @@ pub struct Options {
     pub name: String,
     /// How many jobs it has at once.
     pub concurrency: usize,
-    /// How long jobs are its own. Longer than the delays that services ask for: a worker that dies between an answer and its
-    /// storing leaves nobody who knows the delay, and its successor waits for the lease instead.
+    /// How long jobs are its own. At least twice as long as the delays that services ask for: a worker that dies between an
+    /// answer and its storing leaves nobody who knows the delay, and its successor waits for the lease instead.
     pub lease: Duration,
     /// How often a job is delivered that no worker has put back.
     pub max_deliveries: u32,
@@ -54,9 +54,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A step that takes longer is abandoned while the lease still holds, so that nobody else has the job meanwhile.
+    /// A step that takes longer is abandoned while the lease still holds: nobody else has the job meanwhile, and what is left
+    /// of the lease is no less than the delay that an answer in the last moment has asked for.
     fn step_timeout(&self) -> Duration {
-        self.lease * 2 / 3
+        self.lease / 2
     }
 }
 
@@ -144,6 +145,8 @@ impl Worker {
         if room == 0 {
             return false;
         }
+        // From before the lease began: its answer may take a while.
+        let deadline = Instant::now() + self.options.step_timeout();
         let claims = match self.queue.claim(&self.options.name, room, self.options.lease).await {
             Ok(claims) => claims,
             Err(error) => {
@@ -156,7 +159,7 @@ impl Worker {
         for claim in claims {
             let (tenants, options, lease) = (self.tenants.clone(), self.options.clone(), claim.lease.clone());
             let task = self.steps.spawn(async move {
-                let outcome = make_step(&tenants, &options, &claim).await;
+                let outcome = make_step(&tenants, &options, &claim, deadline).await;
                 (claim, outcome)
             });
             self.leases.insert(task.id(), lease);
@@ -269,7 +272,7 @@ impl Worker {
 }
 
 /// One step, of whatever is in the queue.
-async fn make_step(tenants: &Tenants, options: &Options, claim: &Claim) -> Outcome {
+async fn make_step(tenants: &Tenants, options: &Options, claim: &Claim, deadline: Instant) -> Outcome {
     let Claim { lease, envelope, deliveries } = claim;
     let dead = |envelope: &str, detail: String| {
         let (lease, envelope) = (lease.clone(), envelope.to_owned());
@@ -288,7 +291,7 @@ async fn make_step(tenants: &Tenants, options: &Options, claim: &Claim) -> Outco
     let name = job.tenant;
     let rewrite = |work: Work| Job { tenant: name.clone(), work }.to_json();
     let last = |operation: Option<Box<_>>| operation.map_or(envelope.clone(), |last| rewrite(Work::Operation(last)));
-    match timeout(options.step_timeout(), step(tenant, job.work, *deliveries)).await {
+    match timeout_at(deadline, step(tenant, job.work, *deliveries)).await {
         Ok(Step::Later { work, delay, is_accepted }) => {
             Outcome::Later(Later { lease: lease.clone(), envelope: rewrite(work), delay, durable: is_accepted })
         }

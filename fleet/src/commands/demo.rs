@@ -27,7 +27,7 @@ pub async fn run(kind: Kind) -> Result<(), BoxError> {
     println!("The queue is {}", local.address());
 
     let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?
-        .options(&["--lease", "3", "--request-timeout", "1", "--concurrency", "8"]);
+        .options(&["--lease", "4", "--request-timeout", "1", "--concurrency", "8"]);
     let queue = queue::open(local.address()).await?;
     println!("\n$ fleet start --tenant {TENANT} --id order --count {OPERATIONS}");
     let count = OPERATIONS.to_string();

@@ -47,8 +47,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// What the service asks for; and up to so much longer.
 const DELAY: Duration = Duration::from_millis(500);
 
-/// Longer than the longest delay that is asked for, jitter included.
-const LEASE: &str = "2.5";
+/// Twice the longest delay that is asked for, and more.
+const LEASE: &str = "3";
 
 /// After the last kill.
 const LIMIT: Duration = Duration::from_secs(120);
