@@ -11,6 +11,7 @@ use fleet::{
     local::{Kind, LocalQueue},
     queue::{self, Counts, Queue},
     service::{Behaviour, Seen, TestService},
+    table::table,
 };
 use tokio::time::{sleep, timeout};
 
@@ -57,7 +58,7 @@ const STARTER_KILLS: u32 = 10;
 
 pub async fn run(arguments: Arguments) -> Result<ExitCode, BoxError> {
     let began = Instant::now();
-    let mut local = LocalQueue::start(arguments.queue)?;
+    let local = LocalQueue::start(arguments.queue)?;
     // Operations outlast the kills.
     let polls = 4 + (INTERVAL * arguments.kills).div_duration_f64(DELAY + DELAY / 2) as u32;
     let behaviour = Behaviour { polls, delay: DELAY, spread: DELAY, percent_503: 2, ..Behaviour::default() };
@@ -71,7 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, BoxError> {
     for _ in 0..arguments.workers {
         crew.spawn()?;
     }
-    let (kills, server_kills) = kill(&mut crew, &mut local, &*queue, &arguments).await?;
+    let (local, kills, server_kills) = kill(&mut crew, local, &*queue, &arguments).await?;
     let counts = timeout(LIMIT, wait_for_end(&*queue)).await;
     crew.stop().await?;
     let counts = match counts {
@@ -92,6 +93,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, BoxError> {
         seconds: began.elapsed().as_secs_f64(),
     };
     report.print();
+    if counts.open > 0 || counts.dead > 0 {
+        print!("\nwhat is left:\n{}", table(&queue.list(10).await?));
+    }
+    drop(local);
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -117,10 +122,10 @@ async fn fill(crew: &Crew, arguments: &Arguments) -> Result<u32, BoxError> {
 /// Kills while there is work to do. The number of kills is what was done, not what was asked for.
 async fn kill(
     crew: &mut Crew,
-    local: &mut LocalQueue,
+    mut local: LocalQueue,
     queue: &dyn Queue,
     arguments: &Arguments,
-) -> Result<(u32, u32), BoxError> {
+) -> Result<(LocalQueue, u32, u32), BoxError> {
     let (mut kills, mut server_kills) = (0, 0);
     while kills < arguments.kills || server_kills < arguments.kill_server {
         sleep(INTERVAL).await;
@@ -135,14 +140,15 @@ async fn kill(
         }
         let is_time = kills * (arguments.kill_server + 1) >= arguments.kills * (server_kills + 1);
         if server_kills < arguments.kill_server && is_time && local.has_server() {
-            local.crash()?;
-            local.restart()?;
+            // On another thread: the service is in this process, and answers meanwhile.
+            let restart = move || local.crash().and_then(|()| local.restart()).map(|()| local);
+            local = tokio::task::spawn_blocking(restart).await??;
             server_kills += 1;
         } else if !local.has_server() && kills == arguments.kills {
             break;
         }
     }
-    Ok((kills, server_kills))
+    Ok((local, kills, server_kills))
 }
 
 /// The server may be away for a while.

@@ -174,16 +174,18 @@ pub async fn open(address: &str) -> Result<Arc<dyn Queue>, BoxError> {
     Err(format!("no queue that this program was built with has an address like {address:?}").into())
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
 fn ms(duration: Duration) -> i64 {
     // Up, so that nothing is due early.
     i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
 fn from_ms(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or_default())
 }
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
 fn at_ms(ms: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + from_ms(ms)
 }
