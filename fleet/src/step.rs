@@ -80,10 +80,8 @@ async fn poll(tenant: &Tenant, operation: &Operation) -> Step {
     let request = request.expect("all of its parts were checked");
     match tenant.client().oneshot(request).await {
         Ok(response) => finished(response).await,
-        Err(error) => not_finished(&error, false).unwrap_or_else(|| Step::Dead {
-            operation: Some(Box::new(operation.clone())),
-            reason: describe(&error),
-        }),
+        Err(error) => not_finished(&error, false)
+            .unwrap_or_else(|| Step::Dead { operation: Some(Box::new(operation.clone())), reason: describe(&error) }),
     }
 }
 
@@ -158,15 +156,16 @@ where
     B: Body<Error: Into<BoxError>>,
 {
     let operation = response.operation().cloned().map(Box::new);
-    let status = operation.as_ref().and_then(|operation| operation.status()).map_or_else(
-        || response.status().to_string(),
-        str::to_owned,
-    );
+    let status = operation
+        .as_ref()
+        .and_then(|operation| operation.status())
+        .map_or_else(|| response.status().to_string(), str::to_owned);
     match Limited::new(response.into_body(), MAX_RESULT_BYTES).collect().await {
         Ok(body) => Step::Finished { operation, status, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() },
-        Err(error) if error.is::<LengthLimitError>() => {
-            Step::Dead { operation, reason: format!("it ended ({status}), and its result is longer than {MAX_RESULT_BYTES} bytes") }
-        }
+        Err(error) if error.is::<LengthLimitError>() => Step::Dead {
+            operation,
+            reason: format!("it ended ({status}), and its result is longer than {MAX_RESULT_BYTES} bytes"),
+        },
         Err(error) => Step::Abandoned { reason: format!("its result broke off: {error}") },
     }
 }

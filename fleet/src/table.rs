@@ -84,9 +84,9 @@ mod tests {
             entry("c", "no JSON", State::Dead("\u{1b}[2J".to_owned())),
         ]);
         let expected = "\
-tenant  operation  state        age   next poll  failures
-acme    a          Running      75 s  in 4.2 s   2
-acme    b          Succeeded    75 s  -          2
+tenant  operation  state       age   next poll  failures
+acme    a          Running     75 s  in 4.2 s   2
+acme    b          Succeeded   75 s  -          2
 ?       c          dead: \u{fffd}[2J  75 s  -          0
 ";
         assert_eq!(table, expected);

@@ -140,7 +140,8 @@ impl Tenant {
             layer = layer.trust_origin(origin.parse::<Origin>()?);
             origins.push(origin_of(&origin.parse()?).ok_or("a trusted origin has no host")?);
         }
-        let mut value = HeaderValue::try_from(key(&config.key_env).ok_or_else(|| format!("{} is not set", config.key_env))?)?;
+        let mut value =
+            HeaderValue::try_from(key(&config.key_env).ok_or_else(|| format!("{} is not set", config.key_env))?)?;
         value.set_sensitive(true);
         let key = Key { name: config.key_header.parse()?, value, origins };
         let below = WithKey { http, key: Arc::new(key), shared: shared.clone() };

@@ -20,14 +20,25 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub async fn run(kind: Kind) -> Result<(), BoxError> {
     let local = LocalQueue::start(kind)?;
-    let behaviour =
-        Behaviour { polls: 4, delay: Duration::from_millis(400), spread: Duration::from_millis(800), ..Behaviour::default() };
+    let behaviour = Behaviour {
+        polls: 4,
+        delay: Duration::from_millis(400),
+        spread: Duration::from_millis(800),
+        latency: Duration::from_millis(200),
+        ..Behaviour::default()
+    };
     let service = TestService::start("127.0.0.1:0", behaviour.clone()).await?;
     println!("A service that starts long-running operations listens at {}", service.endpoint());
     println!("The queue is {}", local.address());
 
-    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?
-        .options(&["--lease", "4", "--request-timeout", "1", "--concurrency", "8"]);
+    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?.options(&[
+        "--lease",
+        "4",
+        "--request-timeout",
+        "1",
+        "--concurrency",
+        "8",
+    ]);
     let queue = queue::open(local.address()).await?;
     println!("\n$ fleet start --tenant {TENANT} --id order --count {OPERATIONS}");
     let count = OPERATIONS.to_string();
@@ -45,7 +56,10 @@ pub async fn run(kind: Kind) -> Result<(), BoxError> {
 
     timeout(LIMIT, wait_for_end(&*queue)).await.map_err(|_| "the operations did not end in time")??;
     crew.stop().await?;
-    println!("All have ended; the workers were stopped: kill -TERM.\n\n$ fleet list\n{}", table(&queue.list(100).await?));
+    println!(
+        "All have ended; the workers were stopped: kill -TERM.\n\n$ fleet list\n{}",
+        table(&queue.list(100).await?)
+    );
     let seen = service.seen();
     println!(
         "The service started {} operations (a start that was sent again: {}), and was polled {} times, {} times too early.",

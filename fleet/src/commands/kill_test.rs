@@ -63,8 +63,14 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, BoxError> {
     let polls = 4 + (INTERVAL * arguments.kills).div_duration_f64(DELAY + DELAY / 2) as u32;
     let behaviour = Behaviour { polls, delay: DELAY, spread: DELAY, percent_503: 2, ..Behaviour::default() };
     let service = TestService::start("127.0.0.1:0", behaviour.clone()).await?;
-    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?
-        .options(&["--lease", LEASE, "--request-timeout", "1", "--max-deliveries", "20"]);
+    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?.options(&[
+        "--lease",
+        LEASE,
+        "--request-timeout",
+        "1",
+        "--max-deliveries",
+        "20",
+    ]);
     let queue = queue::open(local.address()).await?;
     let audit = Audit::begin(arguments.queue, local.address()).await?;
 
@@ -199,9 +205,13 @@ impl Report {
     }
 
     fn print(&self) {
-        let Self { queue, operations, kills, starter_kills, server_kills, counts, finished_twice, seen, seconds, .. } = self;
+        let Self {
+            queue, operations, kills, starter_kills, server_kills, counts, finished_twice, seen, seconds, ..
+        } = self;
         let Seen { started, repeated, polls, early, earliest_us, unavailable, unauthorized, .. } = seen;
-        println!("{queue}: {operations} operations, {kills} workers killed, {starter_kills} starters, {server_kills} servers");
+        println!(
+            "{queue}: {operations} operations, {kills} workers killed, {starter_kills} starters, {server_kills} servers"
+        );
         println!("  lost                      {}", self.lost());
         println!("  finished twice            {finished_twice}");
         println!("  polled earlier than asked {early} (by up to {} ms)", earliest_us / 1000);

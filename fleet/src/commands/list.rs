@@ -30,7 +30,9 @@ pub async fn show(queue: &str, id: &JobId) -> Result<ExitCode, BoxError> {
         Err(_) => println!("\n{:?}", entry.envelope),
     }
     match entry.state {
-        State::Finished(_, body) => println!("\n{}", body.escape_debug().to_string().replace("\\\"", "\"").replace("\\n", "\n")),
+        State::Finished(_, body) => {
+            println!("\n{}", body.escape_debug().to_string().replace("\\\"", "\"").replace("\\n", "\n"))
+        }
         State::Dead(reason) => println!("\ngiven up: {}", reason.escape_debug()),
         State::Waiting(_) | State::Leased => {}
     }

@@ -3,4 +3,6 @@ use clap::Args;
 use fleet::BoxError;
 #[derive(Args, Debug)]
 pub struct Arguments {}
-pub async fn run(_: Arguments) -> Result<(), BoxError> { Ok(()) }
+pub async fn run(_: Arguments) -> Result<(), BoxError> {
+    Ok(())
+}

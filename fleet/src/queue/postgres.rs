@@ -262,7 +262,8 @@ impl Queue for Postgres {
 
     async fn list(&self, limit: usize) -> Result<Vec<Entry>, BoxError> {
         let limit = limit as i64;
-        let list = async |transaction: &Transaction<'_>| Ok(transaction.query(ENTRIES, &[&None::<&str>, &limit]).await?);
+        let list =
+            async |transaction: &Transaction<'_>| Ok(transaction.query(ENTRIES, &[&None::<&str>, &limit]).await?);
         Ok(self.transaction(false, list).await?.iter().map(entry).collect())
     }
 
@@ -281,7 +282,8 @@ impl Queue for Postgres {
     }
 
     async fn now(&self) -> Result<SystemTime, BoxError> {
-        let now = async |transaction: &Transaction<'_>| Ok(transaction.query_one("SELECT clock_timestamp()", &[]).await?);
+        let now =
+            async |transaction: &Transaction<'_>| Ok(transaction.query_one("SELECT clock_timestamp()", &[]).await?);
         Ok(self.transaction(false, now).await?.get(0))
     }
 }

@@ -60,7 +60,8 @@ impl ServerClock {
     /// When this connection began, by the server's clock, at `now_ms`.
     pub fn connected_ms(&self, now_ms: i64) -> i64 {
         let connected = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        connected.map_or(i64::MAX, |connected| now_ms - i64::try_from(connected.elapsed().as_millis()).unwrap_or_default())
+        connected
+            .map_or(i64::MAX, |connected| now_ms - i64::try_from(connected.elapsed().as_millis()).unwrap_or_default())
     }
 }
 

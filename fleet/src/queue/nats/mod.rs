@@ -102,7 +102,8 @@ impl Receipt {
 pub async fn results(address: &str) -> Result<HashMap<String, u64>, BoxError> {
     let nats = Nats::connect(address).await?;
     let prefix = format!("$KV.{FINISHED}.");
-    let subjects = nats.context.get_stream(format!("KV_{FINISHED}")).await?.info_with_subjects(format!("{prefix}>")).await?;
+    let subjects =
+        nats.context.get_stream(format!("KV_{FINISHED}")).await?.info_with_subjects(format!("{prefix}>")).await?;
     let named = subjects.map_ok(|(subject, count)| (subject.trim_start_matches(&prefix).to_owned(), count as u64));
     Ok(named.try_collect().await?)
 }
