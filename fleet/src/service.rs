@@ -121,6 +121,12 @@ impl TestService {
         lock(&self.state).seen
     }
 
+    /// Operations that nobody has started.
+    pub fn add(&self, count: usize) {
+        let not_before = Instant::now();
+        lock(&self.state).operations.extend((0..count).map(|_| Operation { polls: 0, not_before }));
+    }
+
     /// Changes what it does from now on.
     pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut lock(&self.state).behaviour);

@@ -55,10 +55,10 @@ pub struct TenantConfig {
     pub repeatable_starts: bool,
 }
 
-/// All that is configured, ready for use.
+/// All that is configured, ready for use. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Tenants {
-    by_name: BTreeMap<String, Arc<Tenant>>,
+    by_name: Arc<BTreeMap<String, Tenant>>,
 }
 
 /// A client for one tenant.
@@ -106,15 +106,15 @@ impl Tenants {
         let tenant = |(name, config): (String, TenantConfig)| {
             let tenant = Tenant::new(&config, &key, shared, http.clone());
             let tenant = tenant.map_err(|error| format!("tenant {name:?}: {error}"))?;
-            Ok((name, Arc::new(tenant)))
+            Ok((name, tenant))
         };
-        let by_name = configs.into_iter().map(tenant).collect::<Result<_, BoxError>>()?;
-        Ok(Self { by_name })
+        let by_name = configs.into_iter().map(tenant).collect::<Result<BTreeMap<_, _>, BoxError>>()?;
+        Ok(Self { by_name: Arc::new(by_name) })
     }
 
     /// The tenant of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Tenant>> {
+    pub fn get(&self, name: &str) -> Option<&Tenant> {
         self.by_name.get(name)
     }
 }

@@ -157,9 +157,10 @@ impl Worker {
         self.metrics.claimed.add(claims.len());
         let is_idle = claims.len() < room;
         for claim in claims {
-            let (tenants, options, lease) = (self.tenants.clone(), self.options.clone(), claim.lease.clone());
+            let (tenants, max_deliveries) = (self.tenants.clone(), self.options.max_deliveries);
+            let lease = claim.lease.clone();
             let task = self.steps.spawn(async move {
-                let outcome = make_step(&tenants, &options, &claim, deadline).await;
+                let outcome = make_step(&tenants, max_deliveries, &claim, deadline).await;
                 (claim, outcome)
             });
             self.leases.insert(task.id(), lease);
@@ -272,13 +273,13 @@ impl Worker {
 }
 
 /// One step, of whatever is in the queue.
-async fn make_step(tenants: &Tenants, options: &Options, claim: &Claim, deadline: Instant) -> Outcome {
+async fn make_step(tenants: &Tenants, max_deliveries: u32, claim: &Claim, deadline: Instant) -> Outcome {
     let Claim { lease, envelope, deliveries } = claim;
     let dead = |envelope: &str, detail: String| {
         let (lease, envelope) = (lease.clone(), envelope.to_owned());
         Outcome::Dead(Ended { lease, envelope, detail, body: String::new() })
     };
-    if *deliveries > options.max_deliveries {
+    if *deliveries > max_deliveries {
         return dead(envelope, format!("delivered {} times, and no worker has put it back", deliveries - 1));
     }
     let job: Job = match envelope.parse() {

@@ -23,6 +23,9 @@ pub struct Arguments {
     /// Up to how much longer it is, in milliseconds
     #[arg(long, default_value_t = 0)]
     spread_ms: u64,
+    /// How many operations there are from the beginning: /operations/0 and so on
+    #[arg(long, default_value_t = 0)]
+    operations: usize,
 }
 
 /// Runs until its standard input is closed: it ends with whatever has started it, however that ends.
@@ -34,6 +37,7 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
         ..Behaviour::default()
     };
     let service = TestService::start(&arguments.listen, behaviour).await?;
+    service.add(arguments.operations);
     println!("{}", service.endpoint());
     stdin().read_to_end(&mut Vec::new()).await?;
     Ok(())

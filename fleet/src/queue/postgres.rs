@@ -212,10 +212,8 @@ impl Queue for Postgres {
     async fn claim(&self, worker: &str, limit: usize, lease: Duration) -> Result<Vec<Claim>, BoxError> {
         let (limit, lease) = (limit as i64, ms(lease) as f64);
         // Durable: a claim that is forgotten would be due again, whatever the service has asked for since.
-        let rows = self.transaction(true, async |transaction| {
-            let claim = transaction.prepare_typed(CLAIM, &[]).await?;
-            Ok(transaction.query(&claim, &[&worker, &limit, &lease]).await?)
-        });
+        let rows = self
+            .transaction(true, async |transaction| Ok(transaction.query(CLAIM, &[&worker, &limit, &lease]).await?));
         let claim = |row: &Row| Claim {
             lease: Lease { id: JobId::stored(row.get(0)), fence: row.get(1), receipt: String::new() },
             envelope: row.get(2),

@@ -9,8 +9,12 @@ use fleet::{
 
 use crate::crew::{id, job, queue, until};
 
+/// A lease that holds.
 const LONG: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(300);
+
+/// One that runs out within the test, and not before the next line. A test has one of the two: on NATS it is that of all
+/// workers.
+const SHORT: Duration = Duration::from_secs(2);
 
 macro_rules! on_every_queue {
     ($($test:ident)*) => {
@@ -95,9 +99,8 @@ async fn lease_that_ran_out_cannot_put_back(kind: Kind) {
         assert_eq!(queue.dead_letter(&ended(&stale, "too late")).await.unwrap(), [false]);
         assert!(current.lease.fence > stale.lease.fence);
     }
-    let current = claim(&*queue, LONG).await;
     assert_eq!(queue.put_back(&later(&current, Duration::ZERO)).await.unwrap(), [true]);
-    let next = claim(&*queue, LONG).await;
+    let next = claim(&*queue, SHORT).await;
     assert_eq!(queue.put_back(&later(&stale, LONG)).await.unwrap(), [false]);
     assert_eq!(queue.put_back(&later(&next, LONG)).await.unwrap(), [true]);
 }
@@ -106,7 +109,7 @@ async fn first_result_wins(kind: Kind) {
     let Some((_local, queue)) = queue(kind).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let stale = claim(&*queue, SHORT).await;
-    let current = claim(&*queue, LONG).await;
+    let current = claim(&*queue, SHORT).await;
     // A final response is true, whoever has it: the lease has run out, and the result counts.
     assert_eq!(queue.finish(&ended(&stale, "first")).await.unwrap(), [true]);
     assert_eq!(queue.finish(&ended(&current, "second")).await.unwrap(), [false]);
@@ -119,7 +122,7 @@ async fn dead_letter_gives_way_to_a_result(kind: Kind) {
     let Some((_local, queue)) = queue(kind).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let stale = claim(&*queue, SHORT).await;
-    let current = claim(&*queue, LONG).await;
+    let current = claim(&*queue, SHORT).await;
     assert_eq!(queue.dead_letter(&ended(&current, "no such operation")).await.unwrap(), [true]);
     assert_eq!(queue.show(&id("a")).await.unwrap().unwrap().state, State::Dead("no such operation".to_owned()));
     assert_eq!(queue.counts().await.unwrap().dead, 1);
