@@ -43,9 +43,15 @@ fn row(entry: &Entry) -> [String; 6] {
     [tenant, entry.id.to_string(), state, short(entry.age), next, failures]
 }
 
-/// What services and tenants have written must not move the cursor.
+/// What services and tenants have written must not move the cursor. Lines stay lines.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char }).collect()
+}
+
+/// The beginning of it, for a cell.
 fn clean(text: &str) -> String {
-    let mut clean: String = text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect();
+    let mut clean = printable(text).replace('\n', " ");
     if let Some((end, _)) = clean.char_indices().nth(60) {
         clean.truncate(end);
         clean.push('…');

@@ -41,7 +41,7 @@ pub struct TenantConfig {
     pub key_header: String,
     /// The environment variable that has the key.
     pub key_env: String,
-    /// Other origins that get the key, such as regional hosts behind the endpoint.
+    /// Other origins that get the key, such as regional hosts behind the endpoint: one host each, and no patterns.
     #[serde(default)]
     pub trusted_origins: Vec<String>,
     /// The name of a protocol that tower-lro knows.
@@ -137,6 +137,9 @@ impl Tenant {
         }
         let mut origins = vec![origin_of(&endpoint).ok_or("the endpoint is not an http or https URI")?];
         for origin in &config.trusted_origins {
+            if origin.contains('*') {
+                return Err("a trusted origin is one host, and no pattern".into());
+            }
             layer = layer.trust_origin(origin.parse::<Origin>()?);
             origins.push(origin_of(&origin.parse()?).ok_or("a trusted origin has no host")?);
         }

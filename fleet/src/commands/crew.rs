@@ -65,7 +65,8 @@ impl Crew {
     /// A worker that is not started yet.
     pub fn worker(&self) -> Result<Command, BoxError> {
         let mut process = self.command("work")?;
-        process.arg("--tenants").arg(&self.tenants).args(&self.options).env(KEY, &self.key).stderr(Stdio::null());
+        process.arg("--tenants").arg(&self.tenants).args(&self.options).env(KEY, &self.key);
+        process.arg("--with-parent").stdin(Stdio::piped()).stderr(Stdio::null());
         Ok(process)
     }
 

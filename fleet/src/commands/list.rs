@@ -6,7 +6,7 @@ use fleet::{
     BoxError,
     job::JobId,
     queue::{self, State},
-    table::table,
+    table::{printable, table},
 };
 use serde_json::Value;
 
@@ -27,13 +27,11 @@ pub async fn show(queue: &str, id: &JobId) -> Result<ExitCode, BoxError> {
     print!("{}", table(std::slice::from_ref(&entry)));
     match serde_json::from_str::<Value>(&entry.envelope) {
         Ok(envelope) => println!("\n{envelope:#}"),
-        Err(_) => println!("\n{:?}", entry.envelope),
+        Err(_) => println!("\n{}", printable(&entry.envelope)),
     }
     match entry.state {
-        State::Finished(_, body) => {
-            println!("\n{}", body.escape_debug().to_string().replace("\\\"", "\"").replace("\\n", "\n"))
-        }
-        State::Dead(reason) => println!("\ngiven up: {}", reason.escape_debug()),
+        State::Finished(_, body) => println!("\n{}", printable(&body)),
+        State::Dead(reason) => println!("\ngiven up: {}", printable(&reason)),
         State::Waiting(_) | State::Leased => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -57,7 +57,7 @@ pub struct Arguments {
 const BATCH: usize = 1000;
 
 /// How long the first poll of each may take.
-const WARM_UP: Duration = Duration::from_secs(240);
+const WARM_UP: Duration = Duration::from_secs(540);
 
 pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let (_service, endpoint) = serve(&arguments).await?;

@@ -1,7 +1,7 @@
 //! `fleet work`: a worker, its line of progress, and its page of metrics.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{IsTerminal, Read, Write},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use http::Response;
 use http_body_util::Full;
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
     time::{Instant, MissedTickBehavior, interval},
 };
 
@@ -47,6 +48,9 @@ pub struct Arguments {
     /// How often an operation is delivered that no worker puts back, before it is given up
     #[arg(long, default_value_t = 5)]
     max_deliveries: u32,
+    /// Stop when the standard input is closed, too: with whatever has started the worker, however that ends
+    #[arg(long)]
+    with_parent: bool,
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
@@ -73,6 +77,7 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
         tokio::select! {
             _ = stop.recv() => {}
             _ = interrupt.recv() => {}
+            () = parent_has_ended(), if arguments.with_parent => {}
         }
     };
     if !std::io::stderr().is_terminal() {
@@ -85,6 +90,16 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     }
     eprintln!();
     Ok(())
+}
+
+async fn parent_has_ended() {
+    let (ended, has_ended) = oneshot::channel();
+    // A thread of its own, which nobody waits for: reading cannot be called off.
+    std::thread::spawn(move || {
+        _ = std::io::stdin().read_to_end(&mut Vec::new());
+        ended.send(())
+    });
+    _ = has_ended.await;
 }
 
 async fn serve(address: &str, queue: Arc<dyn Queue>, metrics: Arc<Metrics>) -> Result<Server, BoxError> {
