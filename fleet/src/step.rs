@@ -105,7 +105,9 @@ async fn send_start(tenant: &Tenant, start: Start) -> Step {
             let reason = format!("the start was refused: {}", response.status());
             Step::Dead { operation: None, reason }
         }
-        Err(Error::Service(error)) if tenant.repeatable_starts => start_again(start, None, &error.to_string()),
+        Err(Error::Service(error)) if tenant.repeatable_starts || was_not_sent(&error) => {
+            start_again(start, None, &error.to_string())
+        }
         Err(error) => not_finished(&error, true).unwrap_or_else(|| {
             let operation = error.operation().cloned().map(Box::new);
             let doubt = if operation.is_some() { "" } else { "it is not known whether it has started: " };
@@ -127,6 +129,11 @@ fn start_request(tenant: &Tenant, start: &Start) -> Result<Request<Full<Bytes>>,
 fn is_transient(status: StatusCode, tenant: &Tenant) -> bool {
     let was_refused = matches!(status.as_u16(), 429 | 503);
     was_refused || (tenant.repeatable_starts && matches!(status.as_u16(), 408 | 500 | 502 | 504))
+}
+
+/// Whether there was no connection to send it on.
+fn was_not_sent(error: &BoxError) -> bool {
+    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|error| error.is_connect())
 }
 
 fn start_again(mut start: Start, delay: Option<Duration>, why: &str) -> Step {

@@ -92,6 +92,19 @@ async fn killed_starter_is_recognized_where_the_service_can() {
 }
 
 #[tokio::test]
+async fn start_that_found_no_connection_is_sent_later() {
+    let scene = Scene::new(quick()).await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let worker = TestWorker::with(&scene.queue, &format!("http://{nobody}/"), options(), |tenant| {
+        tenant.repeatable_starts = false;
+    });
+    until("it is put back", async || (worker.metrics.later.get() > 0).then_some(())).await;
+    worker.stop().await;
+    let entry = scene.queue.show(&id("a")).await.unwrap().unwrap();
+    assert!(matches!(entry.state, State::Waiting(_)) && entry.envelope.contains("\"failures\":1"), "{entry:?}");
+}
+
+#[tokio::test]
 async fn poison_is_given_up() {
     let scene = Scene::new(quick()).await;
     // Four workers die with it.
