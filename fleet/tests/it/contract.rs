@@ -160,3 +160,25 @@ async fn clock_is_the_queues(kind: Kind) {
     let accepted = queue.show(&id("a")).await.unwrap().unwrap().accepted;
     assert!(accepted + Duration::from_secs(1) >= first, "{accepted:?} is by the same clock as {first:?}");
 }
+
+/// As if the worker had been killed between the two: scheduled, and not acknowledged.
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn nats_drops_a_delivery_that_was_put_back() {
+    let Some((_local, queue)) = queue(Kind::Nats).await else { return };
+    queue.accept(&[job("a")]).await.unwrap();
+    let first = claim(&*queue, SHORT).await;
+    let before = queue.now().await.unwrap();
+    // The step is delivered again before the next one is due.
+    let delay = SHORT * 2;
+    let mut put_back = later(&first, delay);
+    let mut receipt: serde_json::Value = serde_json::from_str(&put_back[0].lease.receipt).unwrap();
+    receipt["reply"] = "nobody.listens".into();
+    put_back[0].lease.receipt = receipt.to_string();
+    assert_eq!(queue.put_back(&put_back).await.unwrap(), [true]);
+
+    let second = claim(&*queue, SHORT).await;
+    assert_eq!(second.lease.fence, first.lease.fence + 1);
+    let waited = queue.now().await.unwrap().duration_since(before).unwrap();
+    assert!(waited + Duration::from_millis(2) >= delay, "{waited:?}");
+}
