@@ -1,0 +1,87 @@
+//! The database goes away in mid-step, and comes back.
+
+use std::time::Duration;
+
+use fleet::{
+    local::Kind,
+    queue::{self, Ended, postgres::Postgres},
+    service::{Behaviour, TestService},
+};
+use tokio::task::spawn_blocking;
+
+use crate::crew::{TestWorker, all_ended, job, options, queue, until};
+
+#[tokio::test]
+async fn postgres_that_crashes_loses_nothing() {
+    crash_while_working(Kind::Postgres).await;
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn nats_that_crashes_loses_nothing() {
+    crash_while_working(Kind::Nats).await;
+}
+
+async fn crash_while_working(kind: Kind) {
+    let Some((local, queue)) = queue(kind).await else { return };
+    let behaviour =
+        Behaviour { delay: Duration::from_millis(200), latency: Duration::from_millis(50), ..Behaviour::default() };
+    let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
+    let jobs: Vec<_> = (0..20).map(|number| job(&format!("job-{number}"))).collect();
+    queue.accept(&jobs).await.unwrap();
+    let worker = TestWorker::start(&queue, &service.endpoint(), options());
+    until("polls are under way", async || (service.seen().polls > 5).then_some(())).await;
+
+    let mut local = spawn_blocking(move || {
+        let mut local = local;
+        local.crash().unwrap();
+        local
+    })
+    .await
+    .unwrap();
+    until("a write has failed", async || (worker.metrics.queue_errors.get() > 0).then_some(())).await;
+    let _local = spawn_blocking(move || {
+        local.restart().unwrap();
+        local
+    })
+    .await
+    .unwrap();
+
+    until("the database answers", async || queue.counts().await.ok()).await;
+    all_ended(&*queue).await;
+    worker.stop().await;
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.finished, counts.dead), (20, 0));
+    assert_eq!((service.seen().started, service.seen().early), (20, 0));
+}
+
+/// The caller's own rows are there if, and only if, the job is; and a result is acted on once.
+#[tokio::test]
+async fn postgres_shares_the_callers_transaction() {
+    let Some((local, queue)) = queue(Kind::Postgres).await else { return };
+    let mut client = queue::postgres::client(local.address()).await.unwrap();
+    client.batch_execute("CREATE TABLE orders (id text PRIMARY KEY, shipped int NOT NULL DEFAULT 0)").await.unwrap();
+
+    for (name, commit) in [("kept", true), ("dropped", false)] {
+        let transaction = client.transaction().await.unwrap();
+        transaction.execute("INSERT INTO orders (id) VALUES ($1)", &[&name]).await.unwrap();
+        assert_eq!(Postgres::accept_in(&transaction, &[job(name)]).await.unwrap().len(), 1);
+        if commit {
+            transaction.commit().await.unwrap();
+        }
+    }
+    assert_eq!(queue.counts().await.unwrap().open, 1);
+
+    let claim = queue.claim("test", 10, Duration::from_secs(30)).await.unwrap().pop().unwrap();
+    let ended =
+        Ended { lease: claim.lease, envelope: claim.envelope, detail: "Succeeded".to_owned(), body: String::new() };
+    for _ in 0..2 {
+        let transaction = client.transaction().await.unwrap();
+        for id in Postgres::finish_in(&transaction, std::slice::from_ref(&ended)).await.unwrap() {
+            transaction.execute("UPDATE orders SET shipped = shipped + 1 WHERE id = $1", &[&id]).await.unwrap();
+        }
+        transaction.commit().await.unwrap();
+    }
+    let shipped: i32 = client.query_one("SELECT shipped FROM orders", &[]).await.unwrap().get(0);
+    assert_eq!(shipped, 1);
+}
