@@ -93,17 +93,19 @@ impl CapturedHeaders {
 
     /// As polls need them.
     pub(crate) fn unpack(&self) -> RepeatedHeaders {
-        let mut names = Vec::with_capacity(self.count);
+        let packed = [&self.first[..self.first_len], &self.rest];
         let mut values = Vec::with_capacity(self.first_len.saturating_add(self.rest.len()));
-        for packed in [&self.first[..self.first_len], &self.rest] {
-            for (name, value, is_sensitive) in entries(packed) {
-                let Ok(name) = HeaderName::from_bytes(name) else { continue };
-                values.extend_from_slice(value);
-                names.push(Repeated { name, end: values.len(), is_sensitive });
-            }
-        }
+        packed.into_iter().flat_map(entries).for_each(|(_, value, _)| values.extend_from_slice(value));
         values.shrink_to_fit();
-        RepeatedHeaders { names: names.into(), values: values.into() }
+        let mut values = Bytes::from(values);
+        let mut headers = Vec::with_capacity(self.count);
+        headers.extend(packed.into_iter().flat_map(entries).filter_map(|(name, value, is_sensitive)| {
+            let value = values.split_to(value.len());
+            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+            value.set_sensitive(is_sensitive);
+            Some((HeaderName::from_bytes(name).ok()?, value))
+        }));
+        RepeatedHeaders(headers.into())
     }
 }
 
@@ -126,40 +128,22 @@ fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
     })
 }
 
-/// The same once an operation has been accepted.
+/// The same once an operation has been accepted. The values share their bytes.
 #[derive(Debug)]
-pub(crate) struct RepeatedHeaders {
-    names: Box<[Repeated]>,
-    /// One after the other.
-    values: Bytes,
-}
-
-#[derive(Debug)]
-struct Repeated {
-    name: HeaderName,
-    /// Where its value ends.
-    end: usize,
-    is_sensitive: bool,
-}
+pub(crate) struct RepeatedHeaders(Box<[(HeaderName, HeaderValue)]>);
 
 impl RepeatedHeaders {
     pub(crate) fn len(&self) -> usize {
-        self.names.len()
+        self.0.len()
     }
 
     /// The `Host` header, where it is kept.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value)
+        self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value.clone())
     }
 
-    /// The values share their bytes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
-        let begins = iter::once(0).chain(self.names.iter().map(|repeated| repeated.end));
-        begins.zip(&self.names).filter_map(|(begin, Repeated { name, end, is_sensitive })| {
-            let mut value = HeaderValue::from_maybe_shared(self.values.slice(begin..*end)).ok()?;
-            value.set_sensitive(*is_sensitive);
-            Some((name, value))
-        })
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
+        self.0.iter()
     }
 }
 

@@ -147,7 +147,7 @@ impl RequestTemplate {
         for (name, value) in self.headers.iter() {
             let is_redundant = names_host && name == HOST;
             if !credentials.hides(name) && !is_redundant {
-                headers.append(name, value);
+                headers.append(name, value.clone());
             }
         }
         if accept == Accept::JsonFirst {
