@@ -143,7 +143,7 @@ pub use self::{
         status::{StatusError, StatusErrorKind},
     },
     event::{Event, Outcome, PollFailure, owned::OwnedEvent, stream::Events},
-    layer::{LroLayer, LroOverrides},
+    layer::{LroLayer, overrides::LroOverrides},
     operation::{
         Operation, Resume,
         cancel::{Cancel, Canceller},

@@ -14,7 +14,7 @@ pub fn protocol(name_or_file: &str) -> Result<Protocol, String> {
     if let Some(known) = Protocol::known().find(|known| known.name() == name_or_file) {
         return Ok(known);
     }
-    // A name has neither, and a mistaken one should not be told of as a missing file.
+    // A name has neither, and a mistaken one should not be reported as a missing file.
     let is_path = name_or_file.contains(['.', '/', '\\']) || Path::new(name_or_file).exists();
     if !is_path {
         return Err(format!("it is neither a file nor one of {}", names()));

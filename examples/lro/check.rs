@@ -140,7 +140,7 @@ fn address(text: &str) -> Option<Url> {
 }
 
 fn explain(event: &Event<'_>) {
-    // What passes through is told of with the reasons.
+    // What passes through is explained.
     if matches!(event, Event::Unmatched { .. }) {
         return;
     }

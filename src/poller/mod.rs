@@ -21,7 +21,7 @@
 //!   Sending ◄───────────────────────────────────┼─────────┘
 //!        │ head            service error: Waiting, or Failed
 //!        ├─ transient error, redirect ──────────┤
-//!        ├─ an error that is none of the operation's ──► Reading (Error) ──► Failed
+//!        ├─ an error of the monitor, not of the operation ──► Reading (Error) ──► Failed
 //!        ├─ the result ──► Done                 │
 //!        ▼                                      │
 //!   Reading (Status) ── running ──► (DrainStatus)

@@ -155,7 +155,7 @@ impl<T: Io> Reading<T> {
         self.decide(word, StatusErrorKind::Missing, now)
     }
 
-    /// Goes on by the status, or without one; `why_missing` says why there is none then.
+    /// Goes on by the status, or without one; `why_missing` says why it is missing.
     fn decide(mut self: Box<Self>, word: Option<Box<str>>, why_missing: StatusErrorKind, now: Duration) -> Action<T> {
         let meaning = word.as_ref().map(|word| self.poller.rules().words.meaning(word));
         let has_status = self.poller.operation.progress.has_status;

@@ -195,7 +195,7 @@ mod tests {
             ("also on 202", by_status(), meaning(Failed), 202, Status::Ended(Failed)),
             ("any other does not", by_status(), meaning(NotStarted), 200, Status::Running(NotStarted)),
             ("202 without a status is running", by_status(), first, 202, Status::Running(Running)),
-            ("200 without a status is none", by_status(), later, 200, Status::Missing),
+            ("200 without a status has no status", by_status(), later, 200, Status::Missing),
             ("for plain monitors it is the end", plain(), first, 200, Status::SucceededByHttp),
             ("but not of a page that nobody asked for", plain(), unreadable, 200, Status::Missing),
             ("and with a status that decides", plain(), meaning(Running), 200, Status::Running(Running)),

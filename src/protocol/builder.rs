@@ -17,7 +17,7 @@ use crate::{
 
 /// Builds a [`Protocol`]; see [`Protocol::builder`].
 ///
-/// What is wrong, such as a header name that is none, is reported by [`build`](Self::build).
+/// What is wrong, such as an invalid header name, is reported by [`build`](Self::build).
 ///
 /// # Example
 ///

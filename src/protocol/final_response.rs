@@ -45,7 +45,7 @@ pub enum FinalResponse {
     /// protocol says (`resourceLocation`). The final status response where it names none.
     Resource,
     /// What is at the `Location` of the final status response, or else of the start response if that does not name the
-    /// monitor by it. The final status response where there is none.
+    /// monitor by it. The final status response where there is no `Location`.
     Location,
     /// What is at the address of the start request. For an operation that was resumed, and of which that address is not known,
     /// the final status response.

@@ -220,7 +220,7 @@ impl Protocol {
         &self.0
     }
 
-    /// The start rule with this index; the first, if there is none, as for an operation that another version has stored.
+    /// The start rule with this index; the first, if there is no such rule, as for an operation that another version has stored.
     pub(crate) fn start_rule(&self, index: u8) -> &StartRule {
         let rules = &self.0.start_rules;
         rules.get(usize::from(index)).unwrap_or(&rules[0])

@@ -27,7 +27,7 @@ pub(crate) enum Variable {
     Path,
     /// The path of the start request without its last segment.
     Parent,
-    /// The first segment of that path, which often is a version. Left out, with the slash behind it, where there is none.
+    /// The first segment of that path, which often is a version. Left out, with the slash behind it, where the path has no such segment.
     First,
     /// The operation's name, percent-encoded.
     Name,

@@ -103,7 +103,7 @@ pin_project! {
 }
 
 impl Alarm {
-    /// Is ready when that time has come; never, if there is none.
+    /// Ready at `due`; never, if that is `None`.
     pub(crate) fn poll_due(
         mut self: Pin<&mut Self>,
         due: Option<Duration>,

@@ -5,7 +5,7 @@ use tower_service::Service;
 
 use crate::{
     error::Error,
-    layer::{LroLayer, LroOverrides},
+    layer::{LroLayer, overrides::LroOverrides},
     request::template::{CapturedRequest, RequestHead},
     service::{
         future::ResponseFuture,

@@ -31,7 +31,7 @@ use crate::{
     address::uri::has_authority,
     config::Config,
     error::{BoxError, Cause, Error, OperationError},
-    layer::{LroLayer, LroOverrides},
+    layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
     request::template::{CapturedRequest, RequestHead},

@@ -13,7 +13,7 @@ use super::reqwest::{Body, Error as ReqwestError, Request, Response, ResponseBui
 use crate::{
     address::policy::Address,
     error::{BoxError, Error, failed::OperationFailed},
-    layer::LroOverrides,
+    layer::overrides::LroOverrides,
     operation::Operation,
     redact::Redacted,
     request::template::{PollRequest, RequestHead},

@@ -20,7 +20,7 @@ use crate::{
     address::policy::{Address, Credentials},
     config::Config,
     error::{Cause, DidNotComplete, Error, OperationError, find::ErrorChain},
-    layer::{LroLayer, LroOverrides},
+    layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
     request::template::{CapturedRequest, PollRequest, RequestHead},

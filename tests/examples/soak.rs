@@ -2,7 +2,7 @@
 
 use crate::run::{command, output};
 
-/// The numbers of a row, of both columns. A `-` is none.
+/// The numbers of a row, of both columns. A `-` is no number.
 fn row(table: &str, name: &str) -> Vec<Option<u64>> {
     let line = table.lines().find(|line| line.trim_start().starts_with(name));
     let values = line.unwrap_or_else(|| panic!("{name}: {table}"))[28..].split("  ").map(str::trim);

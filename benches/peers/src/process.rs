@@ -69,7 +69,7 @@ impl Server {
         Ok(Self { process, url: url.trim().to_owned(), files })
     }
 
-    /// Where the certificate is; `-` if there is none.
+    /// Where the certificate is; `-` if it has no certificate.
     pub fn certificate(&self) -> String {
         let file = self.files.as_deref().map(|files: &Path| files.join("certificate").display().to_string());
         file.unwrap_or_else(|| "-".to_owned())

@@ -31,13 +31,13 @@ pub trait Queue: Send + Sync {
     /// Stores new jobs, due now, durably. A name that is known, waiting or ended, is left as it is: `false`.
     async fn accept(&self, jobs: &[NewJob]) -> Result<Vec<bool>, BoxError>;
 
-    /// Takes up to `limit` jobs that are due. They are this worker's until the lease runs out.
+    /// Claims at most `limit` jobs that are due. They are this worker's until the lease runs out.
     async fn claim(&self, worker: &str, limit: usize, lease: Duration) -> Result<Vec<Claim>, BoxError>;
 
     /// Puts jobs back, due after their delays. Refused, `false`, where the lease is no longer the newest.
     async fn put_back(&self, jobs: &[Later]) -> Result<Vec<bool>, BoxError>;
 
-    /// Stores results. The first one wins, whether its lease has run out or not: a final response is true whoever has it. A
+    /// Stores results. The first one wins, whether its lease has run out or not: a final response is true whichever worker has it. A
     /// job that was given up gets its result nevertheless.
     async fn finish(&self, jobs: &[Ended]) -> Result<Vec<bool>, BoxError>;
 

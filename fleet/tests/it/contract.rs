@@ -110,7 +110,7 @@ async fn first_result_wins(kind: Kind) {
     queue.accept(&[job("a")]).await.unwrap();
     let stale = claim(&*queue, SHORT).await;
     let current = claim(&*queue, SHORT).await;
-    // A final response is true, whoever has it: the lease has run out, and the result counts.
+    // A final response is true, whichever worker has it: the lease has run out, and the result counts.
     assert_eq!(queue.finish(&ended(&stale, "first")).await.unwrap(), [true]);
     assert_eq!(queue.finish(&ended(&current, "second")).await.unwrap(), [false]);
     let entry = queue.show(&id("a")).await.unwrap().unwrap();

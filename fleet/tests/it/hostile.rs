@@ -1,4 +1,4 @@
-//! Whoever can write to the queue gets no key: hostile jobs, a server of the attacker's, and what it gets to see.
+//! Write access to the queue gives no key: hostile jobs, a server of the attacker's, and what it gets to see.
 
 use std::{
     sync::{Arc, Mutex},

@@ -32,7 +32,7 @@ impl Scene {
             Err(Error::Service(_)) => {
                 self.rule(!is_accepted, || "an operation was accepted, and the error does not say so".to_owned());
                 let is_lost = self.exchanges.len() == 1 && self.last_response().is_none();
-                self.rule(is_lost, || "an error of the service that is none of its own".to_owned());
+                self.rule(is_lost, || "an error of the service that it has not returned".to_owned());
             }
             Err(Error::Operation(error)) => {
                 self.rule(is_accepted, || "an error of an operation that no event reported".to_owned());

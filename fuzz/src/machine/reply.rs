@@ -189,7 +189,7 @@ pub const PARTS: [&str; 40] = [
     r#"{"status":"Succeeded","resourceLocation":"/v1/start?api-version=1"}"#,
     r#"{"error":null,"response":null,"status":"Deduped"}"#,
 ];
-/// Parts that are nothing but long, where the byte is none of a text.
+/// Parts that are nothing but long, where the byte belongs to no text.
 pub const FILLERS: [usize; 6] = [10, 500, 1_000, 5_000, 65_536, 1_050_000];
 pub const FILLER: u8 = 0x7c;
 const MAX_BODY: usize = 2_200_000;

@@ -70,7 +70,7 @@ pub enum Purpose {
 #[derive(Debug, Default)]
 pub struct Exchange {
     pub answered_at: Option<Duration>,
-    /// Nothing, where there is none yet, and where the connection was lost.
+    /// Nothing before the first, and where the connection was lost.
     pub response: Option<Response>,
     /// How much was read of the body, and the largest frame of it.
     pub read: usize,

@@ -126,7 +126,7 @@ known! {
 
     /// HL7 FHIR, bulk data among it: `202 Accepted` with `Content-Location`; 202 with `X-Progress` until it is done, then the
     /// manifest, or a 4xx or 5xx with an `OperationOutcome`, which is handed over as a failure
-    /// ([FHIR asynchronous bulk data request pattern]). A 401, 403 or 407 is an error, and a 5xx that says when to come again a failed poll.
+    /// ([FHIR asynchronous bulk data request pattern]). A 401, 403 or 407 is an error, and a 5xx with `Retry-After` a failed poll.
     /// A retry layer outside that takes a 500 for a passing failure would start the export anew: put it below.
     ///
     /// [FHIR asynchronous bulk data request pattern]: https://hl7.org/fhir/async-bulk.html

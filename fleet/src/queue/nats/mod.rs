@@ -10,7 +10,7 @@
 //! Results are keys of a bucket that are created, and never updated.
 //!
 //! Every step of a job has a number, which is the fence: step 5 is put back as step 6, once (`Nats-Msg-Id`). A worker that
-//! dies between putting back and acknowledging leaves step 5 to be delivered again: whoever gets it looks whether there is a later
+//! dies between putting back and acknowledging leaves step 5 to be delivered again: the worker that gets it looks whether there is a later
 //! step, and drops it.
 
 mod clock;

@@ -34,7 +34,7 @@ pub(super) fn against(root: &Value, schema: &Value, value: &Value) -> Option<Str
         return Some(format!("{value} is no {}", schema["type"]));
     }
     if keyword("enum").is_some_and(|all| !all.as_array().unwrap().contains(value)) {
-        return Some(format!("{value} is none of {}", schema["enum"]));
+        return Some(format!("{value} is not among {}", schema["enum"]));
     }
     if keyword("pattern").is_some_and(|it| it == "^/") && value.as_str().is_some_and(|text| !text.starts_with('/')) {
         return Some(format!("{value} is no pointer"));

@@ -58,7 +58,7 @@ async fn lxd_counts_by_its_codes_and_says_why() {
             outcome.fails_for("Not enough space");
         }
     }
-    // A synchronous response is none of its.
+    // A synchronous response is not of this protocol.
     let sync =
         Exchange("GET https://lxd.test/1.0", 200, &[], r#"{"type": "sync", "operation": "", "status_code": 200}"#);
     assert_eq!(play(&Protocol::lxd(), vec![sync]).await.state, None);
