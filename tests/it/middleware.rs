@@ -228,6 +228,44 @@ async fn polls_elsewhere_have_none_of_the_extensions_but_the_timeout() {
 }
 
 #[tokio::test]
+async fn an_anonymous_resume_shows_the_monitor_neither_query_nor_headers_nor_extensions() {
+    let elsewhere = Simulator::new().recording();
+    elsewhere.queue(polls([Reply::status("Running"), Reply::status("Running"), Reply::status("Succeeded")]));
+    let other = Server::of(&elsewhere).await;
+    reqwest::Client::new().post(other.url("/")).send().await.unwrap();
+    let monitor = other.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e");
+    let here = Simulator::new().script(Script::new(Reply::http(202).header("operation-location", &monitor)));
+    let server = Server::of(&here).await;
+
+    #[derive(Clone)]
+    struct Token(&'static str);
+    let layer = quick().allow_anonymous_origin(other.url("").parse().unwrap());
+    let with_token = |layer: LroLayer| {
+        below(layer, |mut request, extensions, next| {
+            if let Some(Token(token)) = extensions.get() {
+                request.headers_mut().insert("authorization", token.parse().unwrap());
+            }
+            next.run(request, extensions)
+        })
+    };
+    let steps = with_token(layer.clone().max_wait(std::time::Duration::ZERO).min_delay(seconds(1)));
+    let error = steps.post(server.url("/start")).with_extension(Token("SECRET")).send().await.unwrap_err();
+    let operation = OperationError::find(&error).unwrap().operation().clone();
+    assert!(operation.is_anonymous());
+
+    let request = with_token(layer).get(server.url("/?subscription-key=SECRET&code=SECRET&api-version=1"));
+    let request = request.header("api-key", "SECRET").with_extension(Token("SECRET"));
+    let response = request.with_extension(operation.resume()).send().await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
+    let polls = &elsewhere.recorded()[1..];
+    assert_eq!(polls.len(), 3);
+    for poll in polls {
+        let printed = format!("{:?} {:?}", poll.uri, poll.headers);
+        assert!(!printed.contains("SECRET") && poll.uri.query().is_none(), "{printed}");
+    }
+}
+
+#[tokio::test]
 async fn the_callers_extensions_are_there_afterwards_whatever_happened() {
     let script = polls([Reply::status("Running"), Reply::http(200).fault(Fault::Stalled)]);
     let server = Server::of(&Simulator::new().script(script)).await;

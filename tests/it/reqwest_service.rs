@@ -1,13 +1,18 @@
 //! The integration for `reqwest::Client` as a tower service.
 
+use std::{
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
 use reqwest::{Body, Method, Request};
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_lro::{
     Cause, Error, LroLayer, LroOverrides, OperationState, ResponseExt, Resume,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
-use crate::support::{Server, polls, quick};
+use crate::support::{Server, chain, polls, quick};
 
 fn post(server: &Server) -> Request {
     let mut request = Request::new(Method::POST, server.url("/mapData?api-version=2.0").parse().unwrap());
@@ -141,4 +146,42 @@ async fn a_start_response_of_a_client_is_followed_with_that_client() {
     assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
     assert_eq!((response.url().path(), simulator.started()), ("/operations/00000001-add9-4ef7-9788-1635bed9a87e", 1));
     assert!(simulator.recorded().iter().all(|request| request.headers["authorization"] == "Bearer token"));
+}
+
+/// A client whose second request finds it broken.
+#[derive(Clone)]
+struct Breaks {
+    client: reqwest::Client,
+    error: Arc<Mutex<Option<reqwest::Error>>>,
+    has_sent: bool,
+}
+
+impl Service<Request> for Breaks {
+    type Response = reqwest::Response;
+    type Error = reqwest::Error;
+    type Future = <reqwest::Client as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), reqwest::Error>> {
+        let error = if self.has_sent { self.error.lock().unwrap().take() } else { None };
+        Poll::Ready(error.map_or(Ok(()), Err))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.has_sent = true;
+        self.client.call(request)
+    }
+}
+
+#[tokio::test]
+async fn errors_of_a_client_that_is_gone_do_not_show_the_key() {
+    let server = Server::of(&Simulator::new()).await;
+    let client = reqwest::Client::new();
+    let closed = "http://127.0.0.1:1/operations/1?subscription-key=SECRET";
+    let error = client.get(closed).send().await.unwrap_err();
+    let service = Breaks { client, error: Arc::new(Mutex::new(Some(error))), has_sent: false };
+    let error = quick().layer(service).oneshot(post(&server)).await.unwrap_err();
+    let Error::Operation(error) = &error else { panic!("{error}") };
+    assert!(matches!(error.cause(), Cause::Service(_)), "{error}");
+    let printed = format!("{error} {error:?} {error:#?} {:?}", chain(error));
+    assert!(printed.contains("subscription-key=***") && !printed.contains("SECRET"), "{printed}");
 }
