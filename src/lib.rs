@@ -1,7 +1,7 @@
 //! Polls long-running HTTP operations to completion, as a layer for tower, hyper and reqwest clients.
 //!
-//! A service that starts work which takes its time answers `202 Accepted`, and names in `Operation-Location` an address, the
-//! status monitor, that says how far it is. [`LroLayer`] catches such a response, polls the monitor as often as the service
+//! A service that starts long-running work answers `202 Accepted` and names, in `Operation-Location`, a status monitor that reports
+//! its progress. [`LroLayer`] catches such a response, polls the monitor as often as the service
 //! asks for it, and returns the final response in its place. All other responses pass through untouched.
 //!
 #![cfg_attr(doc, doc = include_str!("../docs/sequence.svg"))]
@@ -24,7 +24,7 @@
 //! let client = ClientBuilder::new(http).with(LroLayer::new().timeout(Duration::from_secs(3600))).build();
 //!
 //! let response = client.post("https://service.example/reports").body("a file").send().await?;
-//! let report: Report = response.error_for_status()?.error_for_operation()?.json().await?;
+//! let report: Report = response.error_for_operation()?.error_for_status()?.json().await?;
 //! # let _ = report.pages;
 //! # Ok(())
 //! # }
@@ -59,9 +59,10 @@
 //!
 //! # What the call returns
 //!
-//! - `Ok`: a response that passed through; or the operation has ended, in success or not, and this is the server's last
-//!   answer, its head and its body byte for byte, with the [`Operation`] in its extensions ([`ResponseExt`]).
-//! - [`Error::Service`]: the first request failed. As far as we know it was not accepted.
+//! - `Ok`: a response that passed through; or the operation has ended, in success or failure, and this is its final response, the
+//!   body unchanged, with the [`Operation`] in its extensions ([`ResponseExt`]). (Some protocols replace the HTTP status by that of the
+//!   outcome: [`StatusRule::outcome_header`].)
+//! - [`Error::Service`]: the start request failed. As far as the layer can tell it was not accepted.
 //! - [`Error::Operation`]: the service accepted the request, but the operation did not complete; do not send the request
 //!   again. The error has the [`Operation`], which can be [resumed](Operation::resume).
 //! - [`Error::NoTimer`]: there is no timer to wait with. Nothing was sent.
@@ -98,10 +99,10 @@
 //! - `reqwest-0-12` and `reqwest-middleware-0-4`: the same for reqwest 0.12 and reqwest-middleware 0.4. Both versions may be on in
 //!   one program. A client of one version has no use for the feature of the other: the compiler then says that `LroLayer` is no
 //!   `Middleware`, or that [`Lro`] is no `Service` of the client's `Request`.
-//! - `serde`: [`Operation`] can be stored, and resumed by another process.
+//! - `serde`: [`Operation`] can be stored, and resumed by another process; [`Protocol`] can be read from a file.
 //! - `tracing`: a span for each operation and each of its requests, and an event for everything that happens.
 //! - `simulator`: a service of long-running operations, for tests.
-//! - `full`: all of them, but for those of earlier versions of reqwest.
+//! - `full`: all of the above except the features for earlier reqwest versions.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(unreachable_pub)]

@@ -25,7 +25,8 @@ impl<E> OperationError<E> {
     /// This is the check for everything that would send the request again: if there is one, the service accepted the request;
     /// do not send it again. Where the error is still an [`Error`], [`Error::operation`] is the same check.
     ///
-    /// `E` is the error of the service below the layer. For a `reqwest_middleware::Error` the compiler knows it; in a trait object
+    /// `E` is the error of the service below the layer. **A wrong `E` is not detected: `find` then returns `None`, though the service accepted
+    /// the request.** For a `reqwest_middleware::Error` the compiler knows it; in a trait object
     /// it has to be named, and has to be right: over hyper-util's client it is `hyper_util::client::legacy::Error`, over reqwest's
     /// `reqwest::Error`, over what has a [`BoxError`] that, and [`Boxed`] above [`Error::boxed`].
     ///

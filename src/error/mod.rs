@@ -64,7 +64,7 @@ pub enum Error<E> {
     /// The service accepted the request, but the operation did not complete.
     Operation(OperationError<E>),
     /// There is no timer to wait with: the future was first polled outside of a tokio runtime, or in one without time
-    /// (`enable_time`). Nothing was sent.
+    /// (`enable_time`). The inner service's future was not polled.
     NoTimer,
 }
 

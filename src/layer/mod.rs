@@ -203,10 +203,10 @@ impl LroLayer {
         self.with(|config| config.error_on_failure = yes)
     }
 
-    /// Calls `observer` for every [`Event`]. May be called more than once; each is called, in order.
+    /// Calls `observer` for every [`Event`]. May be called more than once; all observers are called, in the order they were added.
     ///
     /// The observer runs within the request's future, and delays it: hand events on if there is much to do with them. A panic in
-    /// it is caught, and does no harm.
+    /// it is caught (not with `panic = "abort"`), so that an assertion in it fails no test.
     ///
     /// # Example
     ///
@@ -257,9 +257,9 @@ impl LroLayer {
     /// Cancels operations at the service when their future is dropped, by the request that their protocol knows
     /// ([`Operation::cancel`](crate::Operation::cancel)). Default: the operation goes on.
     ///
-    /// Nobody waits for a future that is dropped, so that the request is sent by the `canceller` in a task of its own, which needs a tokio
-    /// runtime to be dropped in. [`Event::CancelSent`] says how it went. What it is sent by should add the credentials that
-    /// are added below the layer; those of the caller's request it has.
+    /// The `canceller` sends the request in a spawned task, so the future must be dropped inside a tokio runtime.
+    /// [`Event::CancelSent`] says how it went. The request carries the caller's credentials; the canceller must add those that layers
+    /// below would add.
     pub fn cancel_on_drop(self, canceller: Canceller) -> Self {
         self.with(|config| config.cancel_on_drop = Some(canceller))
     }

@@ -6,7 +6,8 @@ use http::Extensions;
 
 use crate::{config::Config, layer::LroLayer};
 
-/// Changes single settings of the client's [`LroLayer`] for one request, from that request's extensions.
+/// Changes single settings of the client's [`LroLayer`] for one request, from that request's extensions. Extensions hold one of them: a
+/// second one replaces the first.
 ///
 /// # Example
 ///

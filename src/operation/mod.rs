@@ -235,7 +235,7 @@ impl Operation {
         self.more.as_ref()?.resource.as_ref()
     }
 
-    /// Returns the progress in percent (0 to 100), as far as the service says: `percentComplete`, `percentCompleted`,
+    /// Returns the progress in percent, usually 0 to 100 but not clamped, as far as the service says: `percentComplete`, `percentCompleted`,
     /// `percentageComplete`, the header `X-Progress`, or where the protocol finds it. `None` after success, unless the final
     /// response itself has a percentage.
     #[must_use]

@@ -18,7 +18,7 @@ use crate::{
 
 impl LroLayer {
     /// The same layer for stacks whose errors are [`BoxError`]s, such as those with tower's `Buffer` and `Timeout` or those of kube:
-    /// its errors are such ones, too. [`OperationError::find::<Boxed>`](crate::OperationError::find) finds what they are.
+    /// its errors are such ones, too. [`OperationError::<Boxed>::find`](crate::OperationError::find) finds what they are.
     ///
     /// It comes after all other settings. Without it, [`Error::boxed`] does the same in a `map_err`, since an
     /// [`Error`] over a `Box<dyn Error>` is not itself a [`std::error::Error`].

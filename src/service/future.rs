@@ -25,7 +25,10 @@ use crate::{
 pin_project! {
     /// The future of [`Lro`](crate::Lro).
     ///
-    /// A request that passes through costs the inner future and two words. What polling needs is in one box.
+    /// It is two words larger than the inner future; what polling needs is in one box. Every request costs one allocation, a clone of
+    /// the inner service and of the extensions, and a copy of its headers, whether or not it starts an operation.
+    ///
+    /// It must not be polled again after it has completed: it would be pending for ever.
     ///
     /// # Example
     ///
@@ -35,6 +38,7 @@ pin_project! {
     /// use tower_lro::{Lro, ResponseFuture, simulator::Simulator};
     ///
     /// // Named, for the services that are made of this one.
+    /// // The client is ready: `poll_ready` comes first.
     /// fn start(client: &mut Lro<Simulator>, request: Request<String>) -> ResponseFuture<Simulator, Request<String>> {
     ///     client.call(request)
     /// }

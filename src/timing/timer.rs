@@ -50,13 +50,13 @@ use std::{
 /// # let _ = layer;
 /// ```
 pub trait Timer: Send + Sync + 'static {
-    /// The time since some moment that stays the same. Never goes back.
+    /// Returns the monotonic time since a fixed but arbitrary moment.
     fn now(&self) -> Duration;
 
-    /// The time of day, as it stands in HTTP-dates and stored operations.
+    /// Returns the time of day, as it stands in HTTP-dates and stored operations.
     fn wall_clock(&self) -> SystemTime;
 
-    /// Is ready so long after it was made.
+    /// Returns a future that completes after `duration`.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 

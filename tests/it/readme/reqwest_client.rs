@@ -14,5 +14,5 @@ pub async fn analyze(url: &str, key: &str, file: Vec<u8>) -> Result<Report, Box<
     let layer = LroLayer::new().timeout(Duration::from_secs(3600));
     let client = reqwest_middleware::ClientBuilder::new(http).with(layer).build();
     let response = client.post(url).header("api-key", key).body(file).send().await?;
-    Ok(response.error_for_status()?.error_for_operation()?.json::<Report>().await?)
+    Ok(response.error_for_operation()?.error_for_status()?.json::<Report>().await?)
 }

@@ -21,10 +21,10 @@ pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<d
     let resumed = client.get(url).with_extension(error.operation().resume()).send().await?;
     // Cancel it, where the protocol says how:
     if let Some(cancel) = error.operation().cancel() {
-        client.request(cancel.method().clone(), url).with_extension(cancel).send().await?;
+        let request = client.request(cancel.method().clone(), url).body(cancel.body().to_owned());
+        request.with_extension(cancel).send().await?;
     }
-    // Skip the layer for one request:
-    let accepted = client.post(url).with_extension(LroLayer::disabled()).send().await?;
+    let accepted = client.post(url).with_extension(LroLayer::disabled()).send().await?; // Skips the layer.
     println!("{} {} {}", result.status(), resumed.status(), accepted.status());
     Ok(())
 }
