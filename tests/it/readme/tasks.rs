@@ -1,19 +1,19 @@
 //! The README's common tasks.
 
 use reqwest_middleware::ClientWithMiddleware;
-use tower_lro::{Cause, FinalResponse, LroLayer, LroOverrides, OperationError, ResponseExt};
+use tower_lro::{Cause, Event, FinalResponse, LroLayer, LroOverrides, OperationError, ResponseExt};
 
 pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<dyn std::error::Error>> {
-    // You get the final status document. For the result that it names, say so; settings for one request are an extension of it:
+    // The result at the URL that the final status document names, by settings for one request, in its extensions:
     let resource = LroOverrides::new(|layer| layer.final_response(FinalResponse::Resource));
     let result = client.post(url).with_extension(resource).send().await?;
     // Progress (`LroLayer::events` has the same as a stream):
-    let progress = LroOverrides::new(|layer| layer.on_event(|event| println!("{:?}", event.operation())));
+    let show = |event: &Event<'_>| println!("{:?}", event.operation().map(|it| (it.polls(), it.percent_complete())));
+    let progress = LroOverrides::new(move |layer| layer.on_event(show));
     let response = client.post(url).with_extension(progress).send().await?;
     // Failed, or not, without an error made of it:
     println!("{:?}", response.operation().map(|operation| (operation.state(), operation.error())));
-    // A deadline:
-    let hasty = LroOverrides::new(|layer| layer.timeout(std::time::Duration::from_millis(1)));
+    let hasty = LroOverrides::new(|layer| layer.timeout(std::time::Duration::from_millis(1))); // A deadline.
     let error = client.post(url).with_extension(hasty).send().await.expect_err("1 ms is too short");
     let error = OperationError::find(&error).ok_or("the service did not accept the request")?;
     assert!(matches!(error.cause(), Cause::Timeout)); // The operation goes on at the service.
