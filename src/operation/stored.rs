@@ -180,7 +180,7 @@ impl<'a> From<&'a Operation> for Stored<'a> {
             assumed: operation.is_success_assumed,
             polls: operation.polls,
             accepted_ms: operation.accepted_at.map(unix_ms),
-            elapsed_ms: millis(operation.elapsed),
+            elapsed_ms: millis(operation.elapsed).min(MAX_ELAPSED_MS),
             deadline_ms: deadline.map(unix_ms),
             backoff_ns: backoff.map(|backoff| backoff.as_nanos().try_into().unwrap_or(u64::MAX)),
             failures: consecutive_failures,
