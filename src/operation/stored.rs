@@ -232,7 +232,8 @@ impl Stored<'_> {
             location: self.location.map(|text| uri("location", &text)).transpose()?,
             start: self.start.map(Start::restore).transpose()?,
             error: error.transpose()?,
-            result: self.result.map(Target::restore).transpose()?,
+            // There is a result after success alone, whatever a store says.
+            result: self.result.map(Target::restore).transpose()?.filter(|_| self.state == OperationState::Succeeded),
             unknown: self.unknown,
         };
         operation.more = (!more.is_empty()).then(|| Box::new(more));

@@ -282,3 +282,13 @@ async fn no_secret_of_the_start_request_is_stored() {
         assert!(!stored.to_string().contains("SECRET"), "{stored}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_result_of_an_operation_that_has_not_succeeded_is_not_fetched() {
+    let simulator = Simulator::new().script(polls([Reply::status("Running").retry_after(seconds(30))])).recording();
+    let mut edited = stored(exact(), &simulator, start()).await;
+    edited["result"] = json!({"uri": "https://atlas.microsoft.com/resources/1"});
+    let resumed = exact().max_wait(seconds(0)).layer(simulator.clone()).oneshot(get(&restored(&edited))).await;
+    assert!(resumed.unwrap_err().pending().is_some());
+    assert!(simulator.recorded().last().unwrap().uri.path().starts_with("/operations/"));
+}
