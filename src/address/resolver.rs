@@ -44,7 +44,7 @@ impl<'a> Resolver<'a> {
         let error = |kind| AddressError::new(kind, Some(header.clone()), Some(first.clone()));
         let mut named: Option<Url> = None;
         for value in values {
-            let Some(text) = header_text(value) else { return Some(Err(error(AddressErrorKind::NotText))) };
+            let Some(text) = trimmed_text(value) else { return Some(Err(error(AddressErrorKind::NotText))) };
             for reference in references(text) {
                 match (self.join(base, reference), &named) {
                     (Err(kind), _) => return Some(Err(error(kind))),
@@ -82,7 +82,7 @@ impl<'a> Resolver<'a> {
 
     /// The same for a header of a response.
     pub(crate) fn locate_header(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
-        let text = headers.get(header).and_then(header_text)?;
+        let text = headers.get(header).and_then(trimmed_text)?;
         references(text).find(|reference| !reference.is_empty()).and_then(|reference| self.locate(reference, base))
     }
 
@@ -156,7 +156,11 @@ impl<'a> Resolver<'a> {
 
 /// The text of a header value, trimmed and without one pair of double quotes around it.
 pub(crate) fn header_text(value: &HeaderValue) -> Option<&str> {
-    let text = unquoted(std::str::from_utf8(value.as_bytes()).ok()?);
+    trimmed_text(value).map(unquoted)
+}
+
+fn trimmed_text(value: &HeaderValue) -> Option<&str> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_matches([' ', '\t']);
     // A URL parser drops tabs, so what was checked would not be what is written.
     (!text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
 }

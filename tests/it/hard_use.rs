@@ -344,6 +344,8 @@ async fn joined_and_repeated_headers_are_one_address_or_an_error() {
         (&["/op/1, /op/1"][..], true),
         (&["https://api.test/op/1, /op/1"], true),
         (&["/op/1", "/op/1"], true),
+        (&["\"/op/1\""], true),
+        (&["\"/op/1\", \"/op/1\""], true),
         (&["/op/1, /op/2"], false),
         (&["/op/1", "/op/2"], false),
     ] {
