@@ -43,8 +43,9 @@ impl Backoff {
     /// The delay that comes after this one.
     fn next(&self, last: Option<Duration>) -> Duration {
         let Some(last) = last else { return self.first.min(self.max) };
+        // That of a stored operation may be anything, and no delay is shorter than the first.
         let seconds = last.as_secs_f64() * self.factor.max(1.0);
-        Duration::try_from_secs_f64(seconds).map_or(self.max, |next| next.min(self.max))
+        Duration::try_from_secs_f64(seconds).map_or(self.max, |next| next.max(self.first).min(self.max))
     }
 }
 

@@ -292,3 +292,12 @@ async fn a_result_of_an_operation_that_has_not_succeeded_is_not_fetched() {
     assert!(resumed.unwrap_err().pending().is_some());
     assert!(simulator.recorded().last().unwrap().uri.path().starts_with("/operations/"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_backoff_makes_no_delay_shorter_than_the_first() {
+    let simulator = Simulator::new().script(polls([Reply::status("Running"), Reply::status("Running")]));
+    let mut edited = stored(exact(), &simulator, start()).await;
+    edited["backoff_ns"] = json!(1);
+    let resumed = exact().max_wait(seconds(0)).layer(simulator).oneshot(get(&restored(&edited))).await.unwrap_err();
+    assert_eq!(resumed.pending().unwrap().1, seconds(1));
+}
