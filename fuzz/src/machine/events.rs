@@ -82,6 +82,10 @@ impl Scene {
         if self.purpose != Purpose::Resumes || operation.deadline().is_none() || self.deadline.is_none() {
             self.deadline = self.settings.timeout.map(|timeout| now.saturating_add(timeout));
         }
+        // A forged one may be anything.
+        if self.purpose == Purpose::ResumesForged {
+            self.deadline = None;
+        }
     }
 
     fn on_waiting(&mut self, delay: Duration, reason: DelayReason, now: Duration) {
