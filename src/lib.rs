@@ -61,7 +61,7 @@
 //!
 //! - `Ok`: a response that passed through; or the operation has ended, in success or failure, and this is its final response, the
 //!   body unchanged, with the [`Operation`] in its extensions ([`ResponseExt`]). (Some protocols replace the HTTP status by that of the
-//!   outcome: [`StatusRule::outcome_header`].)
+//!   outcome, by [`outcome_header`](StatusRule::outcome_header).)
 //! - [`Error::Service`]: the start request failed. As far as the layer can tell it was not accepted.
 //! - [`Error::Operation`]: the service accepted the request, but the operation did not complete; do not send the request
 //!   again. The error has the [`Operation`], which can be [resumed](Operation::resume).

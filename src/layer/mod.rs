@@ -20,7 +20,7 @@ use crate::{
 ///
 /// A tower [`Layer`](tower_layer::Layer), a `reqwest_middleware::Middleware` (feature `reqwest-middleware`), and, put into a
 /// request's extensions, that request's own settings, which replace all of the client's, its observers and trusted origins
-/// included. To change single settings for a request, use [`LroOverrides`]. Cheap to clone.
+/// included. To change single settings for a request, use [`LroOverrides`](crate::LroOverrides). Cheap to clone.
 ///
 /// # Settings
 ///
