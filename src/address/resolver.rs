@@ -9,6 +9,9 @@ use crate::address::{
     uri::{has_authority, to_url},
 };
 
+/// The most addresses that a proxy may have joined in one value.
+const MAX_REFERENCES: usize = 16;
+
 /// Resolves addresses for one request of the caller.
 pub(crate) struct Resolver<'a> {
     policy: Policy<'a>,
@@ -45,7 +48,11 @@ impl<'a> Resolver<'a> {
         let mut named: Option<Url> = None;
         for value in values {
             let Some(text) = trimmed_text(value) else { return Some(Err(error(AddressErrorKind::NotText))) };
-            for reference in references(text) {
+            for (index, reference) in references(text).enumerate() {
+                // Each is resolved, which costs as much as the base is long.
+                if index >= MAX_REFERENCES {
+                    return Some(Err(error(AddressErrorKind::Ambiguous)));
+                }
                 match (self.join(base, reference), &named) {
                     (Err(kind), _) => return Some(Err(error(kind))),
                     (Ok(url), Some(other)) if url != *other => {

@@ -37,7 +37,7 @@ use crate::{operation::Operation, protocol::template::Known};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cancel {
     pub(crate) operation: Box<Operation>,
     method: Method,
@@ -140,5 +140,12 @@ impl Canceller {
 impl fmt::Debug for Canceller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Canceller")
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its address may have a signature.
+        f.debug_struct("Cancel").field("operation", &self.operation).finish_non_exhaustive()
     }
 }
