@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How often a monitor may move, or a result redirect, between two statuses: as many redirects as browsers and reqwest follow.
 pub(crate) const MAX_MOVES: u8 = 10;
 
+/// How many addresses a header may name that a proxy has joined or repeated. Each is resolved, which costs as much as its base is long.
+pub(crate) const MAX_REFERENCES: usize = 16;
+
 /// The longest URI: what `http` takes.
 pub(crate) const MAX_URI_BYTES: usize = u16::MAX as usize - 1;
 

@@ -1,16 +1,18 @@
 //! `Resolver`: what a reference in a response names, and whether it may be asked.
 
+use std::cell::LazyCell;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use url::Url;
 
-use crate::address::{
-    error::{AddressError, AddressErrorKind},
-    policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
-    uri::{has_authority, to_url},
+use crate::{
+    address::{
+        error::{AddressError, AddressErrorKind},
+        policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
+        uri::{has_authority, to_url},
+    },
+    limits::MAX_REFERENCES,
 };
-
-/// The most addresses that a proxy may have joined in one value.
-const MAX_REFERENCES: usize = 16;
 
 /// Resolves addresses for one request of the caller.
 pub(crate) struct Resolver<'a> {
@@ -45,15 +47,17 @@ impl<'a> Resolver<'a> {
         let mut values = headers.get_all(header).iter().peekable();
         let first = *values.peek()?;
         let error = |kind| AddressError::new(kind, Some(header.clone()), Some(first.clone()));
+        let base = LazyCell::new(|| self.absolute(base));
         let mut named: Option<Url> = None;
+        let mut count = 0;
         for value in values {
             let Some(text) = trimmed_text(value) else { return Some(Err(error(AddressErrorKind::NotText))) };
-            for (index, reference) in references(text).enumerate() {
-                // Each is resolved, which costs as much as the base is long.
-                if index >= MAX_REFERENCES {
+            for reference in references(text) {
+                count += 1;
+                if count > MAX_REFERENCES {
                     return Some(Err(error(AddressErrorKind::Ambiguous)));
                 }
-                match (self.join(base, reference), &named) {
+                match (join(&base, reference), &named) {
                     (Err(kind), _) => return Some(Err(error(kind))),
                     (Ok(url), Some(other)) if url != *other => {
                         return Some(Err(error(AddressErrorKind::Ambiguous)));
@@ -115,27 +119,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn join(&self, base: &Uri, reference: &str) -> Result<Url, AddressErrorKind> {
-        // The parser of URLs drops user information that is empty.
-        let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let absolute = reference.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).map(|(_, rest)| rest);
-        let authority = absolute.or_else(|| reference.strip_prefix("//"));
-        if authority.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()).is_some_and(|host| host.contains('@')) {
-            return Err(AddressErrorKind::UserInfo);
-        }
-        let is_absolute = ["https://", "http://"].iter().any(|scheme| reference.starts_with(scheme));
-        let url = match is_absolute {
-            true => Url::parse(reference).ok(),
-            false => self.absolute(base).and_then(|base| base.join(reference).ok()),
-        };
-        let mut url = url.ok_or(AddressErrorKind::Unresolvable)?;
-        url.set_fragment(None);
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(AddressErrorKind::Scheme);
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(AddressErrorKind::UserInfo);
-        }
-        Ok(url)
+        join(&LazyCell::new(|| self.absolute(base)), reference)
     }
 
     /// A URI of the caller or of the service as a URL, without user information.
@@ -159,6 +143,31 @@ impl<'a> Resolver<'a> {
         let is_same = || self.check(self.request_uri()).is_ok_and(|own| own.uri == *uri);
         uri == self.request_uri() || (uri.path() == self.request_uri().path() && is_same())
     }
+}
+
+/// An absolute reference needs no base.
+fn join<F: FnOnce() -> Option<Url>>(base: &LazyCell<Option<Url>, F>, reference: &str) -> Result<Url, AddressErrorKind> {
+    // The parser of URLs drops user information that is empty.
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let absolute = reference.split_once("://").filter(|(scheme, _)| is_scheme(scheme)).map(|(_, rest)| rest);
+    let authority = absolute.or_else(|| reference.strip_prefix("//"));
+    if authority.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()).is_some_and(|host| host.contains('@')) {
+        return Err(AddressErrorKind::UserInfo);
+    }
+    let is_absolute = ["https://", "http://"].iter().any(|scheme| reference.starts_with(scheme));
+    let url = match is_absolute {
+        true => Url::parse(reference).ok(),
+        false => base.as_ref().and_then(|base| base.join(reference).ok()),
+    };
+    let mut url = url.ok_or(AddressErrorKind::Unresolvable)?;
+    url.set_fragment(None);
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(AddressErrorKind::Scheme);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(AddressErrorKind::UserInfo);
+    }
+    Ok(url)
 }
 
 /// The text of a header value, trimmed and without one pair of double quotes around it.

@@ -371,6 +371,28 @@ async fn joined_and_repeated_headers_are_one_address_or_an_error() {
     }
 }
 
+/// Resolving thousands of them would hold the thread, and no timeout would help.
+#[tokio::test(start_paused = true)]
+async fn no_more_than_16_addresses_of_a_header_are_resolved_joined_or_repeated() {
+    for (count, is_polled) in [(16, true), (17, false), (10_000, false)] {
+        for per_value in [1, 4, count] {
+            let mut values = vec![vec!["/op/1"; per_value].join(", "); count / per_value];
+            values.extend((count % per_value > 0).then(|| vec!["/op/1"; count % per_value].join(", ")));
+            let (service, _) = answering(move |index, _| match index {
+                0 => {
+                    let accepted = Response::builder().status(202);
+                    let add =
+                        |builder: http::response::Builder, value: &String| builder.header("operation-location", value);
+                    Ok(values.iter().fold(accepted, add).body(String::new())?)
+                }
+                _ => ok(r#"{"status": "Succeeded"}"#),
+            });
+            let outcome = exact().layer(service).oneshot(post()).await;
+            assert_eq!(outcome.is_ok(), is_polled, "{count} addresses, {per_value} in a value");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_status_that_nobody_knows_is_reported_once() {
     let bodies: &[&str] = &[
