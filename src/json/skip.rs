@@ -17,6 +17,8 @@ impl Skip {
     }
 
     /// Reads on to the end of the value; returns how much was read, and whether it is over.
+    // Compiled by itself: within the scanner its registers, and so its cost, would depend on code that has nothing to do with it.
+    #[inline(never)]
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut position = 0;
         while position < bytes.len() {
