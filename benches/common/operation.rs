@@ -30,7 +30,7 @@ pub fn groups() -> Vec<Group> {
         vec![
             case("Lro", move |iterations| {
                 for _ in 0..iterations {
-                    let mut service = layer.layer(Operating::default());
+                    let mut service = layer.layer(Operating::running(2));
                     let response = now!(service.call(http_request(STATIC))).expect("a final response");
                     let body = now!(response.into_body().collect()).expect("its body").to_bytes();
                     assert_eq!(black_box(body), SUCCEEDED);
@@ -38,7 +38,7 @@ pub fn groups() -> Vec<Group> {
             }),
             case("a loop by hand", |iterations| {
                 for _ in 0..iterations {
-                    let service = Operating::default();
+                    let service = Operating::running(2);
                     let response =
                         now!(by_hand::over_http(service, http_request(STATIC), Duration::ZERO, by_hand::by_struct));
                     assert_eq!(black_box(response.expect("a final response").into_body()), SUCCEEDED);
@@ -81,7 +81,7 @@ fn step() -> Group {
     let steps = layer.backoff(Backoff::constant(Duration::from_secs(1))).max_wait(Duration::ZERO);
     let cases = vec![
         case("Lro", move |iterations| {
-            let mut service = steps.layer(Running(0, usize::MAX));
+            let mut service = steps.layer(Operating::running(usize::MAX));
             let Err(Error::Operation(error)) = now!(service.call(http_request(STATIC))) else { panic!("it waits") };
             let operation = error.operation().clone();
             for _ in 0..iterations {
@@ -95,33 +95,11 @@ fn step() -> Group {
         case("a poll of a future that waits", move |iterations| {
             // Each has a request made for it, as each step has.
             (0..iterations).for_each(|_| _ = black_box(http_request(STATIC)));
-            let mut service = waits.layer(Running(0, iterations));
+            let mut service = waits.layer(Operating::running(iterations));
             assert!(now!(service.call(http_request(STATIC))).is_ok());
         }),
     ];
     Group { name: "a step with max_wait(0)".to_owned(), is_heavy: false, bare: None, cases }
-}
-
-/// 202 to the start, then `Running` so many times, and then `Succeeded`.
-#[derive(Clone)]
-struct Running(usize, usize);
-
-impl Service<Request<Full<Bytes>>> for Running {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
-        let is_start = request.method() == Method::POST;
-        black_box(request);
-        let count = if is_start { 0 } else { 1 + 2 * usize::from(self.0 >= self.1) };
-        self.0 += usize::from(!is_start);
-        ready(Ok(answer(count).map(Full::new)))
-    }
 }
 
 /// 202 to the start, `Running` twice, and then `Succeeded`.
@@ -139,9 +117,18 @@ fn answer(count: usize) -> Response<Bytes> {
     }
 }
 
-/// One operation.
-#[derive(Clone, Default)]
-struct Operating(usize);
+/// One operation that is running for so many polls.
+#[derive(Clone)]
+struct Operating {
+    running: usize,
+    polls: usize,
+}
+
+impl Operating {
+    const fn running(running: usize) -> Self {
+        Self { running, polls: 0 }
+    }
+}
 
 impl Service<Request<Full<Bytes>>> for Operating {
     type Response = Response<Full<Bytes>>;
@@ -153,10 +140,11 @@ impl Service<Request<Full<Bytes>>> for Operating {
     }
 
     fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
+        let is_start = request.method() == Method::POST;
         black_box(request);
-        let response = answer(self.0).map(Full::new);
-        self.0 += 1;
-        ready(Ok(response))
+        self.polls += usize::from(!is_start);
+        let count = if is_start { 0 } else { 1 + 2 * usize::from(self.polls > self.running) };
+        ready(Ok(answer(count).map(Full::new)))
     }
 }
 

@@ -90,7 +90,7 @@ pub fn check(bytes: &[u8]) {
                 // `http` takes some less than `url` does.
                 AddressErrorKind::Unresolvable if candidates.iter().any(|url| Uri::try_from(url.as_str()).is_err()) => {
                 }
-                // Of several addresses one that is none is enough.
+                // One invalid address among several is enough.
                 _ if whole.is_none() || value.as_bytes().contains(&b',') => {}
                 kind => panic!("{value:?} is refused: {kind:?}"),
             }

@@ -1,4 +1,4 @@
-//! `RepeatedHeaders`: the headers of the caller's request that polls repeat, as bytes.
+//! `CapturedHeaders` and `RepeatedHeaders`: the headers of the caller's request that polls repeat, first as bytes.
 //!
 //! They are kept for every request, because any may start an operation. Cloning the `HeaderMap` would cost an allocation for
 //! each value that is not static; this costs one in all.

@@ -9,10 +9,10 @@ use crate::{address::policy::CallerAddress, config::Config, event::tracing, requ
 /// Warns before the first such request is sent, and not once an operation is lost. Relative monitors are polled all the same.
 #[cold]
 pub(crate) fn warn_once(config: &Config, head: &RequestHead, headers: &HeaderMap) {
-    if config.has_warned_of_no_host.load(Ordering::Relaxed) || config.names_origins() {
+    if config.has_warned_of_no_host.load(Ordering::Relaxed) || config.base_uri.is_some() || config.names_origins() {
         return;
     }
-    let caller = CallerAddress::new(head.uri.clone(), headers.get(HOST), config.base_uri.as_ref());
+    let caller = CallerAddress::new(head.uri.clone(), headers.get(HOST), None);
     if caller.url().is_none() && !config.has_warned_of_no_host.swap(true, Ordering::Relaxed) {
         tracing::no_host(&head.method, &head.uri);
     }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use http::Response;
+use http::{Response, Uri};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -154,9 +154,7 @@ where
         let clock = Clock::start(config.timer.as_ref());
         let beginning = moment(&clock);
         // Monitors are found from where the request was sent to, and not from where that has led.
-        let (response, url) = response.into_http();
-        let (head, body) = response.into_parts();
-        let arrived = Arrived { head, body: OpenBody::new(body), effective_uri: None };
+        let (arrived, url) = arrived(response, None);
         let response = PartialResponse::new(arrived, clock.now(), beginning.wall);
         let step = step(config.clone(), captured, response, beginning);
         Self::new(service, config, clock, url, step)
@@ -264,9 +262,7 @@ where
                 // It may hold a permit of a limit.
                 drop(future);
                 let effective_uri = response.effective_uri(|| sending.poller().target().uri);
-                let (response, url) = response.into_http();
-                let (head, body) = response.into_parts();
-                let arrived = Arrived { head, body: OpenBody::new(body), effective_uri };
+                let (arrived, url) = arrived(response, effective_uri);
                 let this = self.project();
                 *this.last_url = url;
                 Ok(Step::Told(sending.on_response(arrived, this.clock.now(), this.clock.wall())))
@@ -375,6 +371,13 @@ where
         };
         Error::Operation(OperationError::new(operation, cause))
     }
+}
+
+/// A response in the machine's form, and where it came from.
+fn arrived<T: AsResponse>(response: T, effective_uri: Option<Uri>) -> (Arrived<OpenBody<T::Body>>, T::Url) {
+    let (response, url) = response.into_http();
+    let (head, body) = response.into_parts();
+    (Arrived { head, body: OpenBody::new(body), effective_uri }, url)
 }
 
 fn stalled() -> BoxError {

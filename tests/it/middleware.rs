@@ -200,26 +200,44 @@ where
     ClientBuilder::new(reqwest::Client::new()).with(layer).with(middleware).build()
 }
 
-#[tokio::test]
-async fn polls_elsewhere_have_none_of_the_extensions_but_the_timeout() {
-    // The monitor is at another port, which is allowed, and stalls for good.
-    let elsewhere = Simulator::new().recording();
-    elsewhere.queue(polls([Reply::http(200).fault(Fault::Stalled), Reply::status("Succeeded")]));
-    let other = Server::of(&elsewhere).await;
-    reqwest::Client::new().post(other.url("/")).send().await.unwrap();
-    let monitor = other.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e");
-    let here = Simulator::new().script(Script::new(Reply::http(202).header("operation-location", &monitor)));
-    let server = Server::of(&here).await;
+/// A service whose monitor is at another port.
+struct Elsewhere {
+    elsewhere: Simulator,
+    server: Server,
+    other: Server,
+}
 
-    #[derive(Clone)]
-    struct Token(&'static str);
-    let layer = quick().allow_anonymous_origin(other.url("").parse().unwrap());
-    let client = below(layer, |mut request, extensions, next| {
+impl Elsewhere {
+    async fn with(polls: Script) -> Self {
+        let elsewhere = Simulator::new().recording();
+        elsewhere.queue(polls);
+        let other = Server::of(&elsewhere).await;
+        reqwest::Client::new().post(other.url("/")).send().await.unwrap();
+        let monitor = other.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e");
+        let here = Simulator::new().script(Script::new(Reply::http(202).header("operation-location", &monitor)));
+        Self { elsewhere, server: Server::of(&here).await, other }
+    }
+}
+
+/// A credential that a middleware below adds to whatever has it among its extensions.
+#[derive(Clone)]
+struct Token(&'static str);
+
+fn with_token(layer: LroLayer) -> ClientWithMiddleware {
+    below(layer, |mut request, extensions, next| {
         if let Some(Token(token)) = extensions.get() {
             request.headers_mut().insert("authorization", token.parse().unwrap());
         }
         next.run(request, extensions)
-    });
+    })
+}
+
+#[tokio::test]
+async fn polls_elsewhere_have_none_of_the_extensions_but_the_timeout() {
+    // It stalls for good.
+    let polls = polls([Reply::http(200).fault(Fault::Stalled), Reply::status("Succeeded")]);
+    let Elsewhere { elsewhere, server, other } = Elsewhere::with(polls).await;
+    let client = with_token(quick().allow_anonymous_origin(other.url("").parse().unwrap()));
     let timeout = std::time::Duration::from_millis(200);
     let request = client.post(server.url("/")).with_extension(Token("secret")).timeout(timeout);
     let response = request.send().await.unwrap();
@@ -229,25 +247,9 @@ async fn polls_elsewhere_have_none_of_the_extensions_but_the_timeout() {
 
 #[tokio::test]
 async fn an_anonymous_resume_shows_the_monitor_neither_query_nor_headers_nor_extensions() {
-    let elsewhere = Simulator::new().recording();
-    elsewhere.queue(polls([Reply::status("Running"), Reply::status("Running"), Reply::status("Succeeded")]));
-    let other = Server::of(&elsewhere).await;
-    reqwest::Client::new().post(other.url("/")).send().await.unwrap();
-    let monitor = other.url("/operations/00000001-add9-4ef7-9788-1635bed9a87e");
-    let here = Simulator::new().script(Script::new(Reply::http(202).header("operation-location", &monitor)));
-    let server = Server::of(&here).await;
-
-    #[derive(Clone)]
-    struct Token(&'static str);
+    let polls = polls([Reply::status("Running"), Reply::status("Running"), Reply::status("Succeeded")]);
+    let Elsewhere { elsewhere, server, other } = Elsewhere::with(polls).await;
     let layer = quick().allow_anonymous_origin(other.url("").parse().unwrap());
-    let with_token = |layer: LroLayer| {
-        below(layer, |mut request, extensions, next| {
-            if let Some(Token(token)) = extensions.get() {
-                request.headers_mut().insert("authorization", token.parse().unwrap());
-            }
-            next.run(request, extensions)
-        })
-    };
     let steps = with_token(layer.clone().max_wait(std::time::Duration::ZERO).min_delay(seconds(1)));
     let error = steps.post(server.url("/start")).with_extension(Token("SECRET")).send().await.unwrap_err();
     let operation = OperationError::find(&error).unwrap().operation().clone();

@@ -78,14 +78,13 @@ impl Scene {
         if self.settings.speaks(name) {
             name.clone_into(&mut self.settings.origins.protocol);
         }
-        // A deadline goes with the operation. After it has passed, there is another one.
-        if self.purpose != Purpose::Resumes || operation.deadline().is_none() || self.deadline.is_none() {
-            self.deadline = self.settings.timeout.map(|timeout| now.saturating_add(timeout));
-        }
-        // A forged one may be anything.
-        if self.purpose == Purpose::ResumesForged {
-            self.deadline = None;
-        }
+        self.deadline = match self.purpose {
+            // It may be anything.
+            Purpose::ResumesForged => None,
+            // A deadline goes with the operation. After it has passed, there is another one.
+            Purpose::Resumes if operation.deadline().is_some() && self.deadline.is_some() => self.deadline,
+            _ => self.settings.timeout.map(|timeout| now.saturating_add(timeout)),
+        };
     }
 
     fn on_waiting(&mut self, delay: Duration, reason: DelayReason, now: Duration) {
