@@ -97,11 +97,16 @@ impl Config {
         self.protocols.iter().any(|protocol| protocol.matches(method, status, headers).next().is_some())
     }
 
+    /// The protocol of that name that this layer speaks.
+    pub(crate) fn spoken(&self, protocol: &Protocol) -> Option<&Protocol> {
+        self.protocols.iter().find(|spoken| spoken.name() == protocol.name())
+    }
+
     /// The origins that this layer, and a protocol that it speaks, name. One that it does not speak, such as that of a stored
     /// operation, has no say in where credentials go.
     pub(crate) fn named_origins<'a>(&'a self, protocol: &'a Protocol) -> NamedOrigins<'a> {
         let mut named = NamedOrigins { trusted: &self.trusted, trust_rules: &[], anonymous: [&self.anonymous, &[]] };
-        if let Some(spoken) = self.protocols.iter().find(|spoken| spoken.name() == protocol.name()) {
+        if let Some(spoken) = self.spoken(protocol) {
             named.trust_rules = &spoken.rules().trust;
             named.anonymous[1] = &spoken.rules().anonymous;
         }

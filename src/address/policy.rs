@@ -179,7 +179,10 @@ impl<'a> Policy<'a> {
         let path = uri.into_parts().path_and_query.map_or_else(|| "/".to_owned(), |path| path.as_str().to_owned());
         let base_path = self.caller.url().map_or("", Url::path).trim_end_matches('/');
         let below = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/') && !base_path.is_empty());
-        below.unwrap_or(&path).parse().unwrap_or_default()
+        let path = below.unwrap_or(&path);
+        // A client below that joins it would take two slashes for the beginning of a host (RFC 3986, section 4.2).
+        let dot = if path.starts_with("//") { "/." } else { "" };
+        format!("{dot}{path}").parse().unwrap_or_default()
     }
 }
 

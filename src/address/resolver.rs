@@ -9,7 +9,7 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
-        uri::{has_authority, to_url},
+        uri::{has_authority, is_same_path, to_url, without_propagated, without_sent, without_user_info},
     },
     limits::MAX_REFERENCES,
 };
@@ -138,10 +138,24 @@ impl<'a> Resolver<'a> {
         Some(url)
     }
 
-    /// Whether an address that was resolved is that of the caller's request.
-    pub(crate) fn is_request_uri(&self, uri: &Uri) -> bool {
-        let is_same = || self.check(self.request_uri()).is_ok_and(|own| own.uri == *uri);
-        uri == self.request_uri() || (uri.path() == self.request_uri().path() && is_same())
+    /// What may be remembered of an address that was resolved, and the whole of it where polls need more. What is `propagated`
+    /// they add again; of the caller's own address nothing is remembered that the caller's query says.
+    pub(crate) fn remembered(&self, propagated: &[String], uri: &Uri) -> (Uri, Option<Uri>) {
+        let request = self.request_uri();
+        let may_repeat_it = || uri.query().is_some() && request.query().is_some() && self.is_request_place(uri);
+        if uri == request || may_repeat_it() {
+            let remembered = without_user_info(without_sent(request.query(), uri));
+            let is_part = remembered != *uri;
+            return (remembered, is_part.then(|| uri.clone()));
+        }
+        (without_propagated(propagated, request.query(), uri), None)
+    }
+
+    /// Whether an address that was resolved is that of the caller's request, whatever the query.
+    fn is_request_place(&self, uri: &Uri) -> bool {
+        let own = self.check(self.request_uri());
+        let own = own.as_ref().map_or(self.request_uri(), |own| &own.uri);
+        is_same_path(uri, own) && uri.scheme() == own.scheme() && uri.authority() == own.authority()
     }
 }
 

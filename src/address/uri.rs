@@ -1,7 +1,9 @@
 //! Parts of URIs: which query parameters go from one to another, and what is taken out of them.
 
+use std::borrow::Cow;
+
 use http::{Uri, uri::PathAndQuery};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::limits::MAX_URI_BYTES;
 
@@ -26,14 +28,12 @@ pub(crate) fn has_authority(uri: &Uri) -> bool {
 
 /// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
 pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
-    let is_missing = |name: &str| {
-        is_among(names, name) && !parameters(to.query()).any(|(present, _)| present.eq_ignore_ascii_case(name))
+    let is_missing = |sent: &Parameter<'_>| {
+        is_among(names, sent) && !parameters(to.query()).any(|present| present.has_name(&sent.name()))
     };
     // Most often they are the same.
-    let has_any = from != to.query() && parameters(from).any(|(name, _)| is_missing(name));
-    has_any.then(|| {
-        with_parameters(to, parameters(to.query()).chain(parameters(from).filter(|(name, _)| is_missing(name))))
-    })
+    let has_any = from != to.query() && parameters(from).any(|sent| is_missing(&sent));
+    has_any.then(|| with_parameters(to, parameters(to.query()).chain(parameters(from).filter(is_missing))))
 }
 
 /// Appends the `api-version` that the query `from` has, if `to` has none and that is among `names`.
@@ -45,24 +45,17 @@ pub(crate) fn propagate_api_version(names: &[String], from: Option<&str>, to: &U
 /// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
 /// [`propagate_query`] adds them again.
 pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
-    let is_kept = |(name, parameter): (&str, &str)| {
-        name.eq_ignore_ascii_case(API_VERSION)
-            || !is_among(names, name)
-            || !parameters(from).any(|(sent, it)| sent.eq_ignore_ascii_case(name) && value(it) == value(parameter))
-    };
-    if parameters(uri.query()).all(is_kept) {
-        return uri.clone();
-    }
-    with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter)))
+    without_parameters(uri, |parameter| is_among(names, parameter) && is_of(from, parameter))
+}
+
+/// Removes the query parameters that are those of the query `from`, `api-version` excepted.
+pub(crate) fn without_sent(from: Option<&str>, uri: &Uri) -> Uri {
+    without_parameters(uri, |parameter| is_of(from, parameter))
 }
 
 /// Removes user information, and all query parameters but `api-version`: what may be kept of a request's own address.
 pub(crate) fn without_secrets(uri: &Uri) -> Uri {
-    let is_kept = |(name, _): (&str, &str)| name.eq_ignore_ascii_case(API_VERSION);
-    if parameters(uri.query()).all(is_kept) {
-        return without_user_info(uri.clone());
-    }
-    without_user_info(with_parameters(uri, parameters(uri.query()).filter(|&parameter| is_kept(parameter))))
+    without_user_info(without_parameters(uri, |_| true))
 }
 
 pub(crate) fn without_user_info(uri: Uri) -> Uri {
@@ -74,28 +67,58 @@ pub(crate) fn without_user_info(uri: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// The value of a parameter, decoded.
-fn value(parameter: &str) -> Option<String> {
-    url::form_urlencoded::parse(parameter.as_bytes()).next().map(|(_, value)| value.into_owned())
+/// A parameter of a query, as it is written there.
+#[derive(Clone, Copy)]
+struct Parameter<'a>(&'a str);
+
+impl<'a> Parameter<'a> {
+    /// Its name and its value, decoded: what servers compare.
+    fn decoded(self) -> (Cow<'a, str>, Cow<'a, str>) {
+        form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default()
+    }
+
+    fn name(self) -> Cow<'a, str> {
+        self.decoded().0
+    }
+
+    fn has_name(self, name: &str) -> bool {
+        self.name().eq_ignore_ascii_case(name)
+    }
 }
 
-/// The query's parameters: their names, and their names and values together.
-fn parameters(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
-    query
-        .into_iter()
-        .flat_map(|query| query.split('&'))
-        .filter(|parameter| !parameter.is_empty())
-        .map(|parameter| (parameter.split_once('=').map_or(parameter, |(name, _)| name), parameter))
+fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
+    query.into_iter().flat_map(|query| query.split('&')).filter(|text| !text.is_empty()).map(Parameter)
 }
 
-fn is_among(names: &[String], name: &str) -> bool {
-    names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name))
+fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
+    names.iter().any(|wanted| parameter.has_name(wanted))
+}
+
+/// Whether two paths are the same, decoded.
+pub(crate) fn is_same_path(one: &Uri, other: &Uri) -> bool {
+    let (one, other) = (one.path(), other.path());
+    one == other || form_urlencoded::parse(one.as_bytes()).eq(form_urlencoded::parse(other.as_bytes()))
+}
+
+/// Whether a query has the parameter, with the same value.
+fn is_of(query: Option<&str>, parameter: &Parameter<'_>) -> bool {
+    let (name, value) = parameter.decoded();
+    parameters(query).map(Parameter::decoded).any(|(sent, it)| sent.eq_ignore_ascii_case(&name) && it == value)
+}
+
+/// Removes the parameters that are `dropped`, but never `api-version`.
+fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Uri {
+    let is_kept = |parameter: &Parameter<'_>| parameter.has_name(API_VERSION) || !dropped(parameter);
+    if parameters(uri.query()).all(|parameter| is_kept(&parameter)) {
+        return uri.clone();
+    }
+    with_parameters(uri, parameters(uri.query()).filter(is_kept))
 }
 
 /// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
-fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Uri {
+fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = Parameter<'a>>) -> Uri {
     let mut text = String::from(uri.path());
-    for (index, (_, parameter)) in parameters.enumerate() {
+    for (index, Parameter(parameter)) in parameters.enumerate() {
         text.push(if index == 0 { '?' } else { '&' });
         text.push_str(parameter);
     }

@@ -333,7 +333,7 @@ impl fmt::Debug for Operation {
 /// layer sends nothing to that address itself. It polls the operation's monitor, after judging it from the request's
 /// own origin by its settings of today, as it judges the header of a start response: the same origin or a trusted one with
 /// the request's credentials, an allowed one without, anything else is [`Cause::Address`](crate::Cause::Address) before anything is
-/// sent. Everything that was stored is judged so: an attacker who can write to the store can make work fail, but gets no credential.
+/// sent. Everything that was stored is judged so: an attacker who can write to the store can make work fail, or have it taken for done, but gets no credential.
 ///
 /// An operation that remembers where it was started is resumed by a request to that origin, or to one that is trusted from there.
 ///
@@ -343,7 +343,8 @@ impl fmt::Debug for Operation {
 /// # Where nothing but the monitor's address is known
 ///
 /// [`Resume::new`] makes a `GET` on a monitor whose address you wrote yourself the first poll of an operation, which was
-/// announced by the first protocol of the layer:
+/// announced by the first protocol of the layer. The query of that address is the monitor's and is kept with the operation, but for
+/// what is [propagated](crate::LroLayer::propagate_query):
 ///
 /// ```
 /// use http::Request;

@@ -9,13 +9,30 @@ use crate::{
         resolver::Resolver,
     },
     config::Config,
+    error::{Cause, OperationError},
     operation::cancel::Cancel,
     poller::phases::{Poller, with_propagated},
     request::template::Accept,
 };
 
 /// Where the caller's request goes instead of the service's address.
-pub(crate) fn cancel_address(
+///
+/// Who can write to a store must not have things deleted by naming a protocol that the layer does not speak.
+pub(crate) fn cancel_address<E>(
+    config: &Config,
+    request: &Uri,
+    host: Option<&HeaderValue>,
+    cancel: &Cancel,
+) -> Result<Address, OperationError<E>> {
+    let operation = &cancel.operation;
+    let refused = |cause| OperationError::new((**operation).clone(), cause);
+    if config.spoken(&operation.protocol).is_none() {
+        return Err(refused(Cause::Protocol));
+    }
+    resolve(config, request, host, cancel).map_err(|error| refused(Cause::Address(error)))
+}
+
+fn resolve(
     config: &Config,
     request: &Uri,
     host: Option<&HeaderValue>,
@@ -38,6 +55,7 @@ pub(crate) fn cancel_address(
 impl Poller {
     /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none.
     pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
+        self.config().spoken(&self.operation.protocol)?;
         let cancel = self.operation.cancel()?;
         let address = self.resolver().resolve(&cancel.reference, &self.operation.monitor).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;

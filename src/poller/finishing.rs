@@ -262,7 +262,7 @@ impl<T: Io> Reading<T> {
         };
         let reference = poller.rules().resource.iter().find_map(reference)?;
         let resource = poller.resolver().locate(&reference, base)?;
-        Some(poller.without_propagated(&resource))
+        Some(poller.remembered(&resource))
     }
 }
 

@@ -8,18 +8,26 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::Address,
-        uri::without_secrets,
+        resolver::Resolver,
     },
+    config::Config,
     event::Event,
     limits::{MAX_DRAIN_BYTES, MAX_MOVES},
     poller::{
-        phases::{Action, Caller, Context, MonitorUri, Poller, Purpose, remember_start},
+        phases::{Action, Caller, Context, Poller, Purpose, remember_start},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
     },
     protocol::state::OperationState,
 };
+
+/// What an operation may hold of an address, and the whole of it where that is more.
+pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, address: Address) -> (Address, Option<Box<Uri>>) {
+    let Address { uri, credentials } = address;
+    let (uri, whole) = resolver.remembered(&config.propagate_query, &uri);
+    (Address { uri, credentials }, whole.map(Box::new))
+}
 
 impl Poller {
     /// What was asked is elsewhere, or the result is there.
@@ -40,7 +48,7 @@ impl Poller {
             Err(error) => {
                 if names_result {
                     self.operation.state = OperationState::Succeeded;
-                    self.operation.more_mut().resource = error.uri().map(|uri| self.without_propagated(uri));
+                    self.operation.more_mut().resource = error.uri().map(|uri| self.remembered(uri));
                 }
                 return self.fail_address(error);
             }
@@ -67,8 +75,7 @@ impl Poller {
         if *moves > MAX_MOVES {
             return Err(error(AddressErrorKind::TooManyMoves));
         }
-        let asked = self.result().map_or(&self.operation.monitor, |result| &result.uri);
-        let address = self.resolver().resolve_header(&LOCATION, headers, asked);
+        let address = self.resolver().resolve_header(&LOCATION, headers, &self.target().uri);
         address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
     }
 
@@ -76,24 +83,18 @@ impl Poller {
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
         if self.asked() == Target::Monitor {
             self.operation.state = OperationState::Succeeded;
-            let noted = match self.resolver().is_request_uri(&address.uri) {
-                // The rest of its query may be secret, as the service's own is not.
-                true => without_secrets(&address.uri),
-                false => self.without_propagated(&address.uri),
-            };
-            self.operation.more_mut().resource = Some(noted);
+            self.operation.more_mut().resource = Some(self.remembered(&address.uri));
             self.emit_polled();
             self.operation.progress.consecutive_failures = 0;
         }
-        self.operation.more_mut().result = Some(address);
+        self.operation.more_mut().result = Some(self.ask(address));
         self.schedule.no_delay(now);
     }
 
     pub(crate) fn move_to(&mut self, address: Address) {
-        let monitor = self.without_propagated(&address.uri);
-        self.operation.credentials = address.credentials;
+        let Address { uri: monitor, credentials } = self.ask(address);
+        self.operation.credentials = credentials;
         if monitor != self.operation.monitor {
-            self.monitor_uri = MonitorUri::OfOperation;
             let from = std::mem::replace(&mut self.operation.monitor, monitor);
             if self.context.caller == Caller::Starts {
                 let Context { config, method, template, .. } = &self.context;
@@ -101,6 +102,13 @@ impl Poller {
             }
             self.emit(|operation| Event::Moved { operation, from: &from });
         }
+    }
+
+    /// From now on that is asked; returns what the operation may hold of it.
+    fn ask(&mut self, address: Address) -> Address {
+        let (remembered, whole) = split(&self.resolver(), self.config(), address);
+        self.whole = whole;
+        remembered
     }
 
     /// A `Location` that does not name the monitor may be where the result is.

@@ -36,7 +36,8 @@ pub(crate) struct Poller {
     pub(crate) context: Context,
     pub(crate) operation: Operation,
     pub(crate) schedule: Schedule,
-    pub(crate) monitor_uri: MonitorUri,
+    /// The address that is asked, where it has secrets of the caller's request that the operation does not hold.
+    pub(crate) whole: Option<Box<Uri>>,
     pub(crate) unrecognized: Unrecognized,
 }
 
@@ -57,15 +58,6 @@ pub(crate) struct Context {
 pub(crate) enum Caller {
     Starts,
     Resumes,
-}
-
-/// Where the monitor's whole address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MonitorUri {
-    /// In the operation.
-    OfOperation,
-    /// In the caller's request, which may have secrets in its query that the operation does not hold.
-    OfRequest,
 }
 
 /// The statuses that are not known to mean anything.
@@ -241,13 +233,11 @@ impl Poller {
 
     /// Where the next request goes, or the last one went.
     pub(crate) fn target(&self) -> Address {
-        let is_request_uri = self.monitor_uri == MonitorUri::OfRequest;
         let (uri, credentials) = match self.result() {
             Some(result) => (&result.uri, result.credentials),
-            None if is_request_uri => (&self.context.template.caller.uri, self.operation.credentials),
             None => (&self.operation.monitor, self.operation.credentials),
         };
-        self.complete(Address { uri: uri.clone(), credentials })
+        self.complete(Address { uri: self.whole.as_deref().unwrap_or(uri).clone(), credentials })
     }
 
     /// An address as it is asked, with what polls add to it.
@@ -261,16 +251,16 @@ impl Poller {
         Resolver::new(&template.caller, named)
     }
 
-    /// An address of the service, without what polls add to it.
-    pub(crate) fn without_propagated(&self, uri: &Uri) -> Uri {
-        self.context.template.without_propagated(&self.config().propagate_query, uri)
+    /// What the operation may hold of an address.
+    pub(crate) fn remembered(&self, uri: &Uri) -> Uri {
+        self.resolver().remembered(&self.config().propagate_query, uri).0
     }
 
     /// The address that a header names, to be remembered and not to be asked.
     pub(crate) fn located(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         // Most responses have no such header, and a resolver has to parse the request's address.
         headers.get(header)?;
-        self.resolver().locate_header(header, headers, base).map(|uri| self.without_propagated(&uri))
+        self.resolver().locate_header(header, headers, base).map(|uri| self.remembered(&uri))
     }
 
     pub(crate) fn emit<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {

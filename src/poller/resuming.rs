@@ -8,7 +8,7 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, Credentials},
-        uri::without_user_info,
+        uri::{without_propagated, without_user_info},
     },
     config::Config,
     event::{
@@ -17,7 +17,7 @@ use crate::{
     },
     operation::{Operation, Resume},
     poller::{
-        phases::{Action, Caller, Context, MonitorUri, Poller, Sending, Unrecognized},
+        phases::{Action, Caller, Context, Poller, Sending, Unrecognized},
         reason::{Io, Reason},
         schedule::Schedule,
         starting::Moment,
@@ -47,8 +47,9 @@ pub(crate) fn resume<T: Io>(
         Some(operation) => *operation,
         None => operation_at(&config, &template),
     };
-    let spoken = config.protocols.iter().find(|spoken| spoken.name() == operation.protocol.name());
-    operation.protocol = spoken.unwrap_or(&operation.protocol).clone();
+    if let Some(spoken) = config.spoken(&operation.protocol) {
+        operation.protocol = spoken.clone();
+    }
 
     let wall = beginning.wall;
     let by_clock = operation.accepted_at.and_then(|accepted| wall.duration_since(accepted).ok());
@@ -65,10 +66,10 @@ pub(crate) fn resume<T: Io>(
     };
     let spans = Spans::begin(Beginning::Resumed, &method, &template.caller.uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
+    let whole = (!is_stored).then(|| Box::new(template.caller.uri.clone()));
     let context = Context { config, method, template, spans, caller: Caller::Resumes, age };
-    let monitor_uri = if is_stored { MonitorUri::OfOperation } else { MonitorUri::OfRequest };
     let unrecognized = Unrecognized::of_resumed(&operation);
-    let mut poller = Box::new(Poller { context, operation, schedule, monitor_uri, unrecognized });
+    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized });
     poller.record_elapsed(Duration::ZERO);
     poller.emit(|operation| Event::Resumed { operation });
     if poller.operation.protocol.is_unknown() {
@@ -85,7 +86,9 @@ pub(crate) fn resume<T: Io>(
 
 /// An operation of which nothing but the monitor's address is known, which is that of the caller's request.
 fn operation_at(config: &Config, template: &RequestTemplate) -> Operation {
-    let uri = without_user_info(template.without_propagated(&config.propagate_query, &template.caller.uri));
+    let caller = &template.caller.uri;
+    // Its query is the monitor's: another process would not find the operation without it.
+    let uri = without_user_info(without_propagated(&config.propagate_query, caller.query(), caller));
     let protocol = config.protocols.first().map_or_else(Protocol::operation_location, Protocol::clone);
     let rule = protocol.default_for_resume();
     Operation::new(Address { uri, credentials: Credentials::Send }, protocol, rule)
@@ -104,7 +107,7 @@ impl Poller {
                 return Err(AddressError::new(kind, None, None).with_uri(started.clone(), request));
             }
         }
-        if self.monitor_uri == MonitorUri::OfRequest {
+        if self.whole.is_some() {
             return Ok(());
         }
         if let Some(result) = self.result() {
@@ -113,7 +116,7 @@ impl Poller {
             return Ok(());
         }
         let Address { uri, credentials } = self.resolver().check(&self.operation.monitor)?;
-        self.operation.monitor = self.without_propagated(&uri);
+        self.operation.monitor = self.remembered(&uri);
         self.operation.credentials = credentials;
         Ok(())
     }

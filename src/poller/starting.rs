@@ -33,7 +33,8 @@ use crate::{
     operation::{Operation, details},
     poller::{
         frame_buffer::FrameBuffer,
-        phases::{Action, Caller, Context, MonitorUri, Poller, Purpose, Unrecognized, remember_start},
+        moving::split,
+        phases::{Action, Caller, Context, Poller, Purpose, Unrecognized, remember_start},
         reason::Io,
         response::PartialResponse,
         schedule::Schedule,
@@ -181,13 +182,12 @@ fn accept<T: Io>(
     now: Duration,
 ) -> Action<T> {
     let (method, template) = captured.into_template(&config.omitted_extensions, config.base_uri.as_ref());
-    let (operation, monitor_uri, refusal) =
-        operation(&config, &method, &template, &response, &candidate, beginning.wall);
+    let (operation, whole, refusal) = operation(&config, &method, &template, &response, &candidate, beginning.wall);
     let spans = Spans::begin(Beginning::Accepted, &method, &template.caller.uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);
     let context = Context { config, method, template, spans, caller: Caller::Starts, age: Duration::ZERO };
     let unrecognized = Unrecognized::default();
-    let mut poller = Box::new(Poller { context, operation, schedule, monitor_uri, unrecognized });
+    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized });
     poller.record_elapsed(now);
     poller.emit(|operation| Event::Accepted { operation });
     if let Some(error) = refusal {
@@ -198,7 +198,8 @@ fn accept<T: Io>(
     poller.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
 }
 
-/// What is known of an operation that was accepted, and the error if its monitor must not be asked.
+/// What is known of an operation that was accepted, its monitor's whole address where that is more, and the error if the monitor
+/// must not be asked.
 fn operation<B>(
     config: &Config,
     method: &Method,
@@ -206,17 +207,21 @@ fn operation<B>(
     response: &PartialResponse<B>,
     candidate: &Candidate,
     wall: SystemTime,
-) -> (Operation, MonitorUri, Option<AddressError>) {
+) -> (Operation, Option<Box<Uri>>, Option<AddressError>) {
     let rule = candidate.rule();
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
     let named = config.named_origins(&candidate.protocol);
     let resolver = Resolver::new(&template.caller, named);
-    let address = monitor_address(rule, headers, &body, &template.caller.uri, &resolver);
-
-    let (uri, monitor_uri) = monitor(config, template, &address, &resolver);
-    let credentials = address.as_ref().map_or(Credentials::Withhold, |address| address.credentials);
-    let mut operation = Operation::new(Address { uri, credentials }, candidate.protocol.clone(), candidate.start_rule);
+    let (address, refusal) = match monitor_address(rule, headers, &body, &template.caller.uri, &resolver) {
+        Ok(address) => (address, None),
+        Err(error) => {
+            let uri = error.uri().cloned().unwrap_or_else(|| without_secrets(&template.caller.uri));
+            (Address { uri, credentials: Credentials::Withhold }, Some(error))
+        }
+    };
+    let (monitor, whole) = split(&resolver, config, address);
+    let mut operation = Operation::new(monitor, candidate.protocol.clone(), candidate.start_rule);
     let name = match rule.by {
         By::Name { .. } | By::NameHeader { .. } => name(rule, headers, &body),
         _ => None,
@@ -227,11 +232,11 @@ fn operation<B>(
     // A `Location` that does not name the monitor may be where the result is.
     if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
         if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.caller.uri) {
-            operation.note_location(template.without_propagated(&config.propagate_query, &location));
+            operation.note_location(resolver.remembered(&config.propagate_query, &location).0);
         }
     }
     remember_start(config, &mut operation, method, &template.caller.uri);
-    (operation, monitor_uri, address.err())
+    (operation, whole, refusal)
 }
 
 /// How much of the body has been read.
@@ -364,22 +369,6 @@ fn monitor_address(
             resolver.resolve(&template.expand(&known).ok_or_else(|| missing(None))?, start)
         }
         By::RequestUri => resolver.check(start),
-    }
-}
-
-/// What is kept of the monitor's address.
-fn monitor(
-    config: &Config,
-    template: &RequestTemplate,
-    address: &Result<Address, AddressError>,
-    resolver: &Resolver<'_>,
-) -> (Uri, MonitorUri) {
-    let request = &template.caller.uri;
-    let named = address.as_ref().map_or_else(AddressError::uri, |address| Some(&address.uri));
-    let Some(uri) = named else { return (without_secrets(request), MonitorUri::OfOperation) };
-    match request.query().is_some() && resolver.is_request_uri(uri) {
-        true => (without_secrets(uri), MonitorUri::OfRequest),
-        false => (template.without_propagated(&config.propagate_query, uri), MonitorUri::OfOperation),
     }
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use crate::{
     address::{
         policy::{Address, CallerAddress, Credentials},
-        uri::{has_authority, without_propagated},
+        uri::has_authority,
     },
     operation::Resume,
     request::headers::{CapturedHeaders, Host, RepeatedHeaders},
@@ -128,11 +128,6 @@ pub(crate) enum Accept {
 }
 
 impl RequestTemplate {
-    /// An address of the service, without the query parameters of the caller's request that polls add to it.
-    pub(crate) fn without_propagated(&self, names: &[String], uri: &Uri) -> Uri {
-        without_propagated(names, self.caller.uri.query(), uri)
-    }
-
     /// A `GET`, with the caller's version, and the headers and extensions that go to such an address.
     pub(crate) fn request(&self, address: Address, accept: Accept) -> PollRequest {
         let Address { uri, credentials } = address;

@@ -30,7 +30,7 @@ use tower_service::Service;
 use crate::{
     address::uri::has_authority,
     config::Config,
-    error::{BoxError, Cause, Error, OperationError},
+    error::{BoxError, Error},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
@@ -166,10 +166,7 @@ impl<S> Lro<S> {
                 request.redirect_to(address);
                 ResponseFuture::pass_through(self.inner.call(request))
             }
-            Err(error) => {
-                let operation = (*cancel.operation).clone();
-                ResponseFuture::refused(Error::Operation(OperationError::new(operation, Cause::Address(error))))
-            }
+            Err(error) => ResponseFuture::refused(Error::Operation(error)),
         }
     }
 }

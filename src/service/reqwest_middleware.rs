@@ -19,7 +19,7 @@ use super::{
 use crate::{
     address::policy::{Address, Credentials},
     config::Config,
-    error::{Cause, DidNotComplete, Error, OperationError, find::ErrorChain},
+    error::{DidNotComplete, Error, OperationError, find::ErrorChain},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
@@ -120,10 +120,7 @@ async fn send_cancel(
                 Credentials::Withhold => next.run(request, &mut Extensions::new()).await,
             }
         }
-        Err(error) => {
-            let error = OperationError::new(*cancel.operation, Cause::Address(error));
-            Err(into_middleware_error(Error::Operation(error)))
-        }
+        Err(error) => Err(into_middleware_error(Error::Operation(error))),
     }
 }
 

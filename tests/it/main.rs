@@ -26,6 +26,7 @@ mod secrets_fixture;
 mod socket;
 mod start_detection;
 mod status;
+mod store;
 mod stored;
 mod streaming;
 mod support;

@@ -1,0 +1,213 @@
+//! What a store gets to see of the caller's query, and what whoever can write to the store gets done.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use serde_json::json;
+use tower::{Layer, ServiceExt, util::MapRequest};
+use tower_lro::{Canceller, Cause, Error, LroLayer, Operation, Protocol};
+
+use crate::support::{Log, answering, exact};
+
+const PATH: &str = "/start?api-version=1&subscription-key=KEYSECRET&code=CODESECRET";
+
+/// A response: its HTTP status, its address headers, and its body.
+type Reply = (u16, &'static [(&'static str, &'static str)], &'static str);
+
+const SUCCEEDED: Reply = (200, &[], r#"{"status": "Succeeded"}"#);
+const UNAVAILABLE: Reply = (503, &[], "");
+const RESULT: Reply = (200, &[], "{}");
+
+fn accepted_at(monitor: &'static [(&'static str, &'static str)]) -> Reply {
+    (202, monitor, "")
+}
+
+/// Whatever an observer may store while these replies are given one after the other, and what was asked.
+async fn stored(layer: LroLayer, method: &str, start: &str, replies: Vec<Reply>) -> (String, Log) {
+    let all = Arc::new(Mutex::new(String::new()));
+    let sink = all.clone();
+    let layer = layer.on_event(move |event| {
+        let operation = serde_json::to_string(event.operation().unwrap()).unwrap();
+        *sink.lock().unwrap() += &format!("{operation}\n");
+    });
+    let (service, log) = answering(move |index, _| {
+        let (status, headers, body) = replies[index.min(replies.len() - 1)];
+        let response = Response::builder().status(status);
+        let response = headers.iter().fold(response, |response, &(name, value)| response.header(name, value));
+        Ok(response.body(body.to_owned())?)
+    });
+    let request = Request::builder().method(method).uri(start).header("host", "api.good.example");
+    layer.layer(service).oneshot(request.body(String::new()).unwrap()).await.unwrap();
+    let all = all.lock().unwrap().clone();
+    (all, log)
+}
+
+const MONITOR: &[(&str, &str)] = &[("operation-location", "/op/1")];
+
+/// What the service names, and the address that is asked for it in the end.
+fn addresses() -> Vec<(&'static str, LroLayer, &'static str, Vec<Reply>, &'static str)> {
+    let azure_core = || exact().protocols([Protocol::azure_core()]);
+    vec![
+        (
+            "a result at the start request's address, which is not there at once",
+            azure_core(),
+            "PUT",
+            vec![accepted_at(MONITOR), SUCCEEDED, UNAVAILABLE, RESULT],
+            PATH,
+        ),
+        (
+            "a result that is redirected to, by an address with the key",
+            exact(),
+            "POST",
+            vec![
+                accepted_at(MONITOR),
+                (303, &[("location", "/r?subscription-key=KEYSECRET")], ""),
+                UNAVAILABLE,
+                RESULT,
+            ],
+            "/r?api-version=1&subscription-key=KEYSECRET",
+        ),
+        (
+            "a key whose name is encoded",
+            exact(),
+            "POST",
+            vec![
+                accepted_at(&[(
+                    "operation-location",
+                    "/op/1?subscription%2Dkey=KEYSECRET&subscription%2dkey=KEYSE%43RET",
+                )]),
+                SUCCEEDED,
+            ],
+            "/op/1?api-version=1&subscription-key=KEYSECRET",
+        ),
+        (
+            "the own address beside the monitor",
+            exact(),
+            "POST",
+            vec![
+                accepted_at(&[
+                    ("operation-location", "/op/1?api-version=1"),
+                    ("location", "/start?code=CODESECRET&subscription-key=KEYSECRET"),
+                ]),
+                (200, &[("resource-location", "/st%61rt?subscription-key=KEYSECRET&code=CODESECRET")], SUCCEEDED.2),
+            ],
+            "/op/1?api-version=1&subscription-key=KEYSECRET",
+        ),
+        (
+            "a monitor that moves to the own address, with its parameters in another order",
+            exact(),
+            "POST",
+            vec![
+                accepted_at(MONITOR),
+                (302, &[("location", "/start?code=CODESECRET&op=1&subscription-key=KEYSECRET")], ""),
+                SUCCEEDED,
+            ],
+            "/start?code=CODESECRET&op=1&subscription-key=KEYSECRET&api-version=1",
+        ),
+        (
+            "a monitor that is the own address, differently encoded",
+            exact(),
+            "POST",
+            vec![
+                accepted_at(&[("operation-location", "/st%61rt?%63ode=CODESECRET&subscription-key=KEYSECRET")]),
+                SUCCEEDED,
+            ],
+            "/st%61rt?%63ode=CODESECRET&subscription-key=KEYSECRET&api-version=1",
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_the_callers_query_is_stored_and_the_polls_have_it_all() {
+    for origin in ["https://api.good.example", ""] {
+        for (name, layer, method, replies, asked) in addresses() {
+            let (json, log) = stored(layer, method, &format!("{origin}{PATH}"), replies).await;
+            assert!(!json.contains("SECRET"), "{name}: {json}");
+            assert!(json.contains(r#""state":"Succeeded""#), "{name}: {json}");
+            assert_eq!(log.uris().last(), Some(&format!("{origin}{asked}")), "{name}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_callers_key_goes_to_no_other_origin_that_repeats_it() {
+    let monitor = accepted_at(&[("operation-location", "https://allowed.test/op/1?subscription-key=KEYSECRET&sig=1")]);
+    let layer = exact().allow_anonymous_origin("https://allowed.test".parse().unwrap());
+    let (json, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), vec![monitor, SUCCEEDED]).await;
+    assert!(!json.contains("SECRET"), "{json}");
+    assert_eq!(log.uris()[1], "https://allowed.test/op/1?sig=1");
+}
+
+fn edited(protocol: &str, deadline_ms: u64) -> Operation {
+    serde_json::from_value(json!({
+        "version": 1, "protocol": protocol, "monitor": "https://api.good.example/customers/all", "state": "Running",
+        "deadline_ms": deadline_ms
+    }))
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_has_nothing_deleted_by_a_layer_that_does_not_cancel() {
+    for (layer, is_sent) in
+        [(exact(), false), (exact().protocol(Protocol::lxd()), false), (exact().protocol(Protocol::fhir()), true)]
+    {
+        let (send, mut sent) = tokio::sync::mpsc::unbounded_channel();
+        let canceller = Canceller::new(move |request: Request<String>| {
+            send.send(format!("{} {}", request.method(), request.uri())).unwrap();
+            async { Ok(StatusCode::OK) }
+        });
+        let layer = layer.cancel_on_timeout(canceller);
+        let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
+
+        let request = Request::get("https://api.good.example/").extension(edited("fhir", 1).resume());
+        _ = layer.layer(service.clone()).oneshot(request.body(String::new()).unwrap()).await;
+        let expected = is_sent.then(|| "DELETE https://api.good.example/customers/all".to_owned());
+        let got = tokio::time::timeout(Duration::from_secs(1), sent.recv()).await.ok().flatten();
+        assert_eq!(got, expected, "by its timeout");
+        assert!(log.uris().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cancels_is_sent_by_a_layer_that_speaks_the_protocol_alone() {
+    for (layer, is_sent) in [(exact(), false), (exact().protocol(Protocol::fhir()), true)] {
+        let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
+        let cancel = edited("fhir", 1).cancel().unwrap();
+        let request = cancel.request::<String>("https://api.good.example/".parse().unwrap());
+        let outcome = layer.layer(service).oneshot(request).await;
+        assert_eq!(log.uris().len(), usize::from(is_sent));
+        assert_eq!(outcome.is_ok(), is_sent);
+        if let Err(error) = outcome {
+            assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Protocol)), "{error}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_slashes_lead_no_client_that_joins_addresses_to_another_host() {
+    for (monitor, asked) in [
+        ("/.//evil.example/op", "https://api.good.example//evil.example/op"),
+        ("https://api.good.example//evil.example/op", "https://api.good.example//evil.example/op"),
+        ("/x/..//evil.example/op", "https://api.good.example//evil.example/op"),
+        ("https://api.good.example///op", "https://api.good.example///op"),
+        ("/op/1", "https://api.good.example/op/1"),
+    ] {
+        let (service, log) = answering(move |index, _| match index {
+            0 => crate::support::accepted(monitor),
+            _ => Ok(Response::new(SUCCEEDED.2.to_owned())),
+        });
+        let base = url::Url::parse("https://api.good.example/").unwrap();
+        let joining = MapRequest::new(service, move |mut request: Request<String>| {
+            *request.uri_mut() = base.join(&request.uri().to_string()).unwrap().as_str().parse().unwrap();
+            request
+        });
+        let layer = exact().base_uri(http::Uri::from_static("https://api.good.example/"));
+        let request = Request::post("/start").header("api-key", "SECRET").body(String::new()).unwrap();
+        let response = layer.layer(joining).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(log.uris()[1], asked, "{monitor}");
+    }
+}
