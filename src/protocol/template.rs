@@ -100,6 +100,8 @@ impl Template {
         let mut parts = self.0.iter().peekable();
         let mut left_out = false;
         while let Some(part) = parts.next() {
+            // Two slashes would be one too many, and at the beginning stand before a host.
+            let is_before_slash = matches!(parts.peek(), Some(Part::Text(next)) if next.starts_with('/'));
             match part {
                 // The slash behind an empty first segment goes with it.
                 Part::Text(part) if left_out => text.push_str(part.strip_prefix('/').unwrap_or(part)),
@@ -109,10 +111,10 @@ impl Template {
                     if let (Some(scheme), Some(authority)) = (monitor.scheme_str(), monitor.authority()) {
                         text += &format!("{scheme}://{authority}");
                     }
-                    text.push_str(monitor.path());
+                    text.push_str(joined(monitor.path(), is_before_slash));
                     query = monitor.query();
                 }
-                Part::Variable(Variable::Path) => text.push_str(known.start?.path()),
+                Part::Variable(Variable::Path) => text.push_str(joined(known.start?.path(), is_before_slash)),
                 Part::Variable(Variable::Parent) => {
                     let path = known.start?.path().trim_end_matches('/');
                     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -130,6 +132,10 @@ impl Template {
         }
         Some(text)
     }
+}
+
+fn joined(path: &str, is_before_slash: bool) -> &str {
+    if is_before_slash { path.trim_end_matches('/') } else { path }
 }
 
 /// A verb behind a colon is not part of it (AIP-136).
@@ -187,6 +193,9 @@ mod tests {
             ("https://h.test/", "/{first}/operations/{name}", "/operations/1"),
             ("https://h.test/:start", "/{first}/{name}", "/1"),
             ("https://h.test/job", "{parent}", "/"),
+            ("https://h.test/", "{path}/{name}", "/1"),
+            ("https://h.test/jobs/", "{path}/{name}", "/jobs/1"),
+            ("https://h.test/jobs/", "{path}{name}", "/jobs/1"),
             ("https://h.test/job", "{parent}/{name}", "/1"),
             ("/v2:start/x", "/{first}/{name}", "/v2/1"),
         ] {
