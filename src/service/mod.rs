@@ -30,7 +30,11 @@ use tower_service::Service;
 use crate::{
     address::uri::has_authority,
     config::Config,
-    error::{BoxError, Cause, Error, OperationError},
+    error::{
+        Error,
+        boxed::BoxError,
+        operation::{Cause, OperationError},
+    },
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},

@@ -19,7 +19,11 @@ use super::{
 use crate::{
     address::policy::{Address, Credentials},
     config::Config,
-    error::{Cause, DidNotComplete, Error, OperationError, find::ErrorChain},
+    error::{
+        DidNotComplete, Error,
+        find::ErrorChain,
+        operation::{Cause, OperationError},
+    },
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
