@@ -138,9 +138,11 @@ pub use self::{
         origin::{Origin, OriginError},
     },
     error::{
-        BoxError, Boxed, Cause, Error, OperationError,
+        Error,
+        boxed::{BoxError, Boxed},
         failed::OperationFailed,
         find::ErrorChain,
+        operation::{Cause, OperationError},
         status::{StatusError, StatusErrorKind},
     },
     event::{Event, Outcome, PollFailure, owned::OwnedEvent, stream::Events},

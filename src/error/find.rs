@@ -2,7 +2,11 @@
 
 use std::{error::Error as StdError, io, sync::Arc};
 
-use super::{BoxError, Boxed, Error, OperationError};
+use crate::error::{
+    Error,
+    boxed::{BoxError, Boxed},
+    operation::OperationError,
+};
 
 /// An error that may wrap an [`OperationError`]: where [`OperationError::find`] looks.
 ///

@@ -9,7 +9,7 @@ use crate::{
         resolver::Resolver,
     },
     config::Config,
-    error::{Cause, OperationError},
+    error::operation::{Cause, OperationError},
     operation::cancel::Cancel,
     poller::phases::{Poller, with_propagated},
     request::template::Accept,

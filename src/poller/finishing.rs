@@ -51,7 +51,11 @@ impl<T: Io> Reading<T> {
         let is_message = |text: &str| text.trim_start().to_ascii_lowercase().starts_with("application/http");
         let content_type = self.response.head.headers.get(CONTENT_TYPE).and_then(header_text);
         if self.poller.rule().unwraps_messages && content_type.is_some_and(is_message) {
-            self.purpose = Purpose::MessageHead { seen: 0 };
+            let mut seen = 0;
+            if application_http::end_of_head(&self.response.frames.to_bytes(), &mut seen) {
+                return self.unwrap(now);
+            }
+            self.purpose = Purpose::MessageHead { seen };
             self.until = self.poller.schedule.or_deadline(Duration::MAX);
             return Action::Read(self);
         }
@@ -141,6 +145,9 @@ impl<T: Io> Reading<T> {
 
     /// The final status response has been read as far as is needed. Returns it, or fetches the result.
     pub(crate) fn conclude(mut self: Box<Self>, now: Duration) -> Action<T> {
+        if self.poller.operation.state != OperationState::Succeeded && self.poller.config().error_on_failure {
+            return self.unusable(Unusable::Failed);
+        }
         let resource = self.note_details();
         if self.poller.operation.state == OperationState::Succeeded {
             // What is at the monitor itself has just been read.

@@ -270,7 +270,7 @@ impl<T: Io> Reading<T> {
         Action::Read(self)
     }
 
-    fn unusable(mut self, why: Unusable) -> Action<T> {
+    pub(crate) fn unusable(mut self, why: Unusable) -> Action<T> {
         if why == Unusable::Failed {
             self.note_details();
             self.poller.emit_polled();

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    error::{BoxError, Error},
+    error::{Error, boxed::BoxError},
     layer::LroLayer,
     service::{Lro, body::LroBody, future::ResponseFuture},
 };

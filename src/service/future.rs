@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    error::{BoxError, Error},
+    error::{Error, boxed::BoxError},
     operation::Resume,
     service::{
         clock::Clock,

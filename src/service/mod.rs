@@ -30,7 +30,7 @@ use tower_service::Service;
 use crate::{
     address::uri::has_authority,
     config::Config,
-    error::{BoxError, Error},
+    error::{Error, boxed::BoxError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},

@@ -18,7 +18,13 @@ use tower_service::Service;
 
 use crate::{
     config::Config,
-    error::{BoxError, Cause, Error, OperationError, failed::OperationFailed, status::StatusError},
+    error::{
+        Error,
+        boxed::BoxError,
+        failed::OperationFailed,
+        operation::{Cause, OperationError},
+        status::StatusError,
+    },
     limits::MAX_STEPS_PER_WAKE,
     operation::{Operation, Resume},
     poller::{

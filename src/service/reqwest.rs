@@ -12,7 +12,7 @@ use tower_service::Service;
 use super::reqwest::{Body, Error as ReqwestError, Request, Response, ResponseBuilderExt, Url};
 use crate::{
     address::policy::Address,
-    error::{BoxError, Error, failed::OperationFailed},
+    error::{Error, boxed::BoxError, failed::OperationFailed},
     layer::overrides::LroOverrides,
     operation::Operation,
     redact::Redacted,

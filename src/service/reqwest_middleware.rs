@@ -19,7 +19,7 @@ use super::{
 use crate::{
     address::policy::{Address, Credentials},
     config::Config,
-    error::{DidNotComplete, Error, OperationError, find::ErrorChain},
+    error::{DidNotComplete, Error, find::ErrorChain, operation::OperationError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},

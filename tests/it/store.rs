@@ -21,12 +21,8 @@ const SUCCEEDED: Reply = (200, &[], r#"{"status": "Succeeded"}"#);
 const UNAVAILABLE: Reply = (503, &[], "");
 const RESULT: Reply = (200, &[], "{}");
 
-fn accepted_at(monitor: &'static [(&'static str, &'static str)]) -> Reply {
-    (202, monitor, "")
-}
-
 /// Whatever an observer may store while these replies are given one after the other, and what was asked.
-async fn stored(layer: LroLayer, method: &str, start: &str, replies: Vec<Reply>) -> (String, Log) {
+async fn stored(layer: LroLayer, method: &str, start: &str, replies: &'static [Reply]) -> (String, Log) {
     let all = Arc::new(Mutex::new(String::new()));
     let sink = all.clone();
     let layer = layer.on_event(move |event| {
@@ -45,86 +41,76 @@ async fn stored(layer: LroLayer, method: &str, start: &str, replies: Vec<Reply>)
     (all, log)
 }
 
-const MONITOR: &[(&str, &str)] = &[("operation-location", "/op/1")];
+const ACCEPTED: Reply = (202, &[("operation-location", "/op/1")], "");
 
 /// What the service names, and the address that is asked for it in the end.
-fn addresses() -> Vec<(&'static str, LroLayer, &'static str, Vec<Reply>, &'static str)> {
-    let azure_core = || exact().protocols([Protocol::azure_core()]);
-    vec![
-        (
-            "a result at the start request's address, which is not there at once",
-            azure_core(),
-            "PUT",
-            vec![accepted_at(MONITOR), SUCCEEDED, UNAVAILABLE, RESULT],
-            PATH,
-        ),
-        (
-            "a result that is redirected to, by an address with the key",
-            exact(),
-            "POST",
-            vec![
-                accepted_at(MONITOR),
-                (303, &[("location", "/r?subscription-key=KEYSECRET")], ""),
-                UNAVAILABLE,
-                RESULT,
-            ],
-            "/r?api-version=1&subscription-key=KEYSECRET",
-        ),
-        (
-            "a key whose name is encoded",
-            exact(),
-            "POST",
-            vec![
-                accepted_at(&[(
-                    "operation-location",
-                    "/op/1?subscription%2Dkey=KEYSECRET&subscription%2dkey=KEYSE%43RET",
-                )]),
-                SUCCEEDED,
-            ],
-            "/op/1?api-version=1&subscription-key=KEYSECRET",
-        ),
-        (
-            "the own address beside the monitor",
-            exact(),
-            "POST",
-            vec![
-                accepted_at(&[
+const ADDRESSES: [(&str, fn() -> LroLayer, &str, &[Reply], &str); 6] = [
+    (
+        "a result at the start request's address, which is not there at once",
+        azure_core,
+        "PUT",
+        &[ACCEPTED, SUCCEEDED, UNAVAILABLE, RESULT],
+        PATH,
+    ),
+    (
+        "a result that is redirected to, by an address with the key",
+        exact,
+        "POST",
+        &[ACCEPTED, (303, &[("location", "/r?subscription-key=KEYSECRET")], ""), UNAVAILABLE, RESULT],
+        "/r?api-version=1&subscription-key=KEYSECRET",
+    ),
+    (
+        "a key whose name is encoded",
+        exact,
+        "POST",
+        &[
+            (202, &[("operation-location", "/op/1?subscription%2Dkey=KEYSECRET&subscription%2dkey=KEYSE%43RET")], ""),
+            SUCCEEDED,
+        ],
+        "/op/1?api-version=1&subscription-key=KEYSECRET",
+    ),
+    (
+        "the own address beside the monitor",
+        exact,
+        "POST",
+        &[
+            (
+                202,
+                &[
                     ("operation-location", "/op/1?api-version=1"),
                     ("location", "/start?code=CODESECRET&subscription-key=KEYSECRET"),
-                ]),
-                (200, &[("resource-location", "/st%61rt?subscription-key=KEYSECRET&code=CODESECRET")], SUCCEEDED.2),
-            ],
-            "/op/1?api-version=1&subscription-key=KEYSECRET",
-        ),
-        (
-            "a monitor that moves to the own address, with its parameters in another order",
-            exact(),
-            "POST",
-            vec![
-                accepted_at(MONITOR),
-                (302, &[("location", "/start?code=CODESECRET&op=1&subscription-key=KEYSECRET")], ""),
-                SUCCEEDED,
-            ],
-            "/start?code=CODESECRET&op=1&subscription-key=KEYSECRET&api-version=1",
-        ),
-        (
-            "a monitor that is the own address, differently encoded",
-            exact(),
-            "POST",
-            vec![
-                accepted_at(&[("operation-location", "/st%61rt?%63ode=CODESECRET&subscription-key=KEYSECRET")]),
-                SUCCEEDED,
-            ],
-            "/st%61rt?%63ode=CODESECRET&subscription-key=KEYSECRET&api-version=1",
-        ),
-    ]
+                ],
+                "",
+            ),
+            (200, &[("resource-location", "/st%61rt?subscription-key=KEYSECRET&code=CODESECRET")], SUCCEEDED.2),
+        ],
+        "/op/1?api-version=1&subscription-key=KEYSECRET",
+    ),
+    (
+        "a monitor that moves to the own address, with its parameters in another order",
+        exact,
+        "POST",
+        &[ACCEPTED, (302, &[("location", "/start?code=CODESECRET&op=1&subscription-key=KEYSECRET")], ""), SUCCEEDED],
+        "/start?code=CODESECRET&op=1&subscription-key=KEYSECRET&api-version=1",
+    ),
+    (
+        "a monitor that is the own address, differently encoded",
+        exact,
+        "POST",
+        &[(202, &[("operation-location", "/st%61rt?%63ode=CODESECRET&subscription-key=KEYSECRET")], ""), SUCCEEDED],
+        "/st%61rt?%63ode=CODESECRET&subscription-key=KEYSECRET&api-version=1",
+    ),
+];
+
+fn azure_core() -> LroLayer {
+    exact().protocols([Protocol::azure_core()])
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_of_the_callers_query_is_stored_and_the_polls_have_it_all() {
     for origin in ["https://api.good.example", ""] {
-        for (name, layer, method, replies, asked) in addresses() {
-            let (json, log) = stored(layer, method, &format!("{origin}{PATH}"), replies).await;
+        for (name, layer, method, replies, asked) in ADDRESSES {
+            let (json, log) = stored(layer(), method, &format!("{origin}{PATH}"), replies).await;
             assert!(!json.contains("SECRET"), "{name}: {json}");
             assert!(json.contains(r#""state":"Succeeded""#), "{name}: {json}");
             assert_eq!(log.uris().last(), Some(&format!("{origin}{asked}")), "{name}");
@@ -134,9 +120,12 @@ async fn nothing_of_the_callers_query_is_stored_and_the_polls_have_it_all() {
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_key_goes_to_no_other_origin_that_repeats_it() {
-    let monitor = accepted_at(&[("operation-location", "https://allowed.test/op/1?subscription-key=KEYSECRET&sig=1")]);
+    const REPLIES: &[Reply] = &[
+        (202, &[("operation-location", "https://allowed.test/op/1?subscription-key=KEYSECRET&sig=1")], ""),
+        SUCCEEDED,
+    ];
     let layer = exact().allow_anonymous_origin("https://allowed.test".parse().unwrap());
-    let (json, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), vec![monitor, SUCCEEDED]).await;
+    let (json, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), REPLIES).await;
     assert!(!json.contains("SECRET"), "{json}");
     assert_eq!(log.uris()[1], "https://allowed.test/op/1?sig=1");
 }

@@ -1,5 +1,7 @@
 //! OData and FHIR.
 
+use tower_lro::{MissingStatus, StartRule, StatusRule};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -114,4 +116,33 @@ async fn fhir_exports_are_started_by_a_get_and_end_with_the_manifest_or_an_outco
     assert_eq!((ended.handed_over().0, millis(&ended.requests)), (200, vec![0, 1000, 2500, 7500]));
     let ended = run(Protocol::fhir(), &Script::fhir().polls([Reply::http(202), Reply::http(401)]), start).await;
     assert_eq!(ended.outcome.unwrap_err(), "Monitor 401");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_failed_are_errors_to_those_who_want_them_whatever_is_missing_of_them() {
+    let own = || {
+        let monitor = StatusRule::new().status_at("/status").when_status_missing(MissingStatus::Succeeded);
+        let rule = StartRule::by_header("location").monitor(monitor.unwrap_application_http());
+        Protocol::builder("own").announced(rule).build().unwrap()
+    };
+    let failed = "HTTP/1.1 404 Not Found\r\n\r\n{}";
+    for (protocol, result, body) in [
+        (Protocol::odata(), Some("404"), ""),
+        (Protocol::odata(), Some("404"), "HTTP/1.1 404"),
+        (Protocol::odata(), None, failed),
+        (own(), None, failed),
+    ] {
+        for chunk in [1, 1000] {
+            let reply = Reply::http(200).header("content-type", "application/http").body(body).chunks(chunk);
+            let reply = result.into_iter().fold(reply, |reply, result| reply.header("asyncresult", result));
+            let script = Script::new(Reply::http(202).header("location", "async/operations/{id}")).polls([reply]);
+            let layer = exact().protocols([protocol.clone()]).error_on_failure(true);
+            let request =
+                http::Request::post("https://example.com/service/Orders").body(SimulatorBody::default()).unwrap();
+            let outcome = layer.layer(Simulator::new().script(script)).oneshot(request).await;
+            let Err(Error::Operation(error)) = outcome else { panic!("{body}: no error") };
+            assert_eq!(error.operation().state(), OperationState::Failed, "{body}");
+            assert!(matches!(error.cause(), Cause::Failed(_)), "{body}: {error}");
+        }
+    }
 }

@@ -1,0 +1,261 @@
+//! The test of the machine's chart: every arrow of it is taken, without a future, a socket or a clock, and no other is.
+
+mod row;
+mod rows;
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode, Uri, request};
+use http_body::Frame;
+
+use self::Happens::{
+    After, Broken, Due, End, Flood, Frame as Data, Head, NoTimer, ServiceError, ServiceGone, Stall, Trailers,
+    Unsendable,
+};
+use crate::{
+    address::policy::{Address, Credentials},
+    config::Config,
+    limits::{MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES},
+    operation::Operation,
+    poller::{
+        chart::{
+            row::{Begin, From as Origin, Happens, Headers, Row},
+            rows::{ENDS, HEADS, STARTS, STATUSES, WAITS},
+        },
+        phases::{Action, Purpose, Reading, Sending, Waiting},
+        reason::{Io, Reason},
+        response::{Arrived, PartialResponse},
+        resuming::resume,
+        starting::{Moment, Started, Starting},
+    },
+    request::template::{CapturedRequest, RequestHead},
+};
+
+/// Of the documentation itself, so that it cannot be wrong.
+const CHART: &str = include_str!("mod.rs");
+
+/// Bodies without bytes, and errors without a service: the script has what they would give.
+struct NoIo;
+
+impl Io for NoIo {
+    type Body = ();
+    type Error = &'static str;
+}
+
+enum Phase {
+    Starting(Box<Starting<NoIo>>),
+    NotAnOperation,
+    Told(Action<NoIo>),
+}
+
+impl From<Started<NoIo>> for Phase {
+    fn from(started: Started<NoIo>) -> Self {
+        match started {
+            Started::Reading(starting) => Self::Starting(starting),
+            Started::Accepted(action) => Self::Told(action),
+            Started::NotAnOperation(_) => Self::NotAnOperation,
+        }
+    }
+}
+
+impl Phase {
+    fn name(&self) -> String {
+        match self {
+            Self::Starting(_) => "Starting".to_owned(),
+            Self::NotAnOperation => "NotAnOperation".to_owned(),
+            Self::Told(action) => match action {
+                Action::Wait(_) => "Waiting".to_owned(),
+                Action::Send(_) => "Sending".to_owned(),
+                Action::Read(reading) => format!("Reading({})", purpose(reading)),
+                Action::Done(..) => "Done".to_owned(),
+                Action::Failed(reason, _) => format!("Failed: {:?}", reason.outcome()),
+                Action::Pending(delay, _) => format!("Pending: {delay:?}"),
+            },
+        }
+    }
+
+    /// When it is due, if that is ever.
+    fn due(&self) -> Option<Duration> {
+        let due = match self {
+            Self::Starting(_) => Some(Starting::<NoIo>::WAKE_AT),
+            Self::Told(Action::Wait(waiting)) => Some(waiting.wake_at()),
+            Self::Told(Action::Send(sending)) => sending.wake_at(),
+            Self::Told(Action::Read(reading)) => Some(reading.wake_at()),
+            Self::NotAnOperation | Self::Told(Action::Done(..) | Action::Failed(..) | Action::Pending(..)) => None,
+        };
+        due.filter(|due| *due != Duration::MAX)
+    }
+
+    fn shown(&self) -> String {
+        self.due().map_or_else(|| self.name(), |due| format!("{}@{due:?}", self.name()))
+    }
+
+    /// The phase that comes after what happens; `None` if that cannot happen in this one.
+    fn after(self, happens: Happens, now: Duration) -> Option<Self> {
+        if matches!(happens, Due) && self.due().is_none() {
+            return None;
+        }
+        match self {
+            Self::Starting(starting) => after_starting(starting, happens, now),
+            Self::Told(Action::Wait(waiting)) => after_waiting(waiting, happens, now).map(Self::Told),
+            Self::Told(Action::Send(sending)) => after_sending(sending, happens, now).map(Self::Told),
+            Self::Told(Action::Read(reading)) => after_reading(reading, happens, now).map(Self::Told),
+            Self::NotAnOperation | Self::Told(Action::Done(..) | Action::Failed(..) | Action::Pending(..)) => None,
+        }
+    }
+}
+
+fn purpose(reading: &Reading<NoIo>) -> &'static str {
+    match reading.purpose {
+        Purpose::Status => "Status",
+        Purpose::Drain { .. } => "Drain",
+        Purpose::DrainStatus { .. } => "DrainStatus",
+        Purpose::MessageHead { .. } => "MessageHead",
+        Purpose::Details { .. } => "Details",
+        Purpose::Error { .. } => "Error",
+    }
+}
+
+fn after_starting(starting: Box<Starting<NoIo>>, happens: Happens, now: Duration) -> Option<Phase> {
+    Some(match happens {
+        Data(data) => starting.on_frame(Frame::data(data.into()), now).into(),
+        Trailers => starting.on_frame(Frame::trailers(HeaderMap::new()), now).into(),
+        End => starting.on_end(now).into(),
+        Due | Broken | NoTimer => starting.on_due(now).into(),
+        _ => return None,
+    })
+}
+
+fn after_waiting(waiting: Waiting, happens: Happens, now: Duration) -> Option<Action<NoIo>> {
+    match happens {
+        Due => Some(waiting.on_due(now)),
+        NoTimer => Some(waiting.into_poller().fail(Reason::NoTimer)),
+        _ => None,
+    }
+}
+
+fn after_sending(mut sending: Sending, happens: Happens, now: Duration) -> Option<Action<NoIo>> {
+    Some(match happens {
+        Head(status, headers) => {
+            _ = sending.request();
+            sending.on_response(arrived(status, headers), now, SystemTime::UNIX_EPOCH + now)
+        }
+        Due => sending.on_late(now),
+        ServiceError => sending.on_service_error("refused", now),
+        ServiceGone => sending.on_service_gone("closed", now),
+        Unsendable => sending.on_unsendable(),
+        NoTimer => sending.into_poller().fail(Reason::NoTimer),
+        _ => return None,
+    })
+}
+
+fn after_reading(reading: Box<Reading<NoIo>>, happens: Happens, now: Duration) -> Option<Action<NoIo>> {
+    Some(match happens {
+        Data(text) => reading.on_frame(Frame::data(text.into()), now),
+        Flood => reading.on_frame(Frame::data(vec![b' '; MAX_DRAIN_BYTES + 1].into()), now),
+        Stall => (0..=MAX_EMPTY_FRAMES).fold(Action::Read(reading), |action, _| match action {
+            Action::Read(reading) => reading.on_frame(Frame::data(Bytes::new()), now),
+            over => over,
+        }),
+        Trailers => reading.on_frame(Frame::trailers(HeaderMap::new()), now),
+        End => reading.on_end(now),
+        Broken => reading.on_broken(now),
+        Due => reading.on_due(now),
+        NoTimer => reading.poller.fail(Reason::NoTimer),
+        _ => return None,
+    })
+}
+
+fn arrived(status: u16, headers: Headers) -> Arrived<()> {
+    let (mut head, body) = Response::new(()).into_parts();
+    head.status = StatusCode::from_u16(status).expect("a status");
+    for &(name, value) in headers {
+        head.headers.append(name, value.parse().expect("a value"));
+    }
+    Arrived { head, body, effective_uri: None }
+}
+
+/// Where a row comes from, and its first phase.
+fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
+    let mut config = Config::default();
+    config.delays.jitter = 0.0;
+    settings(&mut config);
+    let config = Arc::new(config);
+    let beginning = Moment { wall: SystemTime::UNIX_EPOCH, seed: 0 };
+    match from {
+        Origin::Answer(status, headers) => {
+            let response = PartialResponse::new(arrived(status, headers), Duration::ZERO, beginning.wall);
+            let captured = captured(Request::post("https://example.com/start"));
+            ("Response", Starting::begin(config, captured, response, beginning).into())
+        }
+        Origin::Stored(monitor) => {
+            let address = Address { uri: Uri::from_static(monitor), credentials: Credentials::Send };
+            let operation = Operation::new(address, config.protocols[0].clone(), 0);
+            let captured = captured(Request::get("https://example.com/"));
+            ("Request", Phase::Told(resume(config, captured, operation.resume(), beginning)))
+        }
+    }
+}
+
+fn captured(request: request::Builder) -> CapturedRequest {
+    let request = request.body(()).expect("a request");
+    CapturedRequest::new(RequestHead::of(&request), request.headers())
+}
+
+/// The way that a row goes.
+fn walk(from: Begin, script: &[Happens]) -> Vec<String> {
+    let (origin, mut phase) = begin(from);
+    let mut path = vec![origin.to_owned(), phase.shown()];
+    let mut now = Duration::ZERO;
+    for &happens in script {
+        match happens {
+            After(time) => {
+                now += time;
+                continue;
+            }
+            // A timer may fire late, but never early.
+            Due => now = phase.due().map_or(now, |due| due.max(now)),
+            _ => {}
+        }
+        let Some(next) = phase.after(happens, now) else {
+            path.push(format!("{happens:?} cannot happen here"));
+            break;
+        };
+        // Most frames are read and change nothing.
+        if path.last().is_none_or(|last| *last != next.shown()) {
+            path.push(next.shown());
+        }
+        phase = next;
+    }
+    path
+}
+
+/// A phase without its times and reasons.
+fn node(shown: &str) -> &str {
+    shown.split(['@', ':']).next().unwrap_or_default()
+}
+
+#[test]
+fn every_arrow_is_taken_and_no_other() {
+    let mut wrong = Vec::new();
+    let mut taken = BTreeSet::new();
+    for &Row(name, from, script, expected) in [STARTS, WAITS, HEADS, STATUSES, ENDS].into_iter().flatten() {
+        let path = walk(from, script);
+        taken.extend(path.windows(2).map(|pair| (node(&pair[0]).to_owned(), node(&pair[1]).to_owned())));
+        let path = path.join(" ► ");
+        if path != expected {
+            wrong.push(format!("{name}:\n  went     {path}\n  expected {expected}"));
+        }
+    }
+    let lines = CHART.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(" ► "));
+    let arrows = lines.flat_map(|(from, to)| to.split(", ").map(|to| (from.to_owned(), to.to_owned())));
+    let drawn: BTreeSet<_> = arrows.collect();
+    wrong.extend(drawn.difference(&taken).map(|(from, to)| format!("no row goes from {from} to {to}")));
+    wrong.extend(taken.difference(&drawn).map(|(from, to)| format!("the chart has no arrow from {from} to {to}")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
