@@ -74,7 +74,11 @@ struct Parameter<'a>(&'a str);
 impl<'a> Parameter<'a> {
     /// Its name and its value, decoded: what servers compare.
     fn decoded(self) -> (Cow<'a, str>, Cow<'a, str>) {
-        form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default()
+        if self.0.contains(['%', '+']) {
+            return form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default();
+        }
+        let (name, value) = self.0.split_once('=').unwrap_or((self.0, ""));
+        (name.into(), value.into())
     }
 
     fn name(self) -> Cow<'a, str> {
