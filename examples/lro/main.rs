@@ -16,6 +16,7 @@
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
+mod curl;
 mod demo;
 #[path = "../common/description.rs"]
 mod description;
