@@ -112,7 +112,12 @@ impl Template {
                     text.push_str(monitor.path());
                     query = monitor.query();
                 }
-                Part::Variable(Variable::Path) => text.push_str(known.start?.path()),
+                Part::Variable(Variable::Path) => {
+                    let path = known.start?.path();
+                    // Two slashes would make a host of what is behind them, where they are the first.
+                    let is_followed = matches!(parts.peek(), Some(Part::Text(next)) if next.starts_with('/'));
+                    text.push_str(if is_followed { path.trim_end_matches('/') } else { path });
+                }
                 Part::Variable(Variable::Parent) => {
                     let path = known.start?.path().trim_end_matches('/');
                     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
@@ -187,6 +192,9 @@ mod tests {
             ("https://h.test/", "/{first}/operations/{name}", "/operations/1"),
             ("https://h.test/:start", "/{first}/{name}", "/1"),
             ("https://h.test/job", "{parent}", "/"),
+            ("https://h.test/", "{path}/{name}", "/1"),
+            ("https://h.test/jobs/", "{path}/{name}", "/jobs/1"),
+            ("https://h.test/jobs/", "{path}", "/jobs/"),
             ("https://h.test/job", "{parent}/{name}", "/1"),
             ("/v2:start/x", "/{first}/{name}", "/v2/1"),
         ] {
