@@ -170,9 +170,7 @@ impl<'a> Reader<'a> {
         length.unwrap_or_else(|| {
             // Such a body begins like a response of its own.
             let is_message = head.header("content-type").is_some_and(|of| of.starts_with("application/http"));
-            (usize::from(is_message)..self.rest.len())
-                .find(|&at| self.may_end_at(at))
-                .unwrap_or(self.rest.len())
+            (usize::from(is_message)..self.rest.len()).find(|&at| self.may_end_at(at)).unwrap_or(self.rest.len())
         })
     }
 

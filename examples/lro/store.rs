@@ -9,7 +9,7 @@ use std::{
 
 use tower_lro::Operation;
 
-use crate::options::Options;
+use crate::options::{Options, quoted};
 
 /// Stores the operation, and says how to resume it.
 pub fn keep(operation: &Operation, options: &Options) {
@@ -21,8 +21,9 @@ pub fn keep(operation: &Operation, options: &Options) {
     };
     match write(&file, &json) {
         Ok(()) => eprintln!(
-            "The operation goes on at the service. To resume it:\n\n    lro --resume {name} {}{}\n",
-            options.service(),
+            "The operation goes on at the service. To resume it:\n\n    lro --resume {} {}{}\n",
+            quoted(&name.to_string()),
+            quoted(options.service()),
             options.again(operation.is_anonymous())
         ),
         // Then here, rather than nowhere: there is no other way back to it.
