@@ -125,16 +125,31 @@ fn an_address_made_of_an_unknown_path_is_a_placeholder() {
     assert_says(&printed, &["GET https://api.test/17 → 200"]);
 }
 
+/// A case, the description, the transcript, the exit code, and what is printed.
+type Row<'a> = (&'a str, String, String, i32, &'a [&'a str]);
+
+#[track_caller]
+fn assert_hints<const N: usize>(rows: [Row<'_>; N]) {
+    for (name, description, transcript, code, says) in rows {
+        eprintln!("{name}");
+        let printed = described(&format!("said-{}", name.replace(' ', "-")), &description, &transcript).expect(code);
+        assert_says(&printed, says);
+        let hints = printed.out();
+        let mut hints = hints.lines().filter(|line| line.contains('·'));
+        assert!(!hints.any(|hint| hint.contains("s3cret")), "{}", printed.out());
+    }
+}
+
 #[test]
-fn what_was_looked_for_is_said_with_what_there_is() {
+fn what_announces_or_tells_a_status_is_said_with_what_there_is() {
     let at = "status_at = \"/phase\"";
-    for (name, description, transcript, code, says) in [
+    assert_hints([
         (
             "number",
             by_name("", at),
             answer(r#"{"phase": 3, "url": "https://x.test/?sig=s3cret"}"#),
             4,
-            &["looked for at \"/phase\"", "a number at /phase: status_at = { scalar = \"/phase\" }", "/url (text)"][..],
+            &["looked for at \"/phase\"", "a number at /phase: status_at = { scalar = \"/phase\" }", "/url (text)"],
         ),
         (
             "in a header",
@@ -158,6 +173,13 @@ fn what_was_looked_for_is_said_with_what_there_is() {
             3,
             &["announced[0]: unless_present: the body has an object at /error"],
         ),
+    ]);
+}
+
+#[test]
+fn a_result_that_was_not_fetched_is_explained() {
+    let at = "status_at = \"/phase\"";
+    assert_hints([
         (
             "result",
             by_name("final_response = \"resource\"\nresource_at = \"/links/file\"\nsucceeded = \"Done\"", at),
@@ -180,6 +202,13 @@ fn what_was_looked_for_is_said_with_what_there_is() {
             0,
             &["final_response = \"resource\" would fetch it", "the operation had ended before it"],
         ),
+    ]);
+}
+
+#[test]
+fn a_failure_without_a_reason_and_a_response_without_a_use_are_explained() {
+    let at = "status_at = \"/phase\"";
+    assert_hints([
         (
             "failure",
             by_name("", &format!("{at}, failure_at = \"/job\"")),
@@ -207,14 +236,7 @@ fn what_was_looked_for_is_said_with_what_there_is() {
             4,
             &["no answer to GET https://a.test/jobs/17", "responses to GET https://a.test/elsewhere?sig=*** (200 OK)"],
         ),
-    ] {
-        eprintln!("{name}");
-        let printed = described(&format!("said-{}", name.replace(' ', "-")), &description, &transcript).expect(code);
-        assert_says(&printed, says);
-        let hints = printed.out();
-        let mut hints = hints.lines().filter(|line| line.contains('·'));
-        assert!(!hints.any(|hint| hint.contains("s3cret")), "{}", printed.out());
-    }
+    ]);
 }
 
 #[test]
