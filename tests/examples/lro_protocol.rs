@@ -255,6 +255,7 @@ fn a_second_ctrl_c_cancels_the_operation_at_the_service() {
     }
     errors.read_to_string(&mut told).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(told.contains("with the headers' values for …"), "{told}");
     assert!(told.contains("lro --resume ./lro-") && told.contains("was asked to cancel it: 204 No Content"), "{told}");
     let [start, cancel] = &server.requests()[..] else { panic!("{:?}", server.paths()) };
     assert_eq!((cancel.method.as_str(), cancel.headers.get("x-key")), ("DELETE", start.headers.get("x-key")));
