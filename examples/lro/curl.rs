@@ -8,7 +8,7 @@ use crate::transcript::{Exchange, response};
 
 /// Lines such as `> POST https://example.com/jobs` before a response say what it answers; so do those of `curl -v`.
 pub fn exchanges(text: &[u8]) -> Result<Vec<Exchange>, String> {
-    let text = without_meter(text);
+    let text = without_meter(&without_escapes(text));
     let is_verbose = text.split(|&byte| byte == b'\n').any(|line| marked_status(line).is_some());
     let mut reader = Reader { rest: &text, is_verbose, asked: Vec::new(), scheme: "https" };
     let mut exchanges = Vec::new();
@@ -290,6 +290,23 @@ fn without_meter(text: &[u8]) -> Vec<u8> {
             kept.extend_from_slice(line);
         }
         is_below = title.is_some();
+    }
+    kept
+}
+
+/// Without what makes names bold and addresses links, as in the recording of a terminal.
+fn without_escapes(text: &[u8]) -> Vec<u8> {
+    let mut parts = text.split(|&byte| byte == 0x1b);
+    let mut kept = parts.next().unwrap_or_default().to_vec();
+    for part in parts {
+        let length = match part.first() {
+            Some(b'[') => part.iter().position(u8::is_ascii_alphabetic).map(|at| at + 1),
+            // Up to the next one, which ends it.
+            Some(b']') => Some(part.len()),
+            Some(b'\\') => Some(1),
+            _ => None,
+        };
+        kept.extend_from_slice(&part[length.unwrap_or_default()..]);
     }
     kept
 }

@@ -67,7 +67,11 @@ fn why_not_by_body(rule: &Value, response: &Response<Vec<u8>>) -> String {
         match body.pointer(pointer) {
             None => return format!("the body has nothing at {pointer}; it has {}", members(&body)),
             Some(found @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_))) => {
-                return format!("the body has {} at {pointer}, which is no address and no name", kind(found));
+                return format!(
+                    "the body has {} at {pointer}, which is no address and no name; it has {}",
+                    kind(found),
+                    members(&body)
+                );
             }
             Some(_) => {}
         }

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// As curl 7.88 prints them, byte for byte but for some headers: the first has a length, the second is chunked.
-const PRINTED: [(&str, &str); 6] = [
+const PRINTED: [(&str, &str); 7] = [
     (
         "-i",
         "HTTP/1.1 202 Accepted\r\nLocation: /op/7\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{\"id\":\"7\"}\
@@ -55,6 +55,16 @@ const PRINTED: [(&str, &str); 6] = [
          > GET /op/7 HTTP/1.1\n> Host: 127.0.0.1:8080\n> \n< HTTP/1.1 200 OK\nHTTP/1.1 200 OK\n< Content-Type: application/json\n\
          Content-Type: application/json\n\n< \n{\"status\":\"Running\"}* Closing connection 0\n*   Trying 127.0.0.1:8080...\n\
          > GET /op/7 HTTP/1.1\n> Host: 127.0.0.1:8080\n> \n< HTTP/1.1 200 OK\n< Content-Type: application/json\n< \n{\"status\":\"Succeeded\"}\n",
+    ),
+    (
+        "-iv on a terminal, recorded by script",
+        "Script started\n> POST /jobs HTTP/1.1\r\r\n> Host: 127.0.0.1:8080\r\r\n> \r\r\n*   Trying 127.0.0.1:8080...\r\n\
+         < HTTP/1.1 202 Accepted\r\r\nHTTP/1.1 202 Accepted\r\r\n< Server: x\r\r\n\
+         \x1b[1mServer\x1b[0m: x\r\r\n< Location: /op/7\r\r\n\x1b[1mLocation\x1b[0m:\x1b]8;;http://127.0.0.1:8080/op/7\x1b\\ /op/7\r\r\n\x1b]8;;\x1b\\\r\r\n< \r\r\n\
+         * Connection #0 to host 127.0.0.1 left intact\r\n{\"id\":\"7\"}> GET /op/7 HTTP/1.1\r\r\n> Host: 127.0.0.1:8080\r\r\n> \r\r\n\
+         < HTTP/1.1 200 OK\r\r\n< Content-Type: application/json\r\r\n< \r\r\n{\"status\":\"Running\"}*   Trying 127.0.0.1:8080...\r\n\
+         > GET /op/7 HTTP/1.1\r\r\n> Host: 127.0.0.1:8080\r\r\n> \r\r\n< HTTP/1.1 200 OK\r\r\n\
+         < Content-Type: application/json\r\r\n< \r\r\n{\"status\":\"Succeeded\"}\r\n",
     ),
     (
         "-v through a proxy",
