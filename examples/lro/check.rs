@@ -8,21 +8,23 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use reqwest::Url;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_lro::{Cause, Error, Event, LroLayer, OperationState, Protocol, ResponseExt};
 
-use crate::{Exit, hints, progress, redact::redacted, transcript::Exchange};
+use crate::{Exit, hints, lines::print_line, progress, redact::redacted, transcript::Exchange};
 
-/// Where nothing says who was asked.
-const NOWHERE: &str = "https://service.example/";
+/// Where nothing says who was asked, and what for. A path, since addresses of monitors may be made of it.
+const NOWHERE: &str = "https://service.example/path-of-the-start-request";
 
 /// What is left of the transcript.
 struct Player {
     exchanges: Mutex<VecDeque<Exchange>>,
+    /// The address that was asked last.
+    last: Mutex<Option<Uri>>,
     /// The request that the transcript has no answer to.
     missing: Mutex<Option<String>>,
     ended: Notify,
@@ -43,8 +45,19 @@ impl Player {
         };
         let index = exchanges.iter().position(answers)?;
         let response = exchanges.remove(index)?.response;
-        println!("{} {} → {}", request.method(), redacted(request.uri()), response.status());
+        print_line(format_args!("{} {} → {}", request.method(), redacted(request.uri()), response.status()));
+        *lock(&self.last) = Some(request.uri().clone());
         Some(response.map(|body| Full::new(body.into())))
+    }
+
+    /// What the responses that are left answer.
+    fn unused(&self) -> Vec<String> {
+        let describe = |Exchange { method, url, response }: &Exchange| {
+            let method = method.as_ref().map_or("a request", Method::as_str);
+            let url = url.as_ref().and_then(|url| url.as_str().parse().ok()).map(|url| format!(" {}", redacted(&url)));
+            format!("{method}{} ({})", url.unwrap_or_default(), response.status())
+        };
+        lock(&self.exchanges).iter().map(describe).collect()
     }
 
     async fn respond(self: Arc<Self>, request: Request<String>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -69,9 +82,10 @@ async fn play(
     method: &Method,
     url: Option<Url>,
 ) -> Result<Exit, String> {
-    let elsewhere = url.or_else(|| guessed_origin(&exchanges)).or_else(|| Url::parse(NOWHERE).ok());
+    let elsewhere = url.or_else(|| guessed(&exchanges));
     let exchanges = Mutex::new(exchanges.into());
-    let player = Arc::new(Player { exchanges, missing: Mutex::default(), ended: Notify::new() });
+    let (last, missing) = (Mutex::default(), Mutex::default());
+    let player = Arc::new(Player { exchanges, last, missing, ended: Notify::new() });
     let layer = LroLayer::new().protocols([protocol.clone()]).jitter(0.0).on_event(explain);
     let mut exit = None;
     loop {
@@ -84,18 +98,25 @@ async fn play(
             outcome = layer.layer(service).oneshot(request) => outcome,
             () = player.ended.notified() => {
                 let missing = lock(&player.missing).take().unwrap_or_default();
-                println!("\nNot at its end: the transcript has no answer to {missing}, which is asked next.");
+                print_line(format_args!("\nNot at its end: the transcript has no answer to {missing}, which is asked next."));
+                hints::of_unused(&player.unused());
                 return Ok(Exit::DidNotComplete);
             }
         };
         match outcome {
-            Ok(response) if response.operation().is_some() => exit = Some(ended(response).await),
+            Ok(response) if response.operation().is_some() => {
+                let last = lock(&player.last).take();
+                exit = Some(ended(protocol, response, last).await);
+            }
             Ok(_) => {
-                println!("    passes through: it starts no operation");
+                print_line("    passes through: it starts no operation");
                 hints::of_start(protocol, &method, &recorded);
+                if exit.is_some() {
+                    hints::of_leftover();
+                }
             }
             Err(Error::Operation(error)) => {
-                println!("\nThe operation would be lost: {error}");
+                print_line(format_args!("\nThe operation would be lost: {error}"));
                 match error.cause() {
                     Cause::Status(error) => hints::of_status(protocol, error.response()),
                     Cause::Address(_) => hints::of_address(),
@@ -107,7 +128,7 @@ async fn play(
         }
     }
     Ok(exit.unwrap_or_else(|| {
-        println!("\nNo response of the transcript starts an operation.");
+        print_line("\nNo response of the transcript starts an operation.");
         Exit::NotAccepted
     }))
 }
@@ -121,17 +142,22 @@ fn next_start(player: &Player, method: &Method, url: Option<&Url>) -> Option<(Me
     Some((method, url, next.response.clone()))
 }
 
-/// The origin that the responses name, where no request says it.
-fn guessed_origin(exchanges: &[Exchange]) -> Option<Url> {
-    let url = exchanges.iter().find_map(|Exchange { response, .. }| {
+/// An address of the origin that the responses name, where no request says it.
+fn guessed(exchanges: &[Exchange]) -> Option<Url> {
+    let nowhere = Url::parse(NOWHERE).ok()?;
+    let origin = exchanges.iter().find_map(|Exchange { response, .. }| {
         let mut headers = response.headers().values().filter_map(|value| value.to_str().ok());
         let body = String::from_utf8_lossy(response.body());
         // A string of its JSON, or an attribute.
         headers.find_map(address).or_else(|| body.split(['"', '\'']).find_map(address))
-    })?;
-    let origin = url.join("/").ok()?;
-    println!("No request is in the transcript: the first is taken for one to {origin} (--url says otherwise)");
-    Some(origin)
+    });
+    let guessed = origin.and_then(|origin| origin.join(nowhere.path()).ok()).unwrap_or(nowhere);
+    if exchanges.first().is_some_and(|first| first.url.is_none()) {
+        print_line(format_args!(
+            "The transcript does not say what was asked: the first request is taken for one to {guessed} (--url says otherwise)"
+        ));
+    }
+    Some(guessed)
 }
 
 fn address(text: &str) -> Option<Url> {
@@ -144,7 +170,7 @@ fn explain(event: &Event<'_>) {
     if matches!(event, Event::Unmatched { .. }) {
         return;
     }
-    println!("    {}", progress::line(event));
+    print_line(format_args!("    {}", progress::line(event)));
     match event {
         Event::Accepted { operation, .. } if operation.monitor().path() == "/" => hints::of_monitor(),
         Event::Polled { operation, is_unrecognized: true, .. } => {
@@ -155,30 +181,37 @@ fn explain(event: &Event<'_>) {
 }
 
 /// What the caller gets.
-async fn ended(response: Response<tower_lro::LroBody<Full<Bytes>>>) -> Exit {
+async fn ended(protocol: &Protocol, response: Response<tower_lro::LroBody<Full<Bytes>>>, last: Option<Uri>) -> Exit {
     let operation = response.operation().cloned();
     let (head, body) = response.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    println!("\nWhat the caller gets: {}, {} bytes", head.status, body.len());
+    print_line(format_args!("\nWhat the caller gets: {}, {} bytes", head.status, body.len()));
     let text = String::from_utf8_lossy(&body);
     let mut lines = text.lines();
-    lines.by_ref().take(20).for_each(|line| println!("    {line}"));
+    lines.by_ref().take(20).for_each(|line| print_line(format_args!("    {line}")));
     if lines.next().is_some() {
-        println!("    …");
+        print_line("    …");
     }
     let Some(operation) = operation else { return Exit::Good };
     if operation.is_success_assumed() {
-        println!("No response has said that it succeeded: it is taken to have, because the last one is no 202.");
+        print_line("No response has said that it succeeded: it is taken to have, because the last one is no 202.");
     }
+    hints::of_result(protocol, &operation, last.as_ref() != Some(operation.monitor()), &head.headers, &body);
     if operation.state() != OperationState::Succeeded {
-        let why = operation
-            .error()
-            .map_or_else(|| "the response does not say where it is told (failure_at)".to_owned(), ToString::to_string);
-        println!("Why it did not succeed: {why}");
+        let why = operation.error().filter(|failure| failure.code().is_some() || failure.message().is_some());
+        match why {
+            Some(failure) => print_line(format_args!("Why it did not succeed: {failure}")),
+            None => {
+                print_line("Why it did not succeed: no reason was found in the response");
+                hints::of_failure(protocol, &body);
+            }
+        }
     }
     match operation.cancel() {
-        Some(cancel) => println!("It would have been canceled by a {} request.", cancel.method()),
-        None => println!("The description does not say how it is canceled (cancel)."),
+        Some(cancel) => {
+            print_line(format_args!("It would have been canceled by a {} request.", cancel.method()));
+        }
+        None => print_line("The description does not say how it is canceled (cancel)."),
     }
     Exit::Good
 }

@@ -5,7 +5,10 @@ use std::{io, time::Duration};
 use clap::Parser;
 use tower_lro::simulator::{Reply, Script, Simulator};
 
-use crate::{common, options::Options};
+use crate::{
+    common,
+    options::{Options, quoted},
+};
 
 /// A command line to a simulated service, which it starts.
 pub async fn options() -> io::Result<Options> {
@@ -14,12 +17,6 @@ pub async fn options() -> io::Result<Options> {
     let arguments = ["lro", "-H", "content-type: application/json", "-d", r#"{"from": "dwg"}"#, &url];
     eprintln!("A simulated service listens on {address}, and this is:\n\n    {}\n", arguments.map(quoted).join(" "));
     Ok(Options::parse_from(arguments))
-}
-
-/// As a shell wants it.
-fn quoted(argument: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=".contains(c);
-    if argument.chars().all(is_plain) { argument.to_owned() } else { format!("'{argument}'") }
 }
 
 fn conversion() -> Script {

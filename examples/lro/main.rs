@@ -3,8 +3,8 @@
 //! ```text
 //! lro [-X METHOD] URL [-H 'name: value']… [-d DATA | -d @FILE | -d @-] [--protocol NAME|FILE]… [--timeout 10m] [--json] …
 //! lro protocol list
-//! lro protocol show NAME
-//! lro protocol check NAME|FILE --transcript T
+//! lro protocol show [--json] NAME|FILE
+//! lro protocol check NAME|FILE --transcript FILE [--url URL] [-X METHOD]
 //! ```
 //!
 //! It shows what a program of your own would do with the layer: progress from its events, an exit code from how the
@@ -16,10 +16,12 @@
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
+mod curl;
 mod demo;
 #[path = "../common/description.rs"]
 mod description;
 mod hints;
+mod lines;
 mod options;
 mod output;
 mod progress;
@@ -61,10 +63,9 @@ const SECOND_CTRL_C: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
-    let program = arguments.next();
+    _ = arguments.next();
     if arguments.next().is_some_and(|first| first == "protocol") {
-        let options = protocols::Options::parse_from(program.into_iter().chain(arguments));
-        return exit_code(protocols::run(options));
+        return ExitCode::from(protocols::main(arguments) as u8);
     }
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(poll()),

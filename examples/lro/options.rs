@@ -54,8 +54,8 @@ pub struct Options {
     /// The request's body: the text itself, @FILE, or @- for standard input; sent as it is, with no Content-Type but by -H
     #[arg(short, long, allow_hyphen_values = true)]
     data: Option<String>,
-    #[arg(long = "protocol", value_name = "NAME|FILE", value_parser = protocol, help = protocols_help())]
-    protocols: Vec<Protocol>,
+    #[arg(long = "protocol", value_name = "NAME|FILE", value_parser = Spoken::new, help = protocols_help())]
+    protocols: Vec<Spoken>,
     /// How long it may take from acceptance to the final response, in seconds, or as in 500ms, 10m, 2h
     #[arg(long, value_parser = duration)]
     timeout: Option<Duration>,
@@ -80,6 +80,19 @@ pub struct Options {
     /// Where to store an operation that did not complete [default: the file of --resume, or ./lro-ID.json]
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+}
+
+/// A protocol, and what it was called on the command line.
+#[derive(Clone)]
+struct Spoken {
+    protocol: Protocol,
+    given: String,
+}
+
+impl Spoken {
+    fn new(given: &str) -> Result<Self, String> {
+        protocol(given).map(|protocol| Self { protocol, given: given.to_owned() })
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -141,7 +154,7 @@ impl Options {
     pub fn layer(&self) -> LroLayer {
         let mut layer = LroLayer::new();
         if !self.protocols.is_empty() {
-            layer = layer.protocols(self.protocols.iter().cloned());
+            layer = layer.protocols(self.protocols.iter().map(|spoken| spoken.protocol.clone()));
         }
         if let Some(timeout) = self.timeout {
             layer = layer.timeout(timeout);
@@ -218,15 +231,22 @@ impl Options {
         let names = headers.iter().filter_map(|header| Some(header.split_once(':')?.0));
         let headers = names.map(|name| format!(" -H '{name}: …'"));
         // Only the known ones are found again by the name that is stored.
-        let is_known = |given: &&Protocol| Protocol::known().any(|known| known.name() == given.name());
-        let has_files = !self.protocols.iter().all(|given| is_known(&given));
-        let protocols = has_files.then(|| " --protocol …".to_owned());
+        let is_known = |spoken: &Spoken| Protocol::known().any(|known| known.name() == spoken.protocol.name());
+        let has_files = !self.protocols.iter().all(is_known);
+        let protocols = self.protocols.iter().filter(|_| has_files);
+        let protocols = protocols.map(|spoken| format!(" --protocol {}", quoted(&spoken.given)));
         let trusted = self.trusted.iter().map(|origin| format!(" --trust-origin '{origin}'"));
         let allowed = self.allowed.iter().map(|origin| format!(" --allow-origin '{origin}'"));
         let final_response = self.final_response.and_then(|what| what.to_possible_value());
         let final_response = final_response.map(|what| format!(" --final {}", what.get_name()));
         headers.chain(protocols).chain(trusted).chain(allowed).chain(final_response).collect()
     }
+}
+
+/// As a shell wants it.
+pub fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=".contains(c);
+    if argument.chars().all(is_plain) { argument.to_owned() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
 }
 
 /// Without the address in its errors: its query may have a key.

@@ -64,7 +64,7 @@ async fn print_summary_of(mut response: Response) -> Result<(), String> {
 /// Tells why there is no final response.
 pub fn print_operation_error(format: Format, error: &OperationError<reqwest_middleware::Error>) {
     let monitor = redacted(error.operation().monitor());
-    let text = format!("the operation {monitor} did not complete: {}", error_text(error));
+    let text = format!("the operation {monitor} did not complete: {}", in_words_of_options(error_text(error)));
     let response = match error.cause() {
         Cause::Monitor(response) => Some(response),
         Cause::Status(error) => Some(error.response()),
@@ -73,6 +73,16 @@ pub fn print_operation_error(format: Format, error: &OperationError<reqwest_midd
     let body = response.map(|response| response.body().as_ref()).unwrap_or_default();
     let http = response.map(http::Response::status);
     print(format, &Summary::new(http, Some(error.operation()), body, Some(&text)), &text);
+}
+
+/// The crate names its methods; who uses the command has options.
+fn in_words_of_options(text: String) -> String {
+    let options = [
+        ("LroLayer::protocol", "--protocol NAME|FILE"),
+        ("LroLayer::allow_anonymous_origin", "--allow-origin"),
+        ("LroLayer::trust_origin", "--trust-origin"),
+    ];
+    options.into_iter().fold(text, |text, (method, option)| text.replace(method, option))
 }
 
 pub fn print_error(format: Format, operation: Option<&Operation>, text: &str) {

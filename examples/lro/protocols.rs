@@ -1,8 +1,8 @@
 //! `lro protocol`: what protocols there are, how they are described, and whether a description is right.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, iter, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use http::Method;
 use reqwest::Url;
 use tower_lro::Protocol;
@@ -10,8 +10,16 @@ use tower_lro::Protocol;
 use crate::{
     Exit, check,
     description::{names, protocol},
+    lines::print_line,
     transcript,
 };
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  an operation starts and is followed to its end, be that success or failure
+  2  a mistake on the command line, in the description or in the transcript
+  3  no response of the transcript starts an operation
+  4  one starts and does not come to its end: the transcript ends before it, or a response is not understood";
 
 /// Descriptions of protocols: list them, print one as a file, or check one against a recorded exchange.
 #[derive(Parser)]
@@ -27,20 +35,21 @@ enum Command {
     List,
     /// Print a protocol as a file, to start from a neighbour
     Show {
-        #[arg(value_name = "NAME", value_parser = protocol, help = format!("One of {}, or a file", names()))]
+        #[arg(value_name = "NAME|FILE", value_parser = protocol, help = format!("One of {}, or a file", names()))]
         protocol: Protocol,
         /// In JSON instead of TOML
         #[arg(long)]
         json: bool,
     },
     /// Play a recorded exchange against a description, offline, and say how each response is understood
+    #[command(after_help = EXIT_CODES)]
     Check {
-        #[arg(value_name = "NAME|FILE", value_parser = protocol, help = "The description, in TOML or JSON")]
+        #[arg(value_name = "NAME|FILE", value_parser = protocol, help = "The description: a file in TOML or JSON, or the name of a known one")]
         protocol: Protocol,
-        /// What was recorded: a HAR, or what `curl -i` prints, one response after another
+        /// What was recorded: a HAR, or what `curl -i`, `curl -v` or `curl -iv` print, one call after another
         #[arg(long, value_name = "FILE")]
         transcript: PathBuf,
-        /// The address of the start request, if the transcript does not say it
+        /// The address of the start request, if the transcript does not say it, as that of `curl -i` does not
         #[arg(long)]
         url: Option<Url>,
         /// The method of the start request, if the transcript does not say it
@@ -49,11 +58,30 @@ enum Command {
     },
 }
 
+/// What is behind `lro protocol`.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let options = Options::parse_from(iter::once("lro protocol".into()).chain(arguments));
+    let name = match options.command {
+        Command::List => "list",
+        Command::Show { .. } => "show",
+        Command::Check { .. } => "check",
+    };
+    run(options).unwrap_or_else(|mistake| {
+        let mut command = Options::command();
+        command.build();
+        let mut all = command.get_subcommands_mut();
+        match all.find(|command| command.get_name() == name) {
+            Some(command) => command.error(ErrorKind::ValueValidation, mistake).exit(),
+            None => Options::command().error(ErrorKind::ValueValidation, mistake).exit(),
+        }
+    })
+}
+
 /// An error is a mistake on the command line.
-pub fn run(options: Options) -> Result<Exit, String> {
+fn run(options: Options) -> Result<Exit, String> {
     match options.command {
         Command::List => {
-            Protocol::known().for_each(|known| println!("{}", known.name()));
+            Protocol::known().for_each(|known| print_line(known.name()));
             Ok(Exit::Good)
         }
         Command::Show { protocol, json } => {
@@ -62,7 +90,7 @@ pub fn run(options: Options) -> Result<Exit, String> {
             } else {
                 toml::to_string(&protocol).map_err(|error| error.to_string())?
             };
-            println!("{}", text.trim_end());
+            print_line(text.trim_end());
             Ok(Exit::Good)
         }
         Command::Check { protocol, transcript, url, method } => {

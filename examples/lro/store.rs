@@ -9,7 +9,7 @@ use std::{
 
 use tower_lro::Operation;
 
-use crate::options::Options;
+use crate::options::{Options, quoted};
 
 /// Stores the operation, and says how to resume it.
 pub fn keep(operation: &Operation, options: &Options) {
@@ -20,11 +20,16 @@ pub fn keep(operation: &Operation, options: &Options) {
         Err(error) => return eprintln!("The operation goes on at the service; it could not be stored: {error}"),
     };
     match write(&file, &json) {
-        Ok(()) => eprintln!(
-            "The operation goes on at the service. To resume it:\n\n    lro --resume {name} {}{}\n",
-            options.service(),
-            options.again(operation.is_anonymous())
-        ),
+        Ok(()) => {
+            let again = options.again(operation.is_anonymous());
+            // They may be secrets.
+            let values = if again.contains('…') { ", with the headers' values for …" } else { "" };
+            eprintln!(
+                "The operation goes on at the service. To resume it{values}:\n\n    lro --resume {} {}{again}\n",
+                quoted(&name.to_string()),
+                quoted(options.service()),
+            );
+        }
         // Then here, rather than nowhere: there is no other way back to it.
         Err(error) => eprintln!(
             "The operation goes on at the service. It could not be stored in {name} ({error}); \

@@ -1,10 +1,12 @@
-//! Recorded exchanges: a HAR, or what `curl -i` prints.
+//! Recorded exchanges: a HAR, or what curl prints.
 
 use std::{fs, path::Path};
 
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use reqwest::Url;
 use serde::Deserialize;
+
+use crate::curl;
 
 /// A response, and the request that it answers, as far as that was recorded.
 pub struct Exchange {
@@ -17,7 +19,7 @@ pub fn read(file: &Path) -> Result<Vec<Exchange>, String> {
     let name = file.display();
     let text = fs::read(file).map_err(|error| format!("{name}: {error}"))?;
     let is_har = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let exchanges = if is_har { of_har(&text) } else { of_curl(&text) };
+    let exchanges = if is_har { of_har(&text) } else { curl::exchanges(&text) };
     match exchanges {
         Ok(exchanges) if exchanges.is_empty() => Err(format!("{name} has no response: no line begins with HTTP/")),
         other => other.map_err(|error| format!("{name}: {error}")),
@@ -27,7 +29,7 @@ pub fn read(file: &Path) -> Result<Vec<Exchange>, String> {
 /// What is about the connection, or about how the body was encoded on it.
 const OF_CONNECTION: [&str; 3] = ["content-encoding", "content-length", "transfer-encoding"];
 
-fn response<'a>(
+pub fn response<'a>(
     status: u16,
     headers: impl Iterator<Item = (&'a str, &'a str)>,
     body: Vec<u8>,
@@ -123,72 +125,4 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
-}
-
-// ── curl ────────────────────────────────────────────────────────────────────
-
-/// Responses one after another. A line such as `> POST https://example.com/jobs` before one says what it answers; so do those of
-/// `curl -v`, with a `> Host:`.
-fn of_curl(text: &[u8]) -> Result<Vec<Exchange>, String> {
-    let mut exchanges = Vec::new();
-    let mut lines = text.split_inclusive(|&byte| byte == b'\n').peekable();
-    let mut asked: Vec<String> = Vec::new();
-    while let Some(line) = lines.next() {
-        let line = line_text(line);
-        if let Some(request) = line.strip_prefix("> ") {
-            asked.push(request.to_owned());
-        }
-        let Some(status) = status_of(&line) else { continue };
-        let mut headers = Vec::new();
-        for header in lines.by_ref() {
-            let header = line_text(header);
-            if header.is_empty() {
-                break;
-            }
-            headers.push(header);
-        }
-        let mut body = Vec::new();
-        while let Some(next) = lines.next_if(|next| !begins_exchange(next)) {
-            body.extend_from_slice(next);
-        }
-        // What curl prints has no line break behind a body, and files have.
-        let body = body.trim_ascii_end().to_vec();
-        let headers = headers.iter().filter_map(|header| header.trim_start_matches("< ").split_once(':'));
-        // An interim response, or a proxy's before the real one.
-        if status >= 200 {
-            let (method, url) = request(&asked);
-            exchanges.push(Exchange { method, url, response: response(status, headers, body)? });
-            asked.clear();
-        }
-    }
-    Ok(exchanges)
-}
-
-fn line_text(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    // As `curl -v` marks them.
-    let text = text.trim_end_matches(['\r', '\n']);
-    text.strip_prefix("< ").or_else(|| (text == "<").then_some("")).unwrap_or(text).to_owned()
-}
-
-fn begins_exchange(line: &[u8]) -> bool {
-    let line = line_text(line);
-    line.starts_with("> ") || status_of(&line).is_some()
-}
-
-fn status_of(line: &str) -> Option<u16> {
-    let (version, rest) = line.strip_prefix("HTTP/")?.split_once(' ')?;
-    let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    rest.get(..3)?.parse().ok().filter(|_| is_version)
-}
-
-fn request(lines: &[String]) -> (Option<Method>, Option<Url>) {
-    let Some((line, headers)) = lines.split_first() else { return (None, None) };
-    let mut words = line.split_ascii_whitespace();
-    let method = words.next().and_then(|word| word.parse().ok());
-    let target = words.next().unwrap_or_default();
-    let host =
-        headers.iter().filter_map(|header| header.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let url = Url::parse(target).ok().or_else(|| Url::parse(&format!("https://{}{target}", host?.1.trim())).ok());
-    (method, url)
 }

@@ -47,7 +47,7 @@ impl CancelRule {
         Self { method, template, body: None, mistake }
     }
 
-    /// With this body.
+    /// With this body, as it is: it has no placeholders.
     pub fn body(mut self, content_type: &str, body: &str) -> Self {
         match HeaderValue::from_str(content_type) {
             Ok(content_type) => self.body = Some((content_type, body.to_owned())),

@@ -56,6 +56,8 @@ use crate::{
 ///
 /// `cargo run --example lro -- protocol show fhir` prints a [known](Self::known) protocol, to start from a neighbour, and
 /// `lro protocol check FILE --transcript T` says how a recorded exchange is understood.
+/// [An annotated description](crate::cookbook::your_own#the-same-in-a-file) has what each member means where it is left out. In TOML
+/// those of the whole come before `[[announced]]`.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```ignore")]
 /// use tower_lro::{LroLayer, Protocol};

@@ -196,6 +196,7 @@ mod tests {
             ("https://h.test/", "{path}/{name}", "/1"),
             ("https://h.test/jobs/", "{path}/{name}", "/jobs/1"),
             ("https://h.test/jobs/", "{path}{name}", "/jobs/1"),
+            ("https://h.test/jobs/", "{path}", "/jobs/"),
             ("https://h.test/job", "{parent}/{name}", "/1"),
             ("/v2:start/x", "/{first}/{name}", "/v2/1"),
         ] {

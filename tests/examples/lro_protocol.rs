@@ -12,7 +12,7 @@ use tower_lro::{
 
 use crate::lro::support::{Printed, Server, folder, lro};
 
-const JOBS: &str = r#"
+pub const JOBS: &str = r#"
 name = "jobs"
 succeeded = "Done"
 failed = "Broken"
@@ -26,7 +26,7 @@ statuses = [200]
 status = { status_at = "/phase", failure_at = "/reason" }
 "#;
 
-fn write(folder: &Path, name: &str, text: &str) -> String {
+pub fn write(folder: &Path, name: &str, text: &str) -> String {
     let file = folder.join(name);
     fs::write(&file, text).unwrap();
     file.to_str().unwrap().to_owned()
@@ -64,7 +64,10 @@ fn an_operation_by_a_file_is_resumed_with_that_file() {
     let stored = stored.to_str().unwrap();
     let server = Server::in_haste(jobs().polls([Reply::http(403), Reply::json(r#"{"phase": "Done"}"#)]));
     let start = ["-X", "POST", &server.url("/jobs"), "--protocol", &file, "--store", stored];
-    lro(start).expect(4).tells(&["lro --resume", " --protocol …"]);
+    let printed = lro(start).expect(4);
+    printed.tells(&["lro --resume", &format!(" --protocol {file}\n")]);
+    // Without it the error is told in the command line's own words.
+    lro(["--resume", stored, &server.url("/")]).expect(4).tells(&["(--protocol NAME|FILE)"]);
     let printed = lro(["--resume", stored, &server.url("/"), "--protocol", &file]).expect(0);
     assert_eq!(printed.out(), r#"{"a": "picture"}"#);
 }
@@ -116,12 +119,12 @@ HTTP/1.1 200 OK
 a picture
 "#;
 
-fn check<const N: usize>(arguments: [&str; N]) -> Printed {
+pub fn check<const N: usize>(arguments: [&str; N]) -> Printed {
     Printed::of(crate::run::output(crate::run::command("lro").args(["protocol", "check"]).args(arguments)))
 }
 
 #[track_caller]
-fn assert_says(printed: &Printed, parts: &[&str]) {
+pub fn assert_says(printed: &Printed, parts: &[&str]) {
     let out = printed.out();
     let mut rest = out.as_str();
     for part in parts {
@@ -138,8 +141,8 @@ fn a_recording_of_curl_is_explained() {
     assert_says(
         &printed,
         &[
-            "taken for one to http://127.0.0.1:8080/",
-            "POST http://127.0.0.1:8080/ → 200 OK",
+            "taken for one to http://127.0.0.1:8080/path-of-the-start-request (--url",
+            "POST http://127.0.0.1:8080/path-of-the-start-request → 200 OK",
             "accepted: http://127.0.0.1:8080/jobs/7 (jobs)",
             "GET http://127.0.0.1:8080/jobs/7 → 200 OK",
             "poll 1: Sketching, 10 %",
@@ -171,7 +174,10 @@ fn what_does_not_fit_is_said_with_what_there_is_instead() {
     let printed =
         check([&write(&folder, "b.toml", &JOBS.replace("/links/self", "/href")), "--transcript", &transcript])
             .expect(3);
-    assert_says(&printed, &["passes through", "announced[0]: the body has nothing at /href; it has /links/self ="]);
+    assert_says(
+        &printed,
+        &["passes through", "announced[0]: the body has nothing at /href; it has /links/self (text)"],
+    );
     let printed = check(["operation-location", "--transcript", &transcript]).expect(3);
     assert_says(&printed, &["announced[0]: the HTTP status 200 is not among the statuses [202]"]);
     let printed = check(["location", "--transcript", &write(&folder, "202", "HTTP/2 202\nx-job: 1\n\n")]).expect(3);
@@ -249,6 +255,7 @@ fn a_second_ctrl_c_cancels_the_operation_at_the_service() {
     }
     errors.read_to_string(&mut told).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(told.contains("with the headers' values for …"), "{told}");
     assert!(told.contains("lro --resume ./lro-") && told.contains("was asked to cancel it: 204 No Content"), "{told}");
     let [start, cancel] = &server.requests()[..] else { panic!("{:?}", server.paths()) };
     assert_eq!((cancel.method.as_str(), cancel.headers.get("x-key")), ("DELETE", start.headers.get("x-key")));

@@ -6,6 +6,7 @@ mod common;
 mod custom_protocol;
 mod gateway;
 mod lro;
+mod lro_check;
 mod lro_protocol;
 mod metrics;
 mod per_request;

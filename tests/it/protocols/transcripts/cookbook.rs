@@ -296,3 +296,19 @@ fn pages_and_example_files_agree() {
         assert_eq!(toml::to_string(&of_page(page)).unwrap(), toml::to_string(&of_file).unwrap());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_annotated_description_of_a_service_of_your_own() {
+    let renders = of_page(include_str!("../../../../src/cookbook/your_own.md"));
+    let start = || Exchange("POST https://x.test/v1/renders", 201, &[("x-job", "/v1/jobs/7")], "");
+    const JOB: &str = "GET https://x.test/v1/jobs/7";
+    let drawing = Exchange(JOB, 200, &[], r#"{"job": {"phase": "Drawing", "progress": 0.3}}"#);
+    let done =
+        Exchange(JOB, 200, &[], r#"{"job": {"phase": "Done"}, "links": {"file": "http://files.internal:8080/7.png"}}"#);
+    let picture = Exchange("GET http://files.internal:8080/7.png", 200, &[], "the picture");
+    play(&renders, vec![start(), drawing, done, picture]).await.is(Succeeded, 200, "the picture");
+    let broken = Exchange(JOB, 200, &[], r#"{"job": {"phase": "Broken", "reason": "no light"}}"#);
+    play(&renders, vec![start(), broken]).await.is(Failed, 200, "").fails_for("no light");
+    let gone = Exchange(JOB, 410, &[], r#"{"job": {"reason": "no paint"}}"#);
+    play(&renders, vec![start(), gone]).await.is(Failed, 410, "").fails_for("no paint");
+}
