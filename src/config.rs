@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     operation::cancel::Canceller,
     protocol::{Candidate, Protocol, final_response::FinalResponse},
-    request::template::OmittedExtension,
+    request::template::{OmittedExtension, RequestHead, RequestTemplate},
     timing::{backoff::DelayRules, timer::Timer},
 };
 
@@ -95,6 +95,11 @@ impl Config {
     #[inline]
     pub(crate) fn may_start_operation(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
         self.protocols.iter().any(|protocol| protocol.matches(method, status, headers).next().is_some())
+    }
+
+    /// What polls repeat of a request that resumes an operation.
+    pub(crate) fn resuming(&self, head: RequestHead, headers: &HeaderMap) -> (Method, RequestTemplate) {
+        head.resuming(headers, &self.omitted_extensions, self.base_uri.as_ref())
     }
 
     /// The protocol of that name that this layer speaks.

@@ -8,6 +8,7 @@ mod stored;
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -304,7 +305,7 @@ impl Operation {
     /// ```
     #[must_use]
     pub fn resume(&self) -> Resume {
-        Resume { operation: Some(Box::new(self.clone())), timeout: None }
+        Resume { operation: Some(Arc::new(self.clone())), timeout: None }
     }
 }
 
@@ -359,7 +360,7 @@ impl fmt::Debug for Operation {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Resume {
-    pub(crate) operation: Option<Box<Operation>>,
+    pub(crate) operation: Option<Arc<Operation>>,
     pub(crate) timeout: Option<Duration>,
 }
 

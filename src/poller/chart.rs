@@ -196,8 +196,9 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
         Origin::Stored(monitor) => {
             let address = Address { uri: Uri::from_static(monitor), credentials: Credentials::Send };
             let operation = Operation::new(address, config.protocols[0].clone(), 0);
-            let captured = captured(Request::get("https://example.com/"));
-            ("Request", Phase::Told(resume(config, captured, operation.resume(), beginning)))
+            let request = Request::get("https://example.com/").body(()).expect("a request");
+            let template = config.resuming(RequestHead::of(&request), request.headers());
+            ("Request", Phase::Told(resume(config, template, operation.resume(), beginning)))
         }
     }
 }

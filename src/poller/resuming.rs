@@ -23,7 +23,7 @@ use crate::{
         starting::Moment,
     },
     protocol::Protocol,
-    request::template::{CapturedRequest, RequestHead, RequestTemplate},
+    request::template::{RequestHead, RequestTemplate},
 };
 
 /// By how much two readings of the wall clock may differ for no reason.
@@ -37,14 +37,13 @@ pub(crate) fn is_resume(request: &RequestHead) -> bool {
 /// Goes on with an operation, by the settings of today.
 pub(crate) fn resume<T: Io>(
     config: Arc<Config>,
-    captured: CapturedRequest,
+    (method, template): (Method, RequestTemplate),
     resume: Resume,
     beginning: Moment,
 ) -> Action<T> {
-    let (method, template) = captured.into_template(&config.omitted_extensions, config.base_uri.as_ref());
     let is_stored = resume.operation.is_some();
     let mut operation = match resume.operation {
-        Some(operation) => *operation,
+        Some(operation) => Arc::unwrap_or_clone(operation),
         None => operation_at(&config, &template),
     };
     if let Some(spoken) = config.spoken(&operation.protocol) {
@@ -116,7 +115,7 @@ impl Poller {
             return Ok(());
         }
         let Address { uri, credentials } = self.resolver().check(&self.operation.monitor)?;
-        self.operation.monitor = self.remembered(&uri);
+        self.operation.monitor = uri;
         self.operation.credentials = credentials;
         Ok(())
     }

@@ -57,11 +57,7 @@ impl CapturedHeaders {
     #[cold]
     fn capture_unlisted(&mut self, headers: &HeaderMap, host: Host) {
         *self = Self::new();
-        let is_kept = |name: &str| kept(name, host) == Kept::Yes && !is_listed(headers, name);
-        headers
-            .iter()
-            .filter(|(name, _)| is_kept(name.as_str()))
-            .for_each(|(name, value)| self.push(name.as_str(), value, headers));
+        unlisted(headers, host).for_each(|(name, value)| self.push(name.as_str(), value, headers));
     }
 
     #[inline]
@@ -133,6 +129,11 @@ fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
 pub(crate) struct RepeatedHeaders(Box<[(HeaderName, HeaderValue)]>);
 
 impl RepeatedHeaders {
+    /// Of a request that is certain to be polled for.
+    pub(crate) fn of(headers: &HeaderMap, host: Host) -> Self {
+        Self(unlisted(headers, host).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -145,6 +146,15 @@ impl RepeatedHeaders {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
         self.0.iter()
     }
+}
+
+/// The headers that polls repeat, without those that a `Connection` header lists.
+fn unlisted(headers: &HeaderMap, host: Host) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let has_list = headers.contains_key(CONNECTION);
+    headers.iter().filter(move |(name, _)| {
+        let name = name.as_str();
+        kept(name, host) == Kept::Yes && !(has_list && is_listed(headers, name))
+    })
 }
 
 #[cold]

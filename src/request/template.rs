@@ -63,21 +63,41 @@ impl CapturedRequest {
 
     #[inline]
     pub(crate) fn capture(&mut self, headers: &HeaderMap) {
-        let host = if has_authority(&self.head.uri) { Host::Drop } else { Host::Keep };
-        self.headers.capture(headers, host);
+        self.headers.capture(headers, self.head.host());
     }
 
-    /// It did start an operation, or resume one.
-    pub(crate) fn into_template(
+    /// It did start an operation.
+    pub(crate) fn into_template(self, omitted: &[OmittedExtension], base: Option<&Url>) -> (Method, RequestTemplate) {
+        self.head.into_template(self.headers.unpack(), omitted, base)
+    }
+}
+
+impl RequestHead {
+    /// Of a request that resumes an operation.
+    pub(crate) fn resuming(
+        self,
+        headers: &HeaderMap,
+        omitted: &[OmittedExtension],
+        base: Option<&Url>,
+    ) -> (Method, RequestTemplate) {
+        let headers = RepeatedHeaders::of(headers, self.host());
+        self.into_template(headers, omitted, base)
+    }
+
+    fn host(&self) -> Host {
+        if has_authority(&self.uri) { Host::Drop } else { Host::Keep }
+    }
+
+    fn into_template(
         mut self,
+        headers: RepeatedHeaders,
         omitted: &[OmittedExtension],
         base: Option<&Url>,
     ) -> (Method, RequestTemplate) {
         // A layer below would take it for its own.
-        self.head.extensions.remove::<Resume>();
-        omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.head.extensions));
-        let RequestHead { method, uri, version, extensions, timeout } = self.head;
-        let headers = self.headers.unpack();
+        self.extensions.remove::<Resume>();
+        omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
+        let Self { method, uri, version, extensions, timeout } = self;
         let host = if has_authority(&uri) { None } else { headers.host() };
         let caller = CallerAddress::new(uri, host.as_ref(), base);
         (method, RequestTemplate { caller, version, extensions, headers, timeout })

@@ -4,16 +4,20 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
+use http::Method;
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
+    config::Config,
     error::{Error, boxed::BoxError},
     operation::Resume,
+    request::template::RequestTemplate,
     service::{
         clock::Clock,
         operating::{ErrorOf, Operating, OutputOf},
@@ -93,8 +97,8 @@ where
 
     /// For a request that resumes an operation.
     #[cold]
-    pub(crate) fn resume(start: Start<S>, resume: Resume) -> Self {
-        Self { state: State::Operating { operating: Operating::resume(start, resume) } }
+    pub(crate) fn resume(service: S, config: Arc<Config>, request: (Method, RequestTemplate), resume: Resume) -> Self {
+        Self { state: State::Operating { operating: Operating::resume(service, config, request, resume) } }
     }
 
     /// Goes on from a response that may start an operation.

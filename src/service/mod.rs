@@ -34,7 +34,7 @@ use crate::{
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::{canceling::cancel_address, resuming::is_resume},
-    request::template::{CapturedRequest, RequestHead},
+    request::template::RequestHead,
     service::{
         body::LroBody,
         clock::Clock,
@@ -137,8 +137,10 @@ impl<S> Lro<S> {
             }
             if is_resume(&head) {
                 let resume = head.extensions.remove::<Resume>().unwrap_or_default();
-                let captured = CapturedRequest::new(head, request.headers_mut());
-                return ResponseFuture::resume(Start { service: self.take_inner(), config, captured }, resume);
+                let template = config.resuming(head, request.headers_mut());
+                // With it goes the other reference to the operation.
+                drop(request);
+                return ResponseFuture::resume(self.take_inner(), config, template, resume);
             }
         }
         if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Response, Uri};
+use http::{Method, Response, Uri};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -34,7 +34,7 @@ use crate::{
         resuming,
         starting::{Moment, Started, Starting},
     },
-    request::template::CapturedRequest,
+    request::template::{CapturedRequest, RequestTemplate},
     service::{
         body::{LroBody, Next, OpenBody},
         canceling::spawn_cancel,
@@ -132,10 +132,14 @@ where
     S: Service<R, Response: AsResponse>,
 {
     /// Goes on with an operation that the caller's request resumes.
-    pub(crate) fn resume(start: Start<S>, resume: Resume) -> Pin<Box<Self>> {
-        let Start { service, config, captured } = start;
+    pub(crate) fn resume(
+        service: S,
+        config: Arc<Config>,
+        request: (Method, RequestTemplate),
+        resume: Resume,
+    ) -> Pin<Box<Self>> {
         let clock = Clock::start(config.timer.as_ref());
-        let action = resuming::resume(config.clone(), captured, resume, moment(&clock));
+        let action = resuming::resume(config.clone(), request, resume, moment(&clock));
         Self::new(service, config, clock, UrlOf::<S, R>::default(), Step::Told(action))
     }
 

@@ -68,8 +68,8 @@ impl Middleware for LroLayer {
             shared = SharedExtensions::of(extensions, &config);
             let resume = head.extensions.remove::<Resume>().unwrap_or_default();
             let service = ChainService { next, extensions: shared.clone() };
-            let captured = CapturedRequest::new(head, request.headers());
-            ResponseFuture::<_, ChainRequest>::resume(Start { service, config, captured }, resume).await
+            let template = config.resuming(head, request.headers());
+            ResponseFuture::<_, ChainRequest>::resume(service, config, template, resume).await
         } else {
             let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;

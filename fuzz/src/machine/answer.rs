@@ -14,9 +14,6 @@ use super::{
     settings::SECRET,
 };
 
-/// Protocols whose final response is not that of the server as it is.
-const UNWRAPPING: &str = "odata";
-
 /// Those whose status responses must have a top-level status.
 const NEEDING_A_STATUS: [&str; 4] = ["operation-location", "azure-core", "fabric", "graph"];
 
@@ -61,7 +58,7 @@ impl Scene {
             let may_read = self.settings.protocols.iter().any(|name| READING.contains(name));
             self.bounds_hold(if may_read { self.settings.max_status_bytes } else { 0 }, usize::from(may_read));
         }
-        if !self.unwraps() {
+        if !self.reported.unwraps {
             let is_same = response.status() == sent.status && response.headers() == &sent.headers;
             let (status, headers) = (response.status(), response.headers());
             self.rule(is_same, || format!("the head is {status} {headers:?}, and was {sent:?}"));
@@ -124,16 +121,12 @@ impl Scene {
         };
         let length = response.body().len();
         self.rule(length <= most, || format!("{length} bytes are kept of a body, where {most} are enough"));
-        if !self.unwraps() {
+        if !self.reported.unwraps {
             let is_same = response.status() == sent.status && response.headers() == &sent.headers;
             self.rule(is_same && sent.body.data.starts_with(response.body()), || {
                 format!("the response in the error is {response:?}, and was {sent:?}")
             });
         }
-    }
-
-    fn unwraps(&self) -> bool {
-        self.settings.origins.protocol == UNWRAPPING
     }
 
     /// That an operation holds no credential of the start request, and can be stored.
@@ -151,7 +144,7 @@ impl Scene {
     /// That the body that came out is the server's.
     pub fn on_body(&mut self, out: &Replayed) {
         let Some(Response { body: plan, .. }) = self.last_response().cloned() else { return };
-        let is_replayed = match (self.unwraps(), out.end) {
+        let is_replayed = match (self.reported.unwraps, out.end) {
             (true, _) => true,
             (false, End::None) => plan.data.starts_with(&out.data),
             (false, _) => plan.data == out.data,

@@ -12,6 +12,9 @@ use super::{
 const MINUTE: Duration = Duration::from_secs(60);
 const CENTURIES: Duration = Duration::from_secs(500 * 365 * 86_400);
 
+/// The protocol whose final response is not that of the server as it is.
+const UNWRAPPING: &str = "odata";
+
 impl Scene {
     pub fn on_event(&mut self, event: &Event<'_>) {
         let now = self.now();
@@ -49,7 +52,9 @@ impl Scene {
                 self.rule(!counted || *failures <= most.saturating_add(1), || {
                     format!("more than {most} failures: {text}")
                 });
-                self.rule(retry_in.is_none() == (*failures > most), || format!("repeated or not: {text}"));
+                // As many as can be counted are enough, too.
+                let is_last = *failures > most || *failures == u32::MAX;
+                self.rule(retry_in.is_none() == is_last, || format!("repeated or not: {text}"));
             }
             Event::Moved { from, .. } => {
                 self.rule(*from != operation.monitor(), || format!("it did not move: {text}"));
@@ -75,14 +80,17 @@ impl Scene {
     fn on_begin(&mut self, operation: &Operation, now: Duration) {
         self.reported.began_at = Some(now);
         let name = operation.protocol().name();
+        self.reported.unwraps = name == UNWRAPPING;
         if self.settings.speaks(name) {
             name.clone_into(&mut self.settings.origins.protocol);
         }
         self.deadline = match self.purpose {
             // It may be anything.
             Purpose::ResumesForged => None,
-            // A deadline goes with the operation. After it has passed, there is another one.
-            Purpose::Resumes if operation.deadline().is_some() && self.deadline.is_some() => self.deadline,
+            // A deadline goes with the operation. After it has passed, there is another one. Who resumes it after that is told at once.
+            Purpose::Resumes if operation.deadline().is_some() && self.deadline.is_some() => {
+                self.deadline.map(|deadline| deadline.max(now))
+            }
             _ => self.settings.timeout.map(|timeout| now.saturating_add(timeout)),
         };
     }

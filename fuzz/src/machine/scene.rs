@@ -88,6 +88,8 @@ pub struct Reported {
     pub ended_by: Option<usize>,
     pub elapsed: Duration,
     pub unrecognized: Vec<String>,
+    /// Whether the final response of its protocol is not that of the server as it is.
+    pub unwraps: bool,
 }
 
 /// How an operation ended, as far as this call is concerned.
