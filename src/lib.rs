@@ -98,7 +98,7 @@
 //! - `reqwest-middleware`: [`LroLayer`] as a `reqwest_middleware::Middleware`; implies `reqwest`.
 //! - `reqwest-0-12` and `reqwest-middleware-0-4`: the same for reqwest 0.12 and reqwest-middleware 0.4. Both versions may be on in
 //!   one program. A client of one version has no use for the feature of the other: the compiler then says that `LroLayer` is no
-//!   `Middleware`, or that [`Lro`] is no `Service` of the client's `Request`.
+//!   `Middleware`, or that [`Lro`] is not a `Service` of the client's `Request`.
 //! - `serde`: [`Operation`] can be stored, and resumed by another process; [`Protocol`] can be read from a file.
 //! - `tracing`: a span for each operation and each of its requests, and an event for everything that happens.
 //! - `simulator`: a service of long-running operations, for tests.

@@ -143,7 +143,7 @@ impl<E: StdError + 'static> StdError for OperationError<E> {
 /// ```
 /// use tower_lro::Cause;
 ///
-/// /// Whether it is worth while to resume the operation later.
+/// /// Whether it is worthwhile to resume the operation later.
 /// fn may_pass<E>(cause: &Cause<E>) -> bool {
 ///     match cause {
 ///         Cause::Timeout | Cause::Service(_) | Cause::Body(_) => true,

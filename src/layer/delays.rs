@@ -98,7 +98,7 @@ impl LroLayer {
     ///
     /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
     /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed. The deadline is part of
-    /// the [`Operation`](crate::Operation::deadline): a request that resumes it before has the same.
+    /// the [`Operation`](crate::Operation::deadline): resumed before it passes, the operation keeps it.
     ///
     /// # Example
     ///

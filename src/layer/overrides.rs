@@ -51,12 +51,12 @@ use crate::{config::Config, layer::LroLayer};
 pub struct LroOverrides(Arc<dyn Fn(LroLayer) -> LroLayer + Send + Sync>);
 
 impl LroOverrides {
-    /// Uses the settings that `change` makes of those of the client's layer.
+    /// `change` gets the settings of the client's layer, and returns those of this request.
     pub fn new(change: impl Fn(LroLayer) -> LroLayer + Send + Sync + 'static) -> Self {
         Self(Arc::new(change))
     }
 
-    /// Passes everything through, a 202 included.
+    /// Passes everything through, a 202 included. In the extensions of a request [`LroLayer::disabled`] does the same.
     #[must_use]
     pub fn disabled() -> Self {
         Self::new(|layer| layer.protocols([]))

@@ -212,7 +212,7 @@ impl Operation {
     }
 
     /// Returns whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
-    /// status. It was taken for the result because it is a good response that is no 202.
+    /// status. It was taken for the result because it is a good response that is not a 202.
     ///
     /// Only protocols by HTTP status assume this ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
     /// whose state has another name, such as `{"state": "running"}`, it is wrong:
@@ -271,7 +271,9 @@ impl Operation {
     }
 
     /// Returns the time until which the layer polls it, by the wall clock of the machine that it was accepted on:
-    /// [`LroLayer::timeout`](crate::LroLayer::timeout) after its acceptance. `None` without a timeout, and once that has passed.
+    /// [`LroLayer::timeout`](crate::LroLayer::timeout) after its acceptance. `None` without a timeout, and in a
+    /// [`Cause::Timeout`](crate::Cause::Timeout): then the next request has the timeout of its layer. One that was stored before
+    /// keeps it, and ends at once when it is resumed after it: give it another by [`Resume::timeout`].
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
         self.progress.deadline
@@ -338,7 +340,7 @@ impl fmt::Debug for Operation {
 ///
 /// An operation that remembers where it was started is resumed by a request to that origin, or to one that is trusted from there.
 ///
-/// The settings of the layer apply; the [deadline](Operation::deadline) is the operation's own. An error is always an
+/// The settings of the layer apply; the [deadline](Operation::deadline) is the operation's own, if it still has one, else the layer's. An error is always an
 /// [`Error::Operation`](crate::Error::Operation).
 ///
 /// # Where nothing but the monitor's address is known

@@ -110,9 +110,9 @@ impl<T: Io> Starting<T> {
             drop(candidates);
             return Started::Accepted(accept(config, captured, response, first, beginning, Duration::ZERO));
         }
-        let is_json = is_json(&head.headers);
+        let json = by_media_type(&head.headers);
         let candidates = first.into_iter().chain(candidates);
-        let candidates = candidates.filter_map(|candidate| Considered::new(candidate, is_json)).collect();
+        let candidates = candidates.filter_map(|candidate| Considered::new(candidate, json)).collect();
         Box::new(Self { config, captured, response, candidates, empty_frames: 0, beginning }).decide(Duration::ZERO)
     }
 
@@ -248,15 +248,15 @@ enum Body {
 
 impl Considered {
     /// `None` if a body would be needed that is not JSON.
-    fn new(candidate: Candidate, is_json: Json) -> Option<Self> {
+    fn new(candidate: Candidate, json: Json) -> Option<Self> {
         let rule = candidate.rule();
         let reads_body = rule.by.reads_body();
-        if reads_body && is_json == Json::No {
+        if reads_body && json == Json::No {
             return None;
         }
         let is_met = match &rule.condition {
             None => Some(true),
-            Some(condition) if is_json == Json::No => Some(condition.when_missing == WhenMissing::Starts),
+            Some(condition) if json == Json::No => Some(condition.when_missing == WhenMissing::Starts),
             Some(_) => None,
         };
         let selectors: Selectors =
@@ -314,7 +314,7 @@ enum Json {
 }
 
 /// Bodies of other types are not read: event streams and NDJSON would be held up.
-fn is_json(headers: &HeaderMap) -> Json {
+fn by_media_type(headers: &HeaderMap) -> Json {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if media_type == "application/json" || media_type.ends_with("+json") { Json::Yes } else { Json::No }
