@@ -148,20 +148,25 @@ impl<'a> Resolver<'a> {
             let is_part = remembered != *uri;
             return (remembered, is_part.then(|| uri.clone()));
         }
-        (without_propagated(propagated, request.query(), uri), None)
+        (self.without_propagated(propagated, uri), None)
     }
 
-    /// Whether an address that was resolved is that of the caller's request, whatever the query.
+    /// The address without the query parameters of the caller's request that polls add again.
+    pub(crate) fn without_propagated(&self, propagated: &[String], uri: &Uri) -> Uri {
+        without_propagated(propagated, self.request_uri().query(), uri)
+    }
+
+    /// Whether an address is that of the caller's request, whatever the query, and whether or not it is encrypted.
     fn is_request_place(&self, uri: &Uri) -> bool {
         let request = self.request_uri();
         // Most are plainly another place. (It buys 1,200 instructions for each poll whose address has a query.)
-        let is_plain = |uri: &Uri| !uri.path().contains(['%', '.', '+']);
+        let is_plain =
+            |uri: &Uri| uri.path().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_:".contains(&byte));
         if is_plain(uri) && is_plain(request) && uri.path() != request.path() {
             return false;
         }
-        let own = self.check(request);
-        let own = own.as_ref().map_or(request, |own| &own.uri);
-        is_same_path(uri, own) && uri.scheme() == own.scheme() && uri.authority() == own.authority()
+        let (Some(named), Some(own)) = (self.absolute(uri), self.absolute(request)) else { return false };
+        is_same_path(named.path(), own.path()) && named.host_str() == own.host_str() && named.port() == own.port()
     }
 }
 

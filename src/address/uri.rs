@@ -48,6 +48,18 @@ pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri
     without_parameters(uri, |parameter| is_among(names, parameter) && is_of(from, parameter))
 }
 
+/// The same for a text that may be an address, such as the name of an operation.
+pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text: &str) -> String {
+    let Some((path, query)) = text.split_once('?').filter(|_| from.is_some()) else { return text.to_owned() };
+    let Ok(uri) = format!("/?{query}").parse() else { return text.to_owned() };
+    let cleaned = without_propagated(names, from, &uri);
+    match cleaned.query() {
+        _ if cleaned == uri => text.to_owned(),
+        Some(rest) => format!("{path}?{rest}"),
+        None => path.to_owned(),
+    }
+}
+
 /// Removes the query parameters that are those of the query `from`, `api-version` excepted.
 pub(crate) fn without_sent(from: Option<&str>, uri: &Uri) -> Uri {
     without_parameters(uri, |parameter| is_of(from, parameter))
@@ -99,8 +111,7 @@ fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
 }
 
 /// Whether two paths are the same, decoded.
-pub(crate) fn is_same_path(one: &Uri, other: &Uri) -> bool {
-    let (one, other) = (one.path(), other.path());
+pub(crate) fn is_same_path(one: &str, other: &str) -> bool {
     one == other || form_urlencoded::parse(one.as_bytes()).eq(form_urlencoded::parse(other.as_bytes()))
 }
 

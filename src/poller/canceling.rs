@@ -11,7 +11,10 @@ use crate::{
     config::Config,
     error::operation::{Cause, OperationError},
     operation::cancel::Cancel,
-    poller::phases::{Poller, with_propagated},
+    poller::{
+        phases::{Poller, with_propagated},
+        verdict::Target,
+    },
     request::template::Accept,
 };
 
@@ -56,7 +59,11 @@ impl Poller {
     /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none.
     pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
         self.config().spoken(&self.operation.protocol)?;
-        let cancel = self.operation.cancel()?;
+        let mut operation = self.operation.clone();
+        if let Some(whole) = self.whole.asked.as_deref().filter(|_| self.asked() == Target::Monitor) {
+            operation.monitor = whole.clone();
+        }
+        let cancel = operation.cancel()?;
         let address = self.resolver().resolve(&cancel.reference, &self.operation.monitor).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;
         *request.method_mut() = cancel.method().clone();

@@ -12,6 +12,7 @@ use crate::{
         error::AddressError,
         policy::{Address, Credentials},
         resolver::header_text,
+        uri::text_without_propagated,
     },
     event::Outcome,
     json::{
@@ -181,7 +182,7 @@ impl<T: Io> Reading<T> {
             return None;
         }
         let here = poller.located(&LOCATION, &self.response.head.headers, &self.base());
-        let given = || poller.operation.more.as_ref()?.location.clone();
+        let given = || poller.whole.location.as_deref().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
         let by = &poller.operation.rule().by;
         let places = Places {
             method: poller.start_method(),
@@ -225,18 +226,19 @@ impl<T: Io> Reading<T> {
         let created = if is_created { poller.located(&LOCATION, headers, &base) } else { None };
         let named = poller.located(&RESOURCE_LOCATION, headers, &base).or_else(|| self.resource_in(&document, &base));
         self.note_final_percent(&body);
-        let operation = &mut self.poller.operation;
         if let Some(location) = location {
-            operation.note_location(location);
+            self.poller.note_location(&location);
         }
         if let Some(resource) = named.clone().or(created) {
-            operation.more_mut().resource = Some(resource);
+            self.poller.operation.more_mut().resource = Some(self.poller.remembered(&resource));
         }
         // Of a large result there is only a part; what a failure has to say may be in it all the same.
-        let is_failure = operation.state != OperationState::Succeeded;
+        let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
         let document = if is_read { &document[..] } else { &[] };
-        operation.note_details(Details::of(document, &operation.rule().monitor.failure));
+        let mut details = Details::of(document, &self.poller.rule().failure);
+        details.id = details.id.map(|id| self.poller.without_key(&id));
+        self.poller.operation.note_details(details);
         named
     }
 
@@ -269,13 +271,18 @@ impl<T: Io> Reading<T> {
         };
         let reference = poller.rules().resource.iter().find_map(reference)?;
         let resource = poller.resolver().locate(&reference, base)?;
-        Some(poller.remembered(&resource))
+        Some(poller.without_propagated(&resource))
     }
 }
 
 impl Poller {
     fn final_response(&self) -> FinalResponse {
         result::choice(self.config().final_response, self.rules().final_response)
+    }
+
+    /// The name of an operation, which may be an address, without what polls add to that.
+    fn without_key(&self, id: &str) -> String {
+        text_without_propagated(&self.config().propagate_query, self.context.template.caller.uri.query(), id)
     }
 
     /// Gives the caller the response.

@@ -7,27 +7,18 @@ use http::{HeaderMap, Uri, header::LOCATION};
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
-        policy::Address,
-        resolver::Resolver,
+        policy::{Address, Credentials},
     },
-    config::Config,
     event::Event,
     limits::{MAX_DRAIN_BYTES, MAX_MOVES},
     poller::{
-        phases::{Action, Caller, Context, Poller, Purpose, remember_start},
+        phases::{Action, Caller, Context, Poller, Purpose, remember_start, split},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
     },
     protocol::state::OperationState,
 };
-
-/// What an operation may hold of an address, and the whole of it where that is more.
-pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, address: Address) -> (Address, Option<Box<Uri>>) {
-    let Address { uri, credentials } = address;
-    let (uri, whole) = resolver.remembered(&config.propagate_query, &uri);
-    (Address { uri, credentials }, whole.map(Box::new))
-}
 
 impl Poller {
     /// What was asked is elsewhere, or the result is there.
@@ -104,10 +95,18 @@ impl Poller {
         }
     }
 
+    /// A place where the result may be.
+    pub(crate) fn note_location(&mut self, location: &Uri) {
+        let address = Address { uri: location.clone(), credentials: Credentials::Send };
+        let (Address { uri, .. }, whole) = split(&self.resolver(), self.config(), self.context.caller, address);
+        self.whole.location = whole;
+        self.operation.note_location(uri);
+    }
+
     /// From now on that is asked; returns what the operation may hold of it.
     fn ask(&mut self, address: Address) -> Address {
-        let (remembered, whole) = split(&self.resolver(), self.config(), address);
-        self.whole = whole;
+        let (remembered, whole) = split(&self.resolver(), self.config(), self.context.caller, address);
+        self.whole.asked = whole;
         remembered
     }
 

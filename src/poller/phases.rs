@@ -36,9 +36,16 @@ pub(crate) struct Poller {
     pub(crate) context: Context,
     pub(crate) operation: Operation,
     pub(crate) schedule: Schedule,
-    /// The address that is asked, where it has secrets of the caller's request that the operation does not hold.
-    pub(crate) whole: Option<Box<Uri>>,
+    pub(crate) whole: Whole,
     pub(crate) unrecognized: Unrecognized,
+}
+
+/// Addresses that have secrets of the caller's request, which the operation does not hold.
+#[derive(Debug, Default)]
+pub(crate) struct Whole {
+    pub(crate) asked: Option<Box<Uri>>,
+    /// Where the result may be.
+    pub(crate) location: Option<Box<Uri>>,
 }
 
 /// What never changes.
@@ -237,7 +244,7 @@ impl Poller {
             Some(result) => (&result.uri, result.credentials),
             None => (&self.operation.monitor, self.operation.credentials),
         };
-        self.complete(Address { uri: self.whole.as_deref().unwrap_or(uri).clone(), credentials })
+        self.complete(Address { uri: self.whole.asked.as_deref().unwrap_or(uri).clone(), credentials })
     }
 
     /// An address as it is asked, with what polls add to it.
@@ -253,14 +260,22 @@ impl Poller {
 
     /// What the operation may hold of an address.
     pub(crate) fn remembered(&self, uri: &Uri) -> Uri {
-        self.resolver().remembered(&self.config().propagate_query, uri).0
+        let address = Address { uri: uri.clone(), credentials: Credentials::Send };
+        split(&self.resolver(), self.config(), self.context.caller, address).0.uri
     }
 
-    /// The address that a header names, to be remembered and not to be asked.
+    /// An address of the service without what polls add to it, but at the caller's own place, where it is left whole.
+    pub(crate) fn without_propagated(&self, uri: &Uri) -> Uri {
+        let address = Address { uri: uri.clone(), credentials: Credentials::Send };
+        let (Address { uri, .. }, whole) = split(&self.resolver(), self.config(), self.context.caller, address);
+        whole.map_or(uri, |whole| *whole)
+    }
+
+    /// The address that a header names.
     pub(crate) fn located(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         // Most responses have no such header, and a resolver has to parse the request's address.
         headers.get(header)?;
-        self.resolver().locate_header(header, headers, base).map(|uri| self.remembered(&uri))
+        self.resolver().locate_header(header, headers, base).map(|uri| self.without_propagated(&uri))
     }
 
     pub(crate) fn emit<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
@@ -306,6 +321,22 @@ impl Poller {
     pub(crate) fn fail_address<T: Io>(self: Box<Self>, error: AddressError) -> Action<T> {
         self.fail(Reason::Address(Box::new(error)))
     }
+}
+
+/// What an operation may hold of an address, and the whole of it where that is more.
+pub(crate) fn split(
+    resolver: &Resolver<'_>,
+    config: &Config,
+    caller: Caller,
+    address: Address,
+) -> (Address, Option<Box<Uri>>) {
+    let Address { uri, credentials } = address;
+    let (uri, whole) = match caller {
+        Caller::Starts => resolver.remembered(&config.propagate_query, &uri),
+        // Its own address may be the monitor's, whose query is the service's.
+        Caller::Resumes => (resolver.without_propagated(&config.propagate_query, &uri), None),
+    };
+    (Address { uri, credentials }, whole.map(Box::new))
 }
 
 /// An address with the query parameters of the caller's request that are propagated, and with the `api-version` of the start

@@ -231,7 +231,7 @@ impl<T: Io> Reading<T> {
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
         let headers = &self.response.head.headers;
         if let Some(location) = poller.location(headers, &base) {
-            poller.operation.note_location(location);
+            poller.note_location(&location);
         }
         match self.relocation(&base) {
             Some(Ok(address)) => self.poller.move_to(address),

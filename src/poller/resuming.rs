@@ -17,7 +17,7 @@ use crate::{
     },
     operation::{Operation, Resume},
     poller::{
-        phases::{Action, Caller, Context, Poller, Sending, Unrecognized},
+        phases::{Action, Caller, Context, Poller, Sending, Unrecognized, Whole},
         reason::{Io, Reason},
         schedule::Schedule,
         starting::Moment,
@@ -65,7 +65,8 @@ pub(crate) fn resume<T: Io>(
     };
     let spans = Spans::begin(Beginning::Resumed, &method, &template.caller.uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
-    let whole = (!is_stored).then(|| Box::new(template.caller.uri.clone()));
+    let asked = (!is_stored).then(|| Box::new(template.caller.uri.clone()));
+    let whole = Whole { asked, location: None };
     let context = Context { config, method, template, spans, caller: Caller::Resumes, age };
     let unrecognized = Unrecognized::of_resumed(&operation);
     let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized });
@@ -106,7 +107,7 @@ impl Poller {
                 return Err(AddressError::new(kind, None, None).with_uri(started.clone(), request));
             }
         }
-        if self.whole.is_some() {
+        if self.whole.asked.is_some() {
             return Ok(());
         }
         if let Some(result) = self.result() {

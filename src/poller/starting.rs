@@ -17,7 +17,7 @@ use crate::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, Credentials},
         resolver::{Resolver, header_text},
-        uri::without_secrets,
+        uri::{text_without_propagated, without_secrets},
     },
     config::Config,
     event::{
@@ -33,8 +33,7 @@ use crate::{
     operation::{Operation, details},
     poller::{
         frame_buffer::FrameBuffer,
-        moving::split,
-        phases::{Action, Caller, Context, Poller, Purpose, Unrecognized, remember_start},
+        phases::{Action, Caller, Context, Poller, Purpose, Unrecognized, Whole, remember_start, split},
         reason::Io,
         response::PartialResponse,
         schedule::Schedule,
@@ -198,7 +197,7 @@ fn accept<T: Io>(
     poller.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
 }
 
-/// What is known of an operation that was accepted, its monitor's whole address where that is more, and the error if the monitor
+/// What is known of an operation that was accepted, its whole addresses where they are more, and the error if the monitor
 /// must not be asked.
 fn operation<B>(
     config: &Config,
@@ -207,7 +206,7 @@ fn operation<B>(
     response: &PartialResponse<B>,
     candidate: &Candidate,
     wall: SystemTime,
-) -> (Operation, Option<Box<Uri>>, Option<AddressError>) {
+) -> (Operation, Whole, Option<AddressError>) {
     let rule = candidate.rule();
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
@@ -220,19 +219,25 @@ fn operation<B>(
             (Address { uri, credentials: Credentials::Withhold }, Some(error))
         }
     };
-    let (monitor, whole) = split(&resolver, config, address);
+    let (monitor, asked) = split(&resolver, config, Caller::Starts, address);
+    let mut whole = Whole { asked, location: None };
     let mut operation = Operation::new(monitor, candidate.protocol.clone(), candidate.start_rule);
     let name = match rule.by {
         By::Name { .. } | By::NameHeader { .. } => name(rule, headers, &body),
         _ => None,
     };
-    operation.id = id(headers).or(name).map(Box::from);
+    let names = &config.propagate_query;
+    let without_key = |id: String| text_without_propagated(names, template.caller.uri.query(), &id);
+    operation.id = id(headers).or(name).map(without_key).map(Box::from);
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
     // A `Location` that does not name the monitor may be where the result is.
     if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
         if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.caller.uri) {
-            operation.note_location(resolver.remembered(&config.propagate_query, &location).0);
+            let location = Address { uri: location, credentials: Credentials::Send };
+            let (Address { uri, .. }, whole_location) = split(&resolver, config, Caller::Starts, location);
+            whole.location = whole_location;
+            operation.note_location(uri);
         }
     }
     remember_start(config, &mut operation, method, &template.caller.uri);

@@ -8,7 +8,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use serde_json::json;
 use tower::{Layer, ServiceExt, util::MapRequest};
-use tower_lro::{Canceller, Cause, Error, LroLayer, Operation, Protocol};
+use tower_lro::{Canceller, Cause, Error, LroLayer, Operation, Protocol, Resume};
 
 use crate::support::{Log, answering, exact};
 
@@ -198,5 +198,109 @@ async fn two_slashes_lead_no_client_that_joins_addresses_to_another_host() {
         let response = layer.layer(joining).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(log.uris()[1], asked, "{monitor}");
+    }
+}
+
+/// Start requests whose own address is written otherwise than a URL parser writes it, or is named in another way.
+#[tokio::test(start_paused = true)]
+async fn the_own_address_is_known_however_it_is_written() {
+    const MONITOR: &[Reply] = &[(202, &[("operation-location", "/start?code=CODESECRET&op=1")], ""), SUCCEEDED];
+    const LOCATION: &[Reply] = &[
+        (202, &[("operation-location", "/op/1"), ("location", "/start?code=CODESECRET")], ""),
+        (200, &[("resource-location", "/start?code=CODESECRET")], SUCCEEDED.2),
+    ];
+    const PLAIN: &[Reply] = &[
+        (202, &[("operation-location", "/op/1"), ("location", "http://api.good.example/start?code=CODESECRET")], ""),
+        SUCCEEDED,
+    ];
+    for (start, replies) in [
+        ("https://api.good.example:443/start", MONITOR),
+        ("https://api.good.example:443/start", LOCATION),
+        ("https://api.good.example/x/../start", MONITOR),
+        ("https://API.good.example/start", LOCATION),
+        ("http://127.1/start", MONITOR),
+        ("http://[0:0::1]/start", MONITOR),
+        ("https://api.good.example/start", PLAIN),
+    ] {
+        let start = format!("{start}?api-version=1&subscription-key=KEYSECRET&code=CODESECRET");
+        let (json, log) = stored(exact(), "POST", &start, replies).await;
+        assert!(!json.contains("SECRET"), "{start}: {json}");
+        assert_eq!(log.uris().len(), 2, "{start}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_an_address_has_no_key() {
+    const HEADER: &[Reply] = &[
+        (
+            202,
+            &[
+                ("operation-location", "/op/1"),
+                ("operation-id", "https://api.good.example/op/1?subscription-key=KEYSECRET&a=1"),
+            ],
+            "",
+        ),
+        SUCCEEDED,
+    ];
+    const MEMBER: &[Reply] =
+        &[ACCEPTED, (200, &[], r#"{"id": "/op/1?a=1&subscription-key=KEYSECRET", "status": "Succeeded"}"#)];
+    for (replies, id) in [(HEADER, r#""id":"https://api.good.example/op/1?a=1""#), (MEMBER, r#""id":"/op/1?a=1""#)] {
+        let (json, _) = stored(exact(), "POST", &format!("https://api.good.example{PATH}"), replies).await;
+        assert!(!json.contains("SECRET") && json.contains(id), "{json}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_at_the_own_address_is_asked_for_by_all_of_it() {
+    use tower_lro::FinalResponse::{Location, Resource};
+    const BESIDE: &[Reply] =
+        &[(202, &[("operation-location", "/op/1"), ("location", "/start?code=CODESECRET&r=1")], ""), SUCCEEDED, RESULT];
+    const AT_LAST: &[Reply] = &[ACCEPTED, (200, &[("location", "/start?code=CODESECRET&r=1")], SUCCEEDED.2), RESULT];
+    const NAMED: &[Reply] =
+        &[ACCEPTED, (200, &[("resource-location", "/start?code=CODESECRET&r=1")], SUCCEEDED.2), RESULT];
+    for (choice, replies) in [(Location, BESIDE), (Location, AT_LAST), (Resource, NAMED)] {
+        let start = format!("https://api.good.example{PATH}");
+        let (json, log) = stored(exact().final_response(choice), "POST", &start, replies).await;
+        assert!(!json.contains("SECRET"), "{json}");
+        let expected = "https://api.good.example/start?code=CODESECRET&r=1&api-version=1&subscription-key=KEYSECRET";
+        assert_eq!(log.uris()[2], expected, "{choice:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_monitor_at_the_own_address_is_canceled_by_all_of_it() {
+    let (send, mut sent) = tokio::sync::mpsc::unbounded_channel();
+    let canceller = Canceller::new(move |request: Request<String>| {
+        send.send(request.uri().to_string()).unwrap();
+        async { Ok(StatusCode::OK) }
+    });
+    let (service, _) = answering(|_, _| {
+        Ok(Response::builder().status(202).header("content-location", "/start?code=1&op=1").body(String::new())?)
+    });
+    let layer = exact().protocol(Protocol::fhir()).timeout(Duration::from_secs(5)).cancel_on_timeout(canceller);
+    let request = Request::get("https://api.good.example/start?code=1").header("prefer", "respond-async");
+    _ = layer.layer(service).oneshot(request.body(String::new()).unwrap()).await;
+    assert_eq!(sent.recv().await.unwrap(), "https://api.good.example/start?code=1&op=1");
+}
+
+/// The query of a request with `Resume::new()` is the monitor's, wherever that moves.
+#[tokio::test(start_paused = true)]
+async fn a_monitor_that_is_resumed_by_its_address_keeps_its_query_when_it_moves() {
+    for (to, expected) in
+        [("", "/op/1?sig=A"), ("/op/1?sig=A", "/op/1?sig=A"), ("/op/1?sig=A&page=2", "/op/1?sig=A&page=2")]
+    {
+        let (service, log) = answering(move |index, _| match index {
+            0 => Ok(Response::builder().status(302).header("location", to).body(String::new())?),
+            1 => Ok(Response::new(r#"{"status": "Running"}"#.to_owned())),
+            _ => Ok(Response::new(SUCCEEDED.2.to_owned())),
+        });
+        let layer = exact().max_wait(Duration::ZERO).layer(service);
+        let request = Request::get("https://api.good.example/op/1?sig=A").extension(Resume::new());
+        let error = layer.clone().oneshot(request.body(String::new()).unwrap()).await.unwrap_err();
+        let (operation, _) = error.pending().expect("it is handed back");
+        let stored: Operation = serde_json::from_value(serde_json::to_value(operation).unwrap()).unwrap();
+        let request = Request::get("https://api.good.example/").extension(stored.resume());
+        layer.oneshot(request.body(String::new()).unwrap()).await.unwrap();
+        assert_eq!(log.uris().last().unwrap(), &format!("https://api.good.example{expected}"), "{to}");
     }
 }
