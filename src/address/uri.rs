@@ -49,12 +49,12 @@ pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri
 }
 
 /// The same for a text that may be an address, such as the name of an operation.
-pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text: &str) -> String {
-    let Some((path, query)) = text.split_once('?').filter(|_| from.is_some()) else { return text.to_owned() };
-    let Ok(uri) = format!("/?{query}").parse() else { return text.to_owned() };
+pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text: String) -> String {
+    let Some((path, query)) = text.split_once('?').filter(|_| from.is_some()) else { return text };
+    let Ok(uri) = format!("/?{query}").parse() else { return text };
     let cleaned = without_propagated(names, from, &uri);
     match cleaned.query() {
-        _ if cleaned == uri => text.to_owned(),
+        _ if cleaned == uri => text,
         Some(rest) => format!("{path}?{rest}"),
         None => path.to_owned(),
     }

@@ -237,7 +237,7 @@ impl<T: Io> Reading<T> {
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
         let document = if is_read { &document[..] } else { &[] };
         let mut details = Details::of(document, &self.poller.rule().failure);
-        details.id = details.id.map(|id| self.poller.without_key(&id));
+        details.id = details.id.map(|id| self.poller.without_key(id));
         self.poller.operation.note_details(details);
         named
     }
@@ -281,7 +281,7 @@ impl Poller {
     }
 
     /// The name of an operation, which may be an address, without what polls add to that.
-    fn without_key(&self, id: &str) -> String {
+    fn without_key(&self, id: String) -> String {
         text_without_propagated(&self.config().propagate_query, self.context.template.caller.uri.query(), id)
     }
 

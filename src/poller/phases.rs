@@ -30,7 +30,8 @@ use crate::{
     request::template::{Accept, PollRequest, RequestTemplate},
 };
 
-/// An operation under way, whatever its phase.
+/// An operation under way, whatever its phase. What lasts for one call is here; what outlives it is in `operation` and its
+/// `progress`. Made in `starting.rs` and in `resuming.rs`.
 #[derive(Debug)]
 pub(crate) struct Poller {
     pub(crate) context: Context,
@@ -171,7 +172,7 @@ impl Sending {
         self.0.schedule.deadline
     }
 
-    /// The request, to be sent at once.
+    /// The request, to be sent at once: it counts as a poll.
     pub(crate) fn request(&mut self) -> PollRequest {
         let poller = &mut *self.0;
         let accept = match poller.asked() {
@@ -305,7 +306,7 @@ impl Poller {
 
     pub(crate) fn fail<T: Io>(mut self: Box<Self>, reason: Reason<T>) -> Action<T> {
         let outcome = reason.outcome();
-        // A request that resumes the operation starts counting anew.
+        // A request that resumes the operation counts failures and moves anew.
         (self.operation.progress.consecutive_failures, self.operation.progress.moves) = (0, 0);
         Action::Failed(reason, self.end(outcome))
     }

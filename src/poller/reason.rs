@@ -6,7 +6,7 @@ use crate::{
     address::error::AddressError, error::status::StatusErrorKind, event::Outcome, poller::response::PartialResponse,
 };
 
-/// Why there is no final response. [`Cause`](crate::Cause) says the same to the caller, with what only the driver has.
+/// Why there is no final response. That it is pending is an `Action`, as nothing went wrong. [`Cause`](crate::Cause) says the same to the caller, with what only the driver has.
 pub(crate) enum Reason<T: Io> {
     /// With the request that cancels the operation, if that is wanted and known.
     Timeout {

@@ -227,7 +227,7 @@ fn operation<B>(
         _ => None,
     };
     let names = &config.propagate_query;
-    let without_key = |id: String| text_without_propagated(names, template.caller.uri.query(), &id);
+    let without_key = |id: String| text_without_propagated(names, template.caller.uri.query(), id);
     operation.id = id(headers).or(name).map(without_key).map(Box::from);
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));

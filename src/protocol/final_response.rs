@@ -52,7 +52,7 @@ pub enum FinalResponse {
     OriginalUri,
 }
 
-/// Where a final status response names the resource, beside its `Resource-Location` header.
+/// Where a final status response names the resource. Its `Resource-Location` header is asked first, then these in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ResourceRule {
     /// A member of the body.
