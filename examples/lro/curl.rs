@@ -52,7 +52,7 @@ struct Reader<'a> {
     is_verbose: bool,
     /// The lines of the request that is answered next.
     asked: Vec<String>,
-    /// What a request without one is for, as curl told of its connection.
+    /// The scheme of a request that names none, by what curl says of its connection.
     scheme: &'static str,
 }
 

@@ -16,11 +16,13 @@ fn say(hint: &str) {
     print_line(format_args!("    · {hint}"));
 }
 
+fn rules(protocol: &Protocol) -> Vec<Value> {
+    description(protocol)["announced"].as_array().cloned().unwrap_or_default()
+}
+
 /// Why a response starts no operation, rule by rule.
 pub fn of_start(protocol: &Protocol, method: &Method, response: &Response<Vec<u8>>) {
-    let description = description(protocol);
-    let rules = description["announced"].as_array().cloned().unwrap_or_default();
-    for (index, rule) in rules.iter().enumerate() {
+    for (index, rule) in rules(protocol).iter().enumerate() {
         say(&format!("announced[{index}]: {}", why_not(rule, method, response)));
     }
 }
@@ -114,10 +116,8 @@ fn is_within(status: u16, codes: &str) -> bool {
 
 /// What the rules for monitors have by that name, one or several each.
 fn of_monitors(protocol: &Protocol, member: &str) -> Vec<Value> {
-    let description = description(protocol);
-    let rules = description["announced"].as_array().cloned().unwrap_or_default();
     let mut all = Vec::new();
-    for found in rules.iter().filter_map(|rule| rule["status"].get(member)) {
+    for found in rules(protocol).iter().filter_map(|rule| rule["status"].get(member)) {
         for one in found.as_array().cloned().unwrap_or_else(|| vec![found.clone()]) {
             if !all.contains(&one) {
                 all.push(one);
@@ -217,7 +217,7 @@ pub fn of_result(protocol: &Protocol, operation: &Operation, was_fetched: bool, 
 pub fn of_leftover() {
     say(
         "the operation had ended before it. If it is the result: resource_at says where that is, and final_response = \"resource\" that \
-         it is wanted; if it is a poll: a word that is none of `succeeded`, `failed` and `canceled` belongs to `running`",
+         it is wanted; if it is a poll: list its word in `running`",
     );
 }
 

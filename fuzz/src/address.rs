@@ -155,7 +155,7 @@ fn is_same(uri: &Uri, url: &Url, is_path: bool) -> bool {
     let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
     assert!(!has_user, "the user of {uri}");
     let path_and_query = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-    // Two slashes would be a host to whoever joins the path with an address.
+    // A client that joins the path with a base would take two slashes for a host.
     let dot = if is_path && path_and_query.starts_with("//") { "/." } else { "" };
     let is_same_path = uri.path_and_query().is_some_and(|path| path.as_str() == format!("{dot}{path_and_query}"));
     // A start request with a path alone is polled by a path alone.

@@ -9,7 +9,10 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
-        uri::{has_authority, is_same_path, to_url, without_propagated, without_sent, without_user_info},
+        uri::{
+            has_authority, is_same_path, text_without_propagated, to_url, without_propagated, without_sent,
+            without_user_info,
+        },
     },
     limits::MAX_REFERENCES,
 };
@@ -154,6 +157,11 @@ impl<'a> Resolver<'a> {
     /// The address without the query parameters of the caller's request that polls add again.
     pub(crate) fn without_propagated(&self, propagated: &[String], uri: &Uri) -> Uri {
         without_propagated(propagated, self.request_uri().query(), uri)
+    }
+
+    /// The same for the name of an operation, which may be an address.
+    pub(crate) fn name_without_propagated(&self, propagated: &[String], name: String) -> String {
+        text_without_propagated(propagated, self.request_uri().query(), name)
     }
 
     /// Whether an address is that of the caller's request, whatever the query, and whether or not it is encrypted.

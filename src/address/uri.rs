@@ -29,7 +29,8 @@ pub(crate) fn has_authority(uri: &Uri) -> bool {
 /// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
 pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
     let is_missing = |sent: &Parameter<'_>| {
-        is_among(names, sent) && !parameters(to.query()).any(|present| present.has_name(&sent.name()))
+        let name = sent.name();
+        is_among(names, sent) && !parameters(to.query()).any(|present| present.has_name(&name))
     };
     // Most often they are the same.
     let has_any = from != to.query() && parameters(from).any(|sent| is_missing(&sent));
@@ -48,7 +49,7 @@ pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri
     without_parameters(uri, |parameter| is_among(names, parameter) && is_of(from, parameter))
 }
 
-/// The same for a text that may be an address, such as the name of an operation.
+/// The same for a text that may be an address.
 pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text: String) -> String {
     let Some((path, query)) = text.split_once('?').filter(|_| from.is_some()) else { return text };
     let Ok(uri) = format!("/?{query}").parse() else { return text };
@@ -107,7 +108,8 @@ fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
 }
 
 fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
-    names.iter().any(|wanted| parameter.has_name(wanted))
+    let name = parameter.name();
+    names.iter().any(|wanted| wanted.eq_ignore_ascii_case(&name))
 }
 
 /// Whether two paths are the same, decoded.

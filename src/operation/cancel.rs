@@ -51,9 +51,13 @@ impl Operation {
     /// enough is known.
     #[must_use]
     pub fn cancel(&self) -> Option<Cancel> {
+        self.cancel_at(self.monitor())
+    }
+
+    /// The same where the monitor's whole address is another than that which the operation holds.
+    pub(crate) fn cancel_at(&self, monitor: &Uri) -> Option<Cancel> {
         let rule = self.protocol().rules().cancel.as_ref()?;
-        let known =
-            Known { monitor: Some(self.monitor()), start: self.start().map(|(_, start)| start), name: self.id() };
+        let known = Known { monitor: Some(monitor), start: self.start().map(|(_, start)| start), name: self.id() };
         Some(Cancel {
             operation: Box::new(self.clone()),
             method: rule.method.clone(),

@@ -20,7 +20,7 @@ use crate::{
 
 /// Where the caller's request goes instead of the service's address.
 ///
-/// Who can write to a store must not have things deleted by naming a protocol that the layer does not speak.
+/// Someone who can write to a store must not get things deleted by naming a protocol that the layer does not speak.
 pub(crate) fn cancel_address<E>(
     config: &Config,
     request: &Uri,
@@ -59,11 +59,8 @@ impl Poller {
     /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none.
     pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
         self.config().spoken(&self.operation.protocol)?;
-        let mut operation = self.operation.clone();
-        if let Some(whole) = self.whole.asked.as_deref().filter(|_| self.asked() == Target::Monitor) {
-            operation.monitor = whole.clone();
-        }
-        let cancel = operation.cancel()?;
+        let whole = self.whole.asked.as_deref().filter(|_| self.asked() == Target::Monitor);
+        let cancel = self.operation.cancel_at(whole.unwrap_or(&self.operation.monitor))?;
         let address = self.resolver().resolve(&cancel.reference, &self.operation.monitor).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;
         *request.method_mut() = cancel.method().clone();

@@ -12,7 +12,6 @@ use crate::{
         error::AddressError,
         policy::{Address, Credentials},
         resolver::header_text,
-        uri::text_without_propagated,
     },
     event::Outcome,
     json::{
@@ -135,7 +134,10 @@ impl<T: Io> Reading<T> {
 
     fn does_result_depend_on_body(&self) -> bool {
         let has_resource_header = self.response.head.headers.contains_key(RESOURCE_LOCATION);
-        let is_in_body = |rule: &ResourceRule| !matches!(rule, ResourceRule::Template(_));
+        let is_in_body = |rule: &ResourceRule| match rule {
+            ResourceRule::Member(_) | ResourceRule::Link(_) => true,
+            ResourceRule::Template(_) => false,
+        };
         let body_may_name_it = !has_resource_header && self.poller.rules().resource.iter().any(is_in_body);
         match self.poller.final_response() {
             FinalResponse::Resource => body_may_name_it,
@@ -237,7 +239,8 @@ impl<T: Io> Reading<T> {
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
         let document = if is_read { &document[..] } else { &[] };
         let mut details = Details::of(document, &self.poller.rule().failure);
-        details.id = details.id.map(|id| self.poller.without_key(id));
+        let names = &self.poller.config().propagate_query;
+        details.id = details.id.map(|id| self.poller.resolver().name_without_propagated(names, id));
         self.poller.operation.note_details(details);
         named
     }
@@ -271,18 +274,13 @@ impl<T: Io> Reading<T> {
         };
         let reference = poller.rules().resource.iter().find_map(reference)?;
         let resource = poller.resolver().locate(&reference, base)?;
-        Some(poller.without_propagated(&resource))
+        Some(poller.whole_of(&resource))
     }
 }
 
 impl Poller {
     fn final_response(&self) -> FinalResponse {
         result::choice(self.config().final_response, self.rules().final_response)
-    }
-
-    /// The name of an operation, which may be an address, without what polls add to that.
-    fn without_key(&self, id: String) -> String {
-        text_without_propagated(&self.config().propagate_query, self.context.template.caller.uri.query(), id)
     }
 
     /// Gives the caller the response.

@@ -7,12 +7,12 @@ use http::{HeaderMap, Uri, header::LOCATION};
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
-        policy::{Address, Credentials},
+        policy::Address,
     },
     event::Event,
     limits::{MAX_DRAIN_BYTES, MAX_MOVES},
     poller::{
-        phases::{Action, Caller, Context, Poller, Purpose, remember_start, split},
+        phases::{Action, Caller, Context, Poller, Purpose, remember_start},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
@@ -72,13 +72,14 @@ impl Poller {
 
     /// The operation has succeeded, and its result is there.
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
+        let result = self.ask(address);
         if self.asked() == Target::Monitor {
             self.operation.state = OperationState::Succeeded;
-            self.operation.more_mut().resource = Some(self.remembered(&address.uri));
+            self.operation.more_mut().resource = Some(result.uri.clone());
             self.emit_polled();
             self.operation.progress.consecutive_failures = 0;
         }
-        self.operation.more_mut().result = Some(self.ask(address));
+        self.operation.more_mut().result = Some(result);
         self.schedule.no_delay(now);
     }
 
@@ -97,17 +98,16 @@ impl Poller {
 
     /// A place where the result may be.
     pub(crate) fn note_location(&mut self, location: &Uri) {
-        let address = Address { uri: location.clone(), credentials: Credentials::Send };
-        let (Address { uri, .. }, whole) = split(&self.resolver(), self.config(), self.context.caller, address);
+        let (remembered, whole) = self.split(location);
         self.whole.location = whole;
-        self.operation.note_location(uri);
+        self.operation.note_location(remembered);
     }
 
     /// From now on that is asked; returns what the operation may hold of it.
     fn ask(&mut self, address: Address) -> Address {
-        let (remembered, whole) = split(&self.resolver(), self.config(), self.context.caller, address);
+        let (uri, whole) = self.split(&address.uri);
         self.whole.asked = whole;
-        remembered
+        Address { uri, ..address }
     }
 
     /// A `Location` that does not name the monitor may be where the result is.

@@ -259,24 +259,27 @@ impl Poller {
         Resolver::new(&template.caller, named)
     }
 
-    /// What the operation may hold of an address.
-    pub(crate) fn remembered(&self, uri: &Uri) -> Uri {
-        let address = Address { uri: uri.clone(), credentials: Credentials::Send };
-        split(&self.resolver(), self.config(), self.context.caller, address).0.uri
+    /// What the operation may hold of an address, and the whole of it where that is more.
+    pub(crate) fn split(&self, uri: &Uri) -> (Uri, Option<Box<Uri>>) {
+        split(&self.resolver(), self.config(), self.context.caller, uri)
     }
 
-    /// An address of the service without what polls add to it, but at the caller's own place, where it is left whole.
-    pub(crate) fn without_propagated(&self, uri: &Uri) -> Uri {
-        let address = Address { uri: uri.clone(), credentials: Credentials::Send };
-        let (Address { uri, .. }, whole) = split(&self.resolver(), self.config(), self.context.caller, address);
-        whole.map_or(uri, |whole| *whole)
+    /// What the operation may hold of an address.
+    pub(crate) fn remembered(&self, uri: &Uri) -> Uri {
+        self.split(uri).0
+    }
+
+    /// An address as it is asked, before polls add to it.
+    pub(crate) fn whole_of(&self, uri: &Uri) -> Uri {
+        let (remembered, whole) = self.split(uri);
+        whole.map_or(remembered, |whole| *whole)
     }
 
     /// The address that a header names.
     pub(crate) fn located(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         // Most responses have no such header, and a resolver has to parse the request's address.
         headers.get(header)?;
-        self.resolver().locate_header(header, headers, base).map(|uri| self.without_propagated(&uri))
+        self.resolver().locate_header(header, headers, base).map(|uri| self.whole_of(&uri))
     }
 
     pub(crate) fn emit<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
@@ -325,19 +328,13 @@ impl Poller {
 }
 
 /// What an operation may hold of an address, and the whole of it where that is more.
-pub(crate) fn split(
-    resolver: &Resolver<'_>,
-    config: &Config,
-    caller: Caller,
-    address: Address,
-) -> (Address, Option<Box<Uri>>) {
-    let Address { uri, credentials } = address;
-    let (uri, whole) = match caller {
-        Caller::Starts => resolver.remembered(&config.propagate_query, &uri),
+pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, uri: &Uri) -> (Uri, Option<Box<Uri>>) {
+    let (remembered, whole) = match caller {
+        Caller::Starts => resolver.remembered(&config.propagate_query, uri),
         // Its own address may be the monitor's, whose query is the service's.
-        Caller::Resumes => (resolver.without_propagated(&config.propagate_query, &uri), None),
+        Caller::Resumes => (resolver.without_propagated(&config.propagate_query, uri), None),
     };
-    (Address { uri, credentials }, whole.map(Box::new))
+    (remembered, whole.map(Box::new))
 }
 
 /// An address with the query parameters of the caller's request that are propagated, and with the `api-version` of the start

@@ -17,7 +17,7 @@ use crate::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, Credentials},
         resolver::{Resolver, header_text},
-        uri::{text_without_propagated, without_secrets},
+        uri::without_secrets,
     },
     config::Config,
     event::{
@@ -219,25 +219,23 @@ fn operation<B>(
             (Address { uri, credentials: Credentials::Withhold }, Some(error))
         }
     };
-    let (monitor, asked) = split(&resolver, config, Caller::Starts, address);
+    let (uri, asked) = split(&resolver, config, Caller::Starts, &address.uri);
     let mut whole = Whole { asked, location: None };
-    let mut operation = Operation::new(monitor, candidate.protocol.clone(), candidate.start_rule);
+    let mut operation = Operation::new(Address { uri, ..address }, candidate.protocol.clone(), candidate.start_rule);
     let name = match rule.by {
         By::Name { .. } | By::NameHeader { .. } => name(rule, headers, &body),
         _ => None,
     };
-    let names = &config.propagate_query;
-    let without_key = |id: String| text_without_propagated(names, template.caller.uri.query(), id);
-    operation.id = id(headers).or(name).map(without_key).map(Box::from);
+    let id = id(headers).or(name).map(|id| resolver.name_without_propagated(&config.propagate_query, id));
+    operation.id = id.map(Box::from);
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
     // A `Location` that does not name the monitor may be where the result is.
     if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
         if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.caller.uri) {
-            let location = Address { uri: location, credentials: Credentials::Send };
-            let (Address { uri, .. }, whole_location) = split(&resolver, config, Caller::Starts, location);
+            let (remembered, whole_location) = split(&resolver, config, Caller::Starts, &location);
             whole.location = whole_location;
-            operation.note_location(uri);
+            operation.note_location(remembered);
         }
     }
     remember_start(config, &mut operation, method, &template.caller.uri);

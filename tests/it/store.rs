@@ -1,4 +1,4 @@
-//! What a store gets to see of the caller's query, and what whoever can write to the store gets done.
+//! What a store sees of the caller's query, and what someone who can write to the store can cause.
 
 use std::{
     sync::{Arc, Mutex},

@@ -87,7 +87,7 @@ impl Scene {
         self.deadline = match self.purpose {
             // It may be anything.
             Purpose::ResumesForged => None,
-            // A deadline goes with the operation. After it has passed, there is another one. Who resumes it after that is told at once.
+            // A deadline goes with the operation. One that has passed ends a later request at once.
             Purpose::Resumes if operation.deadline().is_some() && self.deadline.is_some() => {
                 self.deadline.map(|deadline| deadline.max(now))
             }

@@ -53,6 +53,11 @@ fn odata(config: &mut Config) {
     config.protocols = vec![Protocol::odata()];
 }
 
+fn odata_with_errors(config: &mut Config) {
+    odata(config);
+    config.error_on_failure = true;
+}
+
 fn patient_for_half_a_second(config: &mut Config) {
     config.max_wait = Some(Duration::from_millis(500));
 }
@@ -370,19 +375,13 @@ pub(super) const ENDS: &[Row] = &[
     ),
     Row(
         "half a message of an operation that failed, and the caller wants an error",
-        STORED.with(|config| {
-            odata(config);
-            config.error_on_failure = true;
-        }),
+        STORED.with(odata_with_errors),
         &[Head(200, &[("content-type", "application/http"), ("asyncresult", "404")]), Data("HTTP/1.1 404"), End],
         "Request ► Sending ► Reading(MessageHead) ► Failed: Failed",
     ),
     Row(
         "a message says that it failed, and the caller wants an error",
-        STORED.with(|config| {
-            odata(config);
-            config.error_on_failure = true;
-        }),
+        STORED.with(odata_with_errors),
         &[Head(200, MESSAGE), Data("HTTP/1.1 404 Not Found\r\n\r\n"), End],
         "Request ► Sending ► Reading(MessageHead) ► Reading(Error)@5s ► Failed: Failed",
     ),
