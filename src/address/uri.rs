@@ -80,17 +80,27 @@ pub(crate) fn without_user_info(uri: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// A parameter of a query, as it is written there.
+/// A parameter of a query, as it is written there, with the separator behind it.
 #[derive(Clone, Copy)]
 struct Parameter<'a>(&'a str);
 
 impl<'a> Parameter<'a> {
+    fn text(self) -> &'a str {
+        self.0.trim_end_matches(['&', ';'])
+    }
+
+    /// What is between it and the next.
+    fn separator(self) -> char {
+        if self.0.ends_with(';') { ';' } else { '&' }
+    }
+
     /// Its name and its value, decoded: what servers compare.
     fn decoded(self) -> (Cow<'a, str>, Cow<'a, str>) {
-        if self.0.contains(['%', '+']) {
-            return form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default();
+        let text = self.text();
+        if text.contains(['%', '+']) {
+            return form_urlencoded::parse(text.as_bytes()).next().unwrap_or_default();
         }
-        let (name, value) = self.0.split_once('=').unwrap_or((self.0, ""));
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
         (name.into(), value.into())
     }
 
@@ -103,8 +113,12 @@ impl<'a> Parameter<'a> {
     }
 }
 
+/// Some servers take a semicolon for a separator, too ([HTML 4.01, appendix B.2.2]).
+///
+/// [HTML 4.01, appendix B.2.2]: https://www.w3.org/TR/html401/appendix/notes.html#h-B.2.2
 fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
-    query.into_iter().flat_map(|query| query.split('&')).filter(|text| !text.is_empty()).map(Parameter)
+    let texts = query.into_iter().flat_map(|query| query.split_inclusive(['&', ';']));
+    texts.map(Parameter).filter(|parameter| !parameter.text().is_empty())
 }
 
 fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
@@ -135,9 +149,11 @@ fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Ur
 /// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
 fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = Parameter<'a>>) -> Uri {
     let mut text = String::from(uri.path());
-    for (index, Parameter(parameter)) in parameters.enumerate() {
-        text.push(if index == 0 { '?' } else { '&' });
-        text.push_str(parameter);
+    let mut separator = '?';
+    for parameter in parameters {
+        text.push(separator);
+        text.push_str(parameter.text());
+        separator = parameter.separator();
     }
     with_path_and_query(uri, text).unwrap_or_else(|| uri.clone())
 }
@@ -174,11 +190,37 @@ mod tests {
     }
 
     #[test]
+    fn parameters_that_polls_add_again_are_removed_whatever_separates_them() {
+        let names = ["key".to_owned(), "api-version".to_owned()];
+        for (from, uri, expected) in [
+            ("key=S", "/m?a=1&key=S&b=2", "/m?a=1&b=2"),
+            ("key=S", "/m?a=1;key=S;b=2", "/m?a=1;b=2"),
+            ("key=S", "/m?key=S;a=1&b=2", "/m?a=1&b=2"),
+            ("a=1;key=S", "/m?key=S", "/m"),
+            ("key=S", "/m?key=S;;api-version=1", "/m?api-version=1"),
+            ("key=S", "/m?$expand=x($select=a;$top=1)&key=S", "/m?$expand=x($select=a;$top=1)"),
+            ("key=S", "/m?key=T;a", "/m?key=T;a"),
+        ] {
+            assert_eq!(without_propagated(&names, Some(from), &uri.parse().unwrap()), expected, "{uri}");
+        }
+        for (from, to, expected) in [
+            ("key=S", "/m?a=1;b=2", Some("/m?a=1;b=2&key=S")),
+            ("a=1;key=S", "/m", Some("/m?key=S")),
+            ("key=S", "/m?a=1;key=T", None),
+        ] {
+            let propagated = propagate_query(&names, Some(from), &to.parse().unwrap());
+            assert_eq!(propagated, expected.map(Uri::from_static), "{from} {to}");
+        }
+    }
+
+    #[test]
     fn what_is_kept_of_a_requests_own_address() {
         for (uri, kept) in [
             ("https://user:pw@a.example/x?code=SECRET&Api-Version=1&key", "https://a.example/x?Api-Version=1"),
             ("https://a.example/x", "https://a.example/x"),
             ("/x?code=SECRET", "/x"),
+            ("/x?api-version=1;code=SECRET", "/x?api-version=1"),
+            ("/x?code=SECRET;api-version=1&key", "/x?api-version=1"),
         ] {
             assert_eq!(without_secrets(&uri.parse().unwrap()), kept);
         }

@@ -120,14 +120,20 @@ async fn nothing_of_the_callers_query_is_stored_and_the_polls_have_it_all() {
 
 #[tokio::test(start_paused = true)]
 async fn the_callers_key_goes_to_no_other_origin_that_repeats_it() {
-    const REPLIES: &[Reply] = &[
+    const AMPERSANDS: &[Reply] = &[
         (202, &[("operation-location", "https://allowed.test/op/1?subscription-key=KEYSECRET&sig=1")], ""),
         SUCCEEDED,
     ];
-    let layer = exact().allow_anonymous_origin("https://allowed.test".parse().unwrap());
-    let (json, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), REPLIES).await;
-    assert!(!json.contains("SECRET"), "{json}");
-    assert_eq!(log.uris()[1], "https://allowed.test/op/1?sig=1");
+    const SEMICOLONS: &[Reply] = &[
+        (202, &[("operation-location", "https://allowed.test/op/1?sig=1;subscription-key=KEYSECRET")], ""),
+        SUCCEEDED,
+    ];
+    for replies in [AMPERSANDS, SEMICOLONS] {
+        let layer = exact().allow_anonymous_origin("https://allowed.test".parse().unwrap());
+        let (json, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), replies).await;
+        assert!(!json.contains("SECRET"), "{json}");
+        assert_eq!(log.uris()[1], "https://allowed.test/op/1?sig=1");
+    }
 }
 
 fn edited(protocol: &str, deadline_ms: u64) -> Operation {
