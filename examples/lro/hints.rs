@@ -30,7 +30,7 @@ pub fn of_start(protocol: &Protocol, method: &Method, response: &Response<Vec<u8
 fn why_not(rule: &Value, method: &Method, response: &Response<Vec<u8>>) -> String {
     let status = response.status().as_u16();
     let default: &[u16] = match rule {
-        _ if rule.get("by_link").is_some() => &[200, 201, 202],
+        _ if rule.get("by_link").or(rule.get("by_relation")).is_some() => &[200, 201, 202],
         _ if rule.get("by_body").is_some() => &[200],
         _ => &[202],
     };
@@ -56,8 +56,9 @@ fn why_not(rule: &Value, method: &Method, response: &Response<Vec<u8>>) -> Strin
 
 fn why_not_by_body(rule: &Value, response: &Response<Vec<u8>>) -> String {
     let conditions = CONDITIONS.map(|name| (name, rule.get(name).map(strings).unwrap_or_default()));
+    let relation = rule["by_relation"].as_str();
     let pointer = rule["by_link"].as_str().or(rule["by_body"]["pointer"].as_str());
-    if pointer.is_none() && conditions.iter().all(|(_, pointers)| pointers.is_empty()) {
+    if pointer.or(relation).is_none() && conditions.iter().all(|(_, pointers)| pointers.is_empty()) {
         return "it announces an operation, but its header has no address".to_owned();
     }
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -79,8 +80,22 @@ fn why_not_by_body(rule: &Value, response: &Response<Vec<u8>>) -> String {
         }
     }
     conditions.iter().find_map(|(name, pointers)| why_condition(name, pointers, &body)).unwrap_or_else(|| {
+        if let Some(relation) = relation {
+            let there = relations(&body).join(", ");
+            return format!(
+                "no link has the relation {relation}, neither in a Link header nor in the body's links or _links, which have: {there}"
+            );
+        }
         format!("what is at {} is no address or name, or not one with name_contains", pointer.unwrap_or_default())
     })
+}
+
+/// The relations of the links in a body.
+fn relations(body: &Value) -> Vec<&str> {
+    let links = || ["links", "_links"].iter().filter_map(|name| body.get(name));
+    let of_arrays = links().filter_map(Value::as_array).flatten().filter_map(|link| link["rel"].as_str());
+    let of_objects = links().filter_map(Value::as_object).flat_map(|links| links.keys().map(String::as_str));
+    of_arrays.chain(of_objects).collect()
 }
 
 const CONDITIONS: [&str; 4] = ["unless_terminal", "unless_terminal_or_missing", "unless_present", "unless_true"];

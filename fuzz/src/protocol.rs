@@ -123,12 +123,13 @@ fn protocol(tape: &mut Tape) -> Value {
 
 fn start(tape: &mut Tape) -> Value {
     let mut rule = Map::new();
-    let (by, what) = match tape.byte() % 6 {
+    let (by, what) = match tape.byte() % 7 {
         0 => ("by_header", header(tape)),
         1 => ("by_name_header", json!({"header": header(tape), "template": tape.pick(&OF_NAME)})),
         2 => ("by_link", pointer(tape)),
         3 => ("by_body", json!({"pointer": pointer(tape), "template": tape.pick(&OF_NAME)})),
-        4 => ("at", tape.pick(&OF_START).into()),
+        4 => ("by_relation", "results".into()),
+        5 => ("at", tape.pick(&OF_START).into()),
         _ => ("at_request_uri", true.into()),
     };
     rule.insert(by.to_owned(), what);

@@ -32,7 +32,6 @@ use crate::{
     limits::{MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_ID_BYTES, START_BODY_TIME},
     operation::{Operation, details},
     poller::{
-        frame_buffer::FrameBuffer,
         phases::{Action, Caller, Context, Poller, Purpose, Unrecognized, Whole, remember_start, split},
         reason::Io,
         response::PartialResponse,
@@ -111,7 +110,7 @@ impl<T: Io> Starting<T> {
         }
         let json = by_media_type(&head.headers);
         let candidates = first.into_iter().chain(candidates);
-        let candidates = candidates.filter_map(|candidate| Considered::new(candidate, json)).collect();
+        let candidates = candidates.filter_map(|candidate| Considered::new(candidate, &head.headers, json)).collect();
         Box::new(Self { config, captured, response, candidates, empty_frames: 0, beginning }).decide(Duration::ZERO)
     }
 
@@ -135,10 +134,10 @@ impl<T: Io> Starting<T> {
         }
         let max_bytes = self.config.max_status_bytes;
         for considered in &mut self.candidates {
-            considered.read(&data, &self.response.frames);
+            considered.read(&data, &self.response);
             let limit = if considered.is_named.is_none() { max_bytes.min(MAX_DETAILS_BYTES) } else { max_bytes };
             if self.response.frames.bytes() > limit {
-                considered.close(&self.response.frames, Body::Part);
+                considered.close(&self.response, Body::Part);
             }
         }
         self.decide(now)
@@ -146,13 +145,13 @@ impl<T: Io> Starting<T> {
 
     /// The body is at its end.
     pub(crate) fn on_end(mut self: Box<Self>, now: Duration) -> Started<T> {
-        self.candidates.iter_mut().for_each(|considered| considered.close(&self.response.frames, Body::Whole));
+        self.candidates.iter_mut().for_each(|considered| considered.close(&self.response, Body::Whole));
         self.decide(now)
     }
 
     /// It has been read for long enough, or it broke off: what has been read is all that there is.
     pub(crate) fn on_due(mut self: Box<Self>, now: Duration) -> Started<T> {
-        self.candidates.iter_mut().for_each(|considered| considered.close(&self.response.frames, Body::Part));
+        self.candidates.iter_mut().for_each(|considered| considered.close(&self.response, Body::Part));
         self.decide(now)
     }
 
@@ -251,10 +250,10 @@ enum Body {
 
 impl Considered {
     /// `None` if a body would be needed that is not JSON.
-    fn new(candidate: Candidate, json: Json) -> Option<Self> {
+    fn new(candidate: Candidate, headers: &HeaderMap, json: Json) -> Option<Self> {
         let rule = candidate.rule();
-        let reads_body = rule.by.reads_body();
-        if reads_body && json == Json::No {
+        let is_named = is_named(rule, headers, &[]).or((!rule.by.reads_body()).then_some(true));
+        if is_named.is_none() && json == Json::No {
             return None;
         }
         let is_met = match &rule.condition {
@@ -264,12 +263,12 @@ impl Considered {
         };
         let selectors: Selectors =
             rule.condition.as_ref().map_or_else(|| Selectors::from([]), |condition| condition.selectors.clone());
-        let is_named = (!reads_body).then_some(true);
         Some(Self { scanner: Scanner::new(&selectors), searched: 0, is_met, is_named, candidate })
     }
 
-    fn read(&mut self, data: &[u8], frames: &FrameBuffer) {
+    fn read<B>(&mut self, data: &[u8], response: &PartialResponse<B>) {
         let rule = self.candidate.rule();
+        let frames = &response.frames;
         let words = &self.candidate.protocol.rules().words;
         let mut position = 0;
         while let (Some(found), Some(condition)) = (self.scanner.scan(&data[position..]), &rule.condition) {
@@ -280,22 +279,23 @@ impl Considered {
             self.is_met = Some(self.is_met.unwrap_or(true) && is_running);
         }
         if self.scanner.is_at_end() {
-            self.close(frames, Body::Whole);
+            self.close(response, Body::Whole);
         } else if self.is_named.is_none() && frames.bytes() >= 2 * self.searched {
             self.searched = frames.bytes();
-            self.is_named = is_named(rule, &frames.to_bytes());
+            self.is_named = is_named(rule, &response.head.headers, &frames.to_bytes());
         }
     }
 
     /// Decides when there is no more of the body.
-    fn close(&mut self, frames: &FrameBuffer, body: Body) {
+    fn close<B>(&mut self, response: &PartialResponse<B>, body: Body) {
         let rule = self.candidate.rule();
         let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
         // A header announces an operation as long as nothing else is said; a name in half a body does not.
         let is_enough = body == Body::Whole || rule.by.announcing_header().is_some();
         self.is_met.get_or_insert(is_enough && starts);
         if self.is_named.is_none() {
-            self.is_named = Some(is_named(rule, &frames.to_bytes()).unwrap_or(false));
+            let is_named = is_named(rule, &response.head.headers, &response.frames.to_bytes());
+            self.is_named = Some(is_named.unwrap_or(false));
         }
     }
 
@@ -323,32 +323,26 @@ fn by_media_type(headers: &HeaderMap) -> Json {
     if media_type == "application/json" || media_type.ends_with("+json") { Json::Yes } else { Json::No }
 }
 
-/// What a start response names the operation by beside a header that has the address: its address in the body, or its name.
+/// What a start response names the operation by beside a header that has the address: its address in a link, or its name.
 fn name(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<String> {
     match &rule.by {
         By::NameHeader { header, .. } => {
             let name = header_text(headers.get(header)?)?;
             (!name.is_empty() && name.len() <= MAX_ID_BYTES).then(|| name.to_owned())
         }
-        By::Link(_) | By::Name { .. } => name_in(rule, body),
+        By::Link(pointer) => details::string_at(&members(body), pointer),
+        By::Relation(relation) => details::link(headers, &members(body), relation),
+        By::Name { pointer, .. } => details::name_at(&members(body), pointer),
         By::Header(_) | By::RequestUri | By::Template(_) => None,
     }
 }
 
-fn name_in(rule: &StartRule, body: &[u8]) -> Option<String> {
+/// Whether that is an operation's, if it is a name or a link, and there is one.
+fn is_named(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<bool> {
     match &rule.by {
-        By::Link(pointer) => details::string_at(&members(body), pointer),
-        By::Name { pointer, .. } => details::name_at(&members(body), pointer),
-        _ => None,
-    }
-}
-
-/// Whether that is an operation's, if there is one.
-fn is_named(rule: &StartRule, body: &[u8]) -> Option<bool> {
-    let name = name_in(rule, body)?;
-    match &rule.by {
-        By::Name { contains, .. } => Some(name.contains(contains.as_str())),
-        _ => Some(true),
+        By::Name { contains, .. } => name(rule, headers, body).map(|name| name.contains(contains.as_str())),
+        By::Link(_) | By::Relation(_) => name(rule, headers, body).map(|_| true),
+        By::Header(_) | By::NameHeader { .. } | By::RequestUri | By::Template(_) => None,
     }
 }
 
@@ -367,7 +361,7 @@ fn monitor_address(
         By::Header(header) => {
             resolver.resolve_header(header, headers, start).unwrap_or_else(|| Err(missing(Some(header.clone()))))
         }
-        By::Link(_) => resolver.resolve(name.as_deref().ok_or_else(|| missing(None))?, start),
+        By::Link(_) | By::Relation(_) => resolver.resolve(name.as_deref().ok_or_else(|| missing(None))?, start),
         By::Name { template, .. } | By::NameHeader { template, .. } | By::Template(template) => {
             resolver.resolve(&template.expand(&known).ok_or_else(|| missing(None))?, start)
         }

@@ -23,8 +23,8 @@ use crate::{
 ///
 /// # What reading bodies costs
 ///
-/// Some rules need the body of the start response: [`by_link`](Self::by_link), [`by_body`](Self::by_body) and the `unless_…`
-/// ones. Bodies of `application/json` and `+json` are read for them, for at most 10 seconds and up to
+/// Some rules need the body of the start response: [`by_link`](Self::by_link), [`by_relation`](Self::by_relation),
+/// [`by_body`](Self::by_body) and the `unless_…` ones. Bodies of `application/json` and `+json` are read for them, for at most 10 seconds and up to
 /// [`LroLayer::max_status_bytes`](crate::LroLayer::max_status_bytes), before a response that announces nothing is passed on,
 /// untouched. Bodies of other types (event streams, NDJSON) are never read.
 ///
@@ -44,6 +44,8 @@ use crate::{
 ///     StartRule::by_name_header("x-job-id", "{path}/{name}"),
 ///     // `{"links": {"self": "/jobs/1"}}`
 ///     StartRule::by_link("/links/self"),
+///     // `{"links": [{"rel": "monitor", "href": "/jobs/1"}]}`, or a header `Link: </jobs/1>; rel=monitor`.
+///     StartRule::by_relation("monitor"),
 ///     // 200 and `{"job": "jobs/1", "done": false}`: the monitor is at `/v2/jobs/1`.
 ///     StartRule::by_body("/job", "/v2/{+name}").name_contains("jobs/").unless_true("/done").unless_present("/error"),
 ///     // 202, and nothing else: the monitor is at the address of the request, or at the one above it.
@@ -77,6 +79,8 @@ pub(crate) enum By {
     NameHeader { header: HeaderName, template: Template },
     /// A member of the body has the address.
     Link(Pointer),
+    /// A link with this relation has the address: in the `Link` header, or in the body's `links` or `_links`.
+    Relation(String),
     /// A member of the body has a name, which the template makes an address of.
     Name { pointer: Pointer, contains: String, template: Template },
     /// The address is that of the start request.
@@ -104,7 +108,7 @@ impl By {
 
     /// Whether the body of the start response is needed.
     pub(crate) fn reads_body(&self) -> bool {
-        matches!(self, Self::Link(_) | Self::Name { .. })
+        matches!(self, Self::Link(_) | Self::Relation(_) | Self::Name { .. })
     }
 }
 
@@ -150,6 +154,16 @@ impl StartRule {
         let mut mistake = Mistake::default();
         let by = mistake.pointer(pointer).map_or(By::RequestUri, By::Link);
         Self::new(by, [200, 201, 202], mistake)
+    }
+
+    /// The link with this relation is the address of the monitor, absolute or relative: in the `Link` header ([RFC 8288]), or in
+    /// the body's `links`, an array of `rel` and `href` or an object of relations (JSON:API), or `_links` (HAL).
+    ///
+    /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it where no header has it.
+    ///
+    /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
+    pub fn by_relation(relation: &str) -> Self {
+        Self::new(By::Relation(relation.to_owned()), [200, 201, 202], Mistake::default())
     }
 
     /// The string or integer at this JSON pointer of the response's body is the name of the operation, and `template` makes the

@@ -176,6 +176,14 @@ fn what_announces_or_tells_a_status_is_said_with_what_there_is() {
             &["announced[0]: there is no header x-task; there are x-job, x-key"],
         ),
         (
+            "relation",
+            format!("name = \"jobs\"\n[[announced]]\nby_relation = \"self\"\nstatus = {{ {at} }}"),
+            "HTTP/1.1 201 Created\ncontent-type: application/json\n\n{\"links\": [{\"rel\": \"up\", \"href\": \"/s3cret\"}]}"
+                .to_owned(),
+            3,
+            &["announced[0]: no link has the relation self", "links or _links, which have: up"],
+        ),
+        (
             "condition",
             by_name("", at).replace("status =", "unless_present = \"/error\"\nstatus ="),
             "HTTP/1.1 202 Accepted\nx-job: 1\ncontent-type: application/json\n\n{\"error\": {\"key\": \"s3cret\"}}"

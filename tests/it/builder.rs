@@ -89,6 +89,44 @@ async fn names_in_bodies_make_addresses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn links_are_monitors_by_their_relation() {
+    let monitor = StatusRule::new().status_at("/batch_header/batch_status");
+    let rule = || StartRule::by_relation("self").monitor(monitor.clone());
+    let payouts = |rule| Protocol::builder("payouts").announced(rule).succeeded(["Success"]).build().unwrap();
+    let links = r#"{"items": [{"links": [{"rel": "self", "href": "/items/1"}]}],
+        "links": [{"rel": "up", "href": "/"}, {"href": "/operations/{id}?page=1", "rel": "self", "method": "GET"}]}"#;
+    let hal = r#"{"_links": {"up": {"href": "/"}, "self": {"href": "/operations/{id}?page=1"}}}"#;
+    let header = r#"</>; rel=up, </operations/{id}?page=1>; rel="alternate self""#;
+    let polls = || {
+        ["PENDING", "SUCCESS"].map(|word| Reply::json(format!(r#"{{"batch_header": {{"batch_status": "{word}"}}}}"#)))
+    };
+    for start in [
+        Reply::json(links).code(201),
+        Reply::json(hal),
+        Reply::json("[]").code(202).header("link", header),
+        Reply::http(202).header("link", header),
+    ] {
+        let script = Script::new(start).polls(polls());
+        let layer = exact().protocols([payouts(rule())]);
+        let (outcome, requests) = send(layer, script, start_at("https://example.com/v1/payouts")).await;
+        assert!(text(outcome.unwrap()).await.contains("SUCCESS"));
+        assert!(requests[1].uri.path().starts_with("/operations/00000001-"), "{}", requests[1].uri);
+        assert_eq!((requests[1].uri.query(), requests.len()), (Some("page=1"), 3));
+    }
+    for other in [
+        Reply::json(r#"{"links": [{"rel": "up", "href": "/operations/1"}], "self": "/operations/1"}"#),
+        Reply::json(r#"{"links": [{"rel": "self"}]}"#).header("link", "</operations/1>; rel=selfish"),
+        Reply::http(202).header("content-type", "text/html").body(hal),
+    ] {
+        assert_eq!(ends(payouts(rule()), other, []).await.2, 1);
+    }
+    // The body may have more to say than the header that has the link.
+    let rule = || rule().unless_terminal("/batch_header/batch_status");
+    let ended = Reply::json(r#"{"batch_header": {"batch_status": "SUCCESS"}}"#).header("link", header);
+    assert_eq!(ends(payouts(rule()), ended, []).await, (200, None, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn origins_and_results_are_the_protocols() {
     let monitor = StatusRule::new().status_at("/status").result_redirects([302]).relocated_by("x-next", [200]);
     let builder = || {

@@ -77,6 +77,8 @@ pub(super) struct StartForm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) by_link: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by_relation: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) by_body: Option<NameForm>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(super) at_request_uri: bool,

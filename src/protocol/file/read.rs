@@ -47,8 +47,8 @@ impl fmt::Display for FormError {
             ),
             Problem::Builder(error) => error.fmt(f),
             Problem::Announcement => f.write_str(
-                "expected one of the members `by_header`, `by_name_header`, `by_link`, `by_body`, `at` and `at_request_uri`, which say where \
-                 the monitor is",
+                "expected one of the members `by_header`, `by_name_header`, `by_link`, `by_relation`, `by_body`, `at` and \
+                 `at_request_uri`, which say where the monitor is",
             ),
             Problem::Body => f.write_str("`body` and `content_type` need each other"),
         }
@@ -229,6 +229,7 @@ impl StartForm {
                 self.by_name_header.take().map(|name| StartRule::by_name_header(&name.header, &name.template)),
             ),
             ("by_link", self.by_link.take().map(|pointer| StartRule::by_link(&pointer))),
+            ("by_relation", self.by_relation.take().map(|relation| StartRule::by_relation(&relation))),
             ("by_body", by_body),
             ("at", self.at.take().map(|template| StartRule::at(&template))),
             ("at_request_uri", self.at_request_uri.then(StartRule::at_request_uri)),

@@ -93,6 +93,10 @@ impl From<&StartRule> for StartForm {
                 form.by_link = Some(pointer.to_string());
                 StartRule::by_link("/x")
             }
+            By::Relation(relation) => {
+                form.by_relation = Some(relation.clone());
+                StartRule::by_relation("x")
+            }
             By::Name { pointer, contains, template } => {
                 let (pointer, template) = (pointer.to_string(), template.to_string());
                 form.by_body = Some(NameForm { pointer, template, name_contains: contains.clone() });

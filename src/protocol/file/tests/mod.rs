@@ -99,6 +99,10 @@ unless_terminal_or_missing = "/status"
 status = { status_at = "/status", fixed_uri = true }
 
 [[announced]]
+by_relation = "monitor"
+status = { status_at = "/status" }
+
+[[announced]]
 by_body = { pointer = "/id", template = "/{first}/jobs/{name}", name_contains = "job" }
 status = { status_at = { true = "/done" }, percent_at = { fraction = "/progress" } }
 
@@ -176,6 +180,7 @@ fn a_file_says_what_the_builder_says() {
                 .unless_terminal_or_missing("/status")
                 .monitor(StatusRule::new().status_at("/status").fixed_uri()),
         )
+        .announced(StartRule::by_relation("monitor").monitor(StatusRule::new().status_at("/status")))
         .announced(
             StartRule::by_body("/id", "/{first}/jobs/{name}")
                 .name_contains("job")

@@ -86,7 +86,7 @@ fn status_rule() -> impl Strategy<Value = StatusRule> {
 
 prop_compose! {
     fn start_rule()(
-        by in 0..6,
+        by in 0..7,
         pointer in pointer(),
         contains in select(vec!["", "operations/"]),
         conditions in vec((0..4, self::pointer()), 0..4),
@@ -103,6 +103,7 @@ prop_compose! {
             2 => StartRule::by_body(&pointer, "/{first}/{name}").name_contains(contains),
             3 => StartRule::at("{parent}"),
             4 => StartRule::by_name_header("x-id", "{parent}/{+name}"),
+            5 => StartRule::by_relation(if contains.is_empty() { "monitor" } else { contains }),
             _ => StartRule::at_request_uri(),
         };
         let rule = conditions.into_iter().fold(rule, |rule, (kind, at)| match kind {
