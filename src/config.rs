@@ -94,7 +94,9 @@ impl Config {
     /// Whether there are any.
     #[inline]
     pub(crate) fn may_start_operation(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.protocols.iter().any(|protocol| protocol.matches(method, status, headers).next().is_some())
+        self.protocols
+            .iter()
+            .any(|protocol| protocol.rules().start_rules.iter().any(|rule| rule.matches(method, status, headers)))
     }
 
     /// What polls repeat of a request that resumes an operation.

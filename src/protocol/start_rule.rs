@@ -302,6 +302,7 @@ impl StartRule {
     }
 
     /// Whether the head of a response may announce an operation by this rule.
+    #[inline]
     pub(crate) fn matches(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
         self.statuses.contains(&status)
             && self.by.announcing_header().is_none_or(|header| headers.contains_key(header))

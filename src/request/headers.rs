@@ -14,11 +14,10 @@ use http::{
 /// Entries, one after the other: the lengths of name and value, whether the value is sensitive, the name, the value.
 #[derive(Debug)]
 pub(crate) struct CapturedHeaders {
-    /// As many as fit, so that most requests cost no allocation for them.
-    first: [u8; TYPICAL_BYTES],
-    first_len: usize,
-    rest: Vec<u8>,
-    count: usize,
+    /// Here if they fit, so that most requests cost no allocation for them. (Nothing is moved as long as there are none.)
+    few: Option<[u8; TYPICAL_BYTES]>,
+    few_len: usize,
+    many: Vec<u8>,
 }
 
 /// Most requests' headers fit in, but for long tokens.
@@ -38,71 +37,66 @@ pub(crate) enum Host {
 
 impl CapturedHeaders {
     pub(crate) const fn new() -> Self {
-        Self { first: [0; TYPICAL_BYTES], first_len: 0, rest: Vec::new(), count: 0 }
+        Self { few: None, few_len: 0, many: Vec::new() }
     }
 
     #[inline]
     pub(crate) fn capture(&mut self, headers: &HeaderMap, host: Host) {
+        let mut free = &mut self.few.insert([0; TYPICAL_BYTES])[..];
         for (name, value) in headers {
             let name = name.as_str();
             match kept(name, host) {
-                Kept::Yes => self.push(name, value, headers),
-                Kept::No => {}
-                Kept::NoneListed => return self.capture_unlisted(headers, host),
+                Kept::Yes => {}
+                Kept::No => continue,
+                Kept::NoneListed => return self.capture_many(headers, host),
             }
+            free = match push(free, name, value) {
+                Some(rest) => rest,
+                None => return self.capture_many(headers, host),
+            };
         }
+        self.few_len = TYPICAL_BYTES - free.len();
     }
 
-    /// Of a request with a `Connection` header, which lists others that are about the connection alone.
+    /// Of a request with more of them, or with a `Connection` header, which lists others that are about the connection alone.
     #[cold]
-    fn capture_unlisted(&mut self, headers: &HeaderMap, host: Host) {
-        *self = Self::new();
-        unlisted(headers, host).for_each(|(name, value)| self.push(name.as_str(), value, headers));
-    }
-
-    #[inline]
-    fn push(&mut self, name: &str, value: &HeaderValue, headers: &HeaderMap) {
-        self.count += 1;
-        let len = WORD + name.len() + value.len();
-        let free = self.first.get_mut(self.first_len..).unwrap_or_default();
-        let (Some(room), true) = (free.get_mut(..len), self.rest.is_empty()) else {
-            return self.push_rest(name, value, headers);
-        };
-        let (word, room) = room.split_at_mut(WORD);
-        let (name_room, value_room) = room.split_at_mut(name.len());
-        word.copy_from_slice(&lengths(name, value));
-        name_room.copy_from_slice(name.as_bytes());
-        value_room.copy_from_slice(value.as_bytes());
-        self.first_len += len;
-    }
-
-    #[cold]
-    fn push_rest(&mut self, name: &str, value: &HeaderValue, headers: &HeaderMap) {
-        if self.rest.is_empty() {
-            let lens = headers.iter().map(|(name, value)| WORD + name.as_str().len() + value.len());
-            self.rest.reserve(lens.sum());
+    fn capture_many(&mut self, headers: &HeaderMap, host: Host) {
+        let kept = || unlisted(headers, host).map(|(name, value)| (name.as_str(), value));
+        self.many.reserve_exact(kept().map(|(name, value)| WORD + name.len() + value.len()).sum());
+        for (name, value) in kept() {
+            let parts = [&lengths(name, value), name.as_bytes(), value.as_bytes()];
+            parts.into_iter().for_each(|part| self.many.extend_from_slice(part));
         }
-        [&lengths(name, value), name.as_bytes(), value.as_bytes()]
-            .into_iter()
-            .for_each(|part| self.rest.extend_from_slice(part));
     }
 
     /// As polls need them.
     pub(crate) fn unpack(&self) -> RepeatedHeaders {
-        let packed = [&self.first[..self.first_len], &self.rest];
-        let mut values = Vec::with_capacity(self.first_len.saturating_add(self.rest.len()));
-        packed.into_iter().flat_map(entries).for_each(|(_, value, _)| values.extend_from_slice(value));
-        values.shrink_to_fit();
+        let few = self.few.as_ref().map_or(&[][..], |few| &few[..self.few_len]);
+        let packed = if self.many.is_empty() { few } else { &self.many };
+        let lens = entries(packed).map(|(_, value, _)| value.len());
+        let mut values = Vec::with_capacity(lens.sum());
+        entries(packed).for_each(|(_, value, _)| values.extend_from_slice(value));
         let mut values = Bytes::from(values);
-        let mut headers = Vec::with_capacity(self.count);
-        headers.extend(packed.into_iter().flat_map(entries).filter_map(|(name, value, is_sensitive)| {
+        let headers = entries(packed).filter_map(|(name, value, is_sensitive)| {
             let value = values.split_to(value.len());
             let mut value = HeaderValue::from_maybe_shared(value).ok()?;
             value.set_sensitive(is_sensitive);
             Some((HeaderName::from_bytes(name).ok()?, value))
-        }));
-        RepeatedHeaders(headers.into())
+        });
+        RepeatedHeaders(headers.collect())
     }
+}
+
+/// Writes an entry, and returns what is free behind it; `None` if it does not fit.
+#[inline(always)]
+fn push<'a>(free: &'a mut [u8], name: &str, value: &HeaderValue) -> Option<&'a mut [u8]> {
+    let (word, rest) = free.split_first_chunk_mut()?;
+    let (name_room, rest) = rest.split_at_mut_checked(name.len())?;
+    let (value_room, rest) = rest.split_at_mut_checked(value.len())?;
+    *word = lengths(name, value);
+    name_room.copy_from_slice(name.as_bytes());
+    value_room.copy_from_slice(value.as_bytes());
+    Some(rest)
 }
 
 /// Names have less than 64 KiB (as `http` has it), and no transport sends values of 4 GiB.

@@ -29,7 +29,7 @@ pub(crate) struct RequestHead {
 }
 
 impl RequestHead {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
