@@ -77,13 +77,14 @@ impl CapturedHeaders {
         let mut values = Vec::with_capacity(lens.sum());
         entries(packed).for_each(|(_, value, _)| values.extend_from_slice(value));
         let mut values = Bytes::from(values);
-        let headers = entries(packed).filter_map(|(name, value, is_sensitive)| {
+        let mut headers = Vec::with_capacity(entries(packed).count());
+        headers.extend(entries(packed).filter_map(|(name, value, is_sensitive)| {
             let value = values.split_to(value.len());
             let mut value = HeaderValue::from_maybe_shared(value).ok()?;
             value.set_sensitive(is_sensitive);
             Some((HeaderName::from_bytes(name).ok()?, value))
-        });
-        RepeatedHeaders(headers.collect())
+        }));
+        RepeatedHeaders(headers.into())
     }
 }
 
