@@ -14,7 +14,7 @@ use http::{Extensions, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use reqwest_middleware::{Middleware, Next};
 use tower::{Layer, Service};
-use tower_lro::{Backoff, Error, LroLayer};
+use tower_lro::{Backoff, Error, LroLayer, Operation};
 
 use super::{
     Group,
@@ -82,24 +82,36 @@ fn step() -> Group {
     let cases = vec![
         case("Lro", move |iterations| {
             let mut service = steps.layer(Operating::running(usize::MAX));
-            let Err(Error::Operation(error)) = now!(service.call(http_request(STATIC))) else { panic!("it waits") };
-            let operation = error.operation().clone();
+            let operation = stored();
             for _ in 0..iterations {
-                let mut request = http_request(STATIC);
-                *request.method_mut() = Method::GET;
-                request.extensions_mut().insert(operation.resume());
-                let outcome = now!(service.call(request));
+                let outcome = now!(service.call(resuming(&operation)));
                 assert!(matches!(black_box(outcome), Err(Error::Operation(_))));
             }
         }),
         case("a poll of a future that waits", move |iterations| {
             // Each has a request made for it, as each step has.
-            (0..iterations).for_each(|_| _ = black_box(http_request(STATIC)));
+            let operation = stored();
+            (0..iterations).for_each(|_| _ = black_box(resuming(&operation)));
             let mut service = waits.layer(Operating::running(iterations));
             assert!(now!(service.call(http_request(STATIC))).is_ok());
         }),
     ];
     Group { name: "a step with max_wait(0)".to_owned(), is_heavy: false, bare: None, cases }
+}
+
+/// An operation as it was stored.
+fn stored() -> Operation {
+    let layer = LroLayer::new().max_wait(Duration::ZERO);
+    let mut service = layer.layer(Operating::running(usize::MAX));
+    let Err(Error::Operation(error)) = now!(service.call(http_request(STATIC))) else { panic!("it waits") };
+    error.operation().clone()
+}
+
+fn resuming(operation: &Operation) -> Request<Full<Bytes>> {
+    let mut request = http_request(STATIC);
+    *request.method_mut() = Method::GET;
+    request.extensions_mut().insert(operation.resume());
+    request
 }
 
 /// 202 to the start, `Running` twice, and then `Succeeded`.

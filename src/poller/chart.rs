@@ -196,16 +196,16 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
         Origin::Stored(monitor) => {
             let address = Address { uri: Uri::from_static(monitor), credentials: Credentials::Send };
             let operation = Operation::new(address, config.protocols[0].clone(), 0);
-            let request = Request::get("https://example.com/").body(()).expect("a request");
-            let template = config.resuming(RequestHead::of(&request), request.headers());
+            let mut request = Request::get("https://example.com/").body(()).expect("a request");
+            let template = config.resuming(RequestHead::of(&mut request), request.headers());
             ("Request", Phase::Told(resume(config, template, operation.resume(), beginning)))
         }
     }
 }
 
 fn captured(request: request::Builder) -> CapturedRequest {
-    let request = request.body(()).expect("a request");
-    CapturedRequest::new(RequestHead::of(&request), request.headers())
+    let mut request = request.body(()).expect("a request");
+    CapturedRequest::new(RequestHead::of(&mut request), request.headers())
 }
 
 /// The way that a row goes.

@@ -23,16 +23,11 @@ use crate::{
         starting::Moment,
     },
     protocol::Protocol,
-    request::template::{RequestHead, RequestTemplate},
+    request::template::RequestTemplate,
 };
 
 /// By how much two readings of the wall clock may differ for no reason.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
-
-/// Whether a request resumes an operation: nothing but a `GET` can.
-pub(crate) fn is_resume(request: &RequestHead) -> bool {
-    request.method == Method::GET && request.extensions.get::<Resume>().is_some()
-}
 
 /// Goes on with an operation, by the settings of today.
 pub(crate) fn resume<T: Io>(

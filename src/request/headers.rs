@@ -84,7 +84,7 @@ impl CapturedHeaders {
             value.set_sensitive(is_sensitive);
             Some((HeaderName::from_bytes(name).ok()?, value))
         }));
-        RepeatedHeaders(headers.into())
+        RepeatedHeaders(headers)
     }
 }
 
@@ -121,12 +121,15 @@ fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
 
 /// The same once an operation has been accepted. The values share their bytes.
 #[derive(Debug)]
-pub(crate) struct RepeatedHeaders(Box<[(HeaderName, HeaderValue)]>);
+pub(crate) struct RepeatedHeaders(Vec<(HeaderName, HeaderValue)>);
 
 impl RepeatedHeaders {
     /// Of a request that is certain to be polled for.
     pub(crate) fn of(headers: &HeaderMap, host: Host) -> Self {
-        Self(unlisted(headers, host).map(|(name, value)| (name.clone(), value.clone())).collect())
+        // Most are repeated.
+        let mut repeated = Vec::with_capacity(headers.len());
+        repeated.extend(unlisted(headers, host).map(|(name, value)| (name.clone(), value.clone())));
+        Self(repeated)
     }
 
     pub(crate) fn len(&self) -> usize {

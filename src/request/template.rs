@@ -1,6 +1,6 @@
 //! `RequestTemplate`: what polls repeat of the caller's request.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
@@ -30,15 +30,30 @@ pub(crate) struct RequestHead {
 
 impl RequestHead {
     #[inline(always)]
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &mut Request<B>) -> Self {
+        let extensions = match resumes(request.method(), request.extensions()) {
+            // It is not sent.
+            true => mem::take(request.extensions_mut()),
+            false => request.extensions().clone(),
+        };
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            extensions: request.extensions().clone(),
+            extensions,
             timeout: None,
         }
     }
+
+    /// Whether the request resumes an operation.
+    pub(crate) fn is_resume(&self) -> bool {
+        resumes(&self.method, &self.extensions)
+    }
+}
+
+/// Nothing but a `GET` resumes an operation.
+fn resumes(method: &Method, extensions: &Extensions) -> bool {
+    method == Method::GET && extensions.get::<Resume>().is_some()
 }
 
 /// What is kept of every request in case that it starts an operation. Its body is not.
@@ -223,7 +238,8 @@ mod tests {
     }
 
     fn captured(request: &Request<()>) -> CapturedRequest {
-        CapturedRequest::new(RequestHead::of(request), request.headers())
+        let mut request = request.clone();
+        CapturedRequest::new(RequestHead::of(&mut request), request.headers())
     }
 
     fn poll_at(request: &Request<()>, uri: &'static str, credentials: Credentials) -> Request<()> {

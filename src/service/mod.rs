@@ -33,7 +33,7 @@ use crate::{
     error::{Error, boxed::BoxError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
-    poller::{canceling::cancel_address, resuming::is_resume},
+    poller::canceling::cancel_address,
     request::template::RequestHead,
     service::{
         body::LroBody,
@@ -135,7 +135,7 @@ impl<S> Lro<S> {
             if let Some(cancel) = head.extensions.get::<Cancel>() {
                 return self.cancel(&config, &head, cancel, request);
             }
-            if is_resume(&head) {
+            if head.is_resume() {
                 let resume = head.extensions.remove::<Resume>().unwrap_or_default();
                 let template = config.resuming(head, request.headers_mut());
                 // With it goes the other reference to the operation.
@@ -188,12 +188,12 @@ where
         self.inner.poll_ready(cx).map_err(Error::Service)
     }
 
-    fn call(&mut self, request: http::Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<ReqBody>) -> Self::Future {
         let config = LroOverrides::config_for(request.extensions(), &self.layer);
         if config.is_disabled() {
             return ResponseFuture::pass_through(self.inner.call(request));
         }
-        let head = RequestHead::of(&request);
+        let head = RequestHead::of(&mut request);
         self.begin(config, head, request)
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     error::{DidNotComplete, Error, find::ErrorChain, operation::OperationError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
-    poller::{canceling::cancel_address, resuming::is_resume},
+    poller::canceling::cancel_address,
     request::template::{CapturedRequest, PollRequest, RequestHead},
     service::{
         clock::Clock,
@@ -64,7 +64,7 @@ impl Middleware for LroLayer {
             prefer_respond_async(request.headers_mut());
         }
         let shared;
-        let outcome = if is_resume(&head) {
+        let outcome = if head.is_resume() {
             shared = SharedExtensions::of(extensions, &config);
             let resume = head.extensions.remove::<Resume>().unwrap_or_default();
             let service = ChainService { next, extensions: shared.clone() };
