@@ -291,6 +291,10 @@ fn pages_and_example_files_agree() {
             include_str!("../../../../src/cookbook/celery_flower.md"),
             include_str!("../../../../examples/protocols/celery_flower.toml"),
         ),
+        (
+            include_str!("../../../../src/cookbook/ironic.md"),
+            include_str!("../../../../examples/protocols/ironic.toml"),
+        ),
     ] {
         let of_file: Protocol = toml::from_str(file).unwrap();
         assert_eq!(toml::to_string(&of_page(page)).unwrap(), toml::to_string(&of_file).unwrap());
