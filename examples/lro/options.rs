@@ -186,7 +186,8 @@ impl Options {
     /// The request that cancels an operation at the service.
     pub fn cancel_request(&self, client: &ClientWithMiddleware, cancel: Cancel) -> Result<RequestBuilder, String> {
         let mut headers = self.headers()?;
-        headers.extend(cancel.content_type().map(|content_type| (CONTENT_TYPE, content_type.clone())));
+        // That of the start request's body is not that of this one; the layer says what this one's is.
+        headers.remove(CONTENT_TYPE);
         let request = client.request(cancel.method().clone(), address(&self.url)?).headers(headers);
         Ok(request.body(cancel.body().to_owned()).with_extension(cancel))
     }

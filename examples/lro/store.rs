@@ -13,11 +13,15 @@ use crate::options::{Options, quoted};
 
 /// Stores the operation, and says how to resume it.
 pub fn keep(operation: &Operation, options: &Options) {
-    let file = options.store().cloned().unwrap_or_else(|| default_file(operation));
+    let file = options.store().cloned().unwrap_or_else(|| free_file(operation));
     let name = file.display();
     let json = match serde_json::to_string_pretty(operation) {
         Ok(json) => json,
-        Err(error) => return eprintln!("The operation goes on at the service; it could not be stored: {error}"),
+        Err(error) => return eprintln!("The operation could not be stored: {error}"),
+    };
+    let (what, then) = match operation.state().is_terminal() {
+        true => ("The operation has ended, but its result is not here", "ask for it again"),
+        false => ("The operation may go on at the service", "resume it"),
     };
     match write(&file, &json) {
         Ok(()) => {
@@ -25,14 +29,14 @@ pub fn keep(operation: &Operation, options: &Options) {
             // They may be secrets.
             let values = if again.contains('…') { ", with the headers' values for …" } else { "" };
             eprintln!(
-                "The operation goes on at the service. To resume it{values}:\n\n    lro --resume {} {}{again}\n",
+                "{what}. To {then}{values}:\n\n    lro --resume {} {}{again}\n",
                 quoted(&name.to_string()),
                 quoted(options.service()),
             );
         }
         // Then here, rather than nowhere: there is no other way back to it.
         Err(error) => eprintln!(
-            "The operation goes on at the service. It could not be stored in {name} ({error}); \
+            "{what}. It could not be stored in {name} ({error}); \
              a file with this is what --resume takes:\n\n{json}"
         ),
     }
@@ -81,11 +85,14 @@ fn to_replace(file: &Path) -> io::Result<Option<PathBuf>> {
     }
 }
 
-/// In the current folder, whatever the service calls its operation.
-fn default_file(operation: &Operation) -> PathBuf {
-    let last_segment = operation.monitor().path().rsplit('/').next();
+/// In the current folder, whatever the service calls its operation: the first that there is not, or that has this operation.
+fn free_file(operation: &Operation) -> PathBuf {
+    let last_segment = operation.monitor().path().trim_end_matches('/').rsplit('/').next();
     let id = operation.id().or(last_segment).unwrap_or_default();
     let is_harmless = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     let id: String = id.chars().filter(is_harmless).take(64).collect();
-    PathBuf::from(format!("./lro-{id}.json"))
+    let names = (2..).map(|number| format!("./lro-{id}-{number}.json"));
+    let mut files = std::iter::once(format!("./lro-{id}.json")).chain(names).map(PathBuf::from);
+    let is_free = |file: &PathBuf| !file.exists() || read(file).is_ok_and(|it| it.monitor() == operation.monitor());
+    files.find(is_free).unwrap_or_default()
 }

@@ -121,7 +121,7 @@ pub enum Event<'a> {
         method: &'a Method,
         /// The address of the request.
         uri: &'a Uri,
-        /// The response's headers that announce operations in other protocols, such as `location`.
+        /// The response's headers that announce operations in other protocols, such as `location`; all of them if there are none of these.
         headers: &'a [HeaderName],
     },
     /// A request to cancel the operation at the service was answered, or could not be sent

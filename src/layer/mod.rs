@@ -12,7 +12,10 @@ use crate::{
         Event,
         stream::{self, Events},
     },
-    operation::cancel::Canceller,
+    operation::{
+        Operation,
+        cancel::{Cancel, Canceller},
+    },
     protocol::{Protocol, final_response::FinalResponse},
 };
 
@@ -252,6 +255,36 @@ impl LroLayer {
     /// ```
     pub fn ask_for_async(self, yes: bool) -> Self {
         self.with(|config| config.ask_for_async = yes)
+    }
+
+    /// Returns the extension that cancels an operation at the service ([`Operation::cancel`](crate::Operation::cancel)), by what this
+    /// layer's protocol of that name knows: a stored operation has nothing but the name. `None` if the layer does not speak it, or
+    /// it knows no way.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{CancelRule, LroLayer, Operation, Protocol, StartRule, StatusRule};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let jobs = Protocol::builder("jobs")
+    ///     .announced(StartRule::by_header("x-job").monitor(StatusRule::new().status_at("/status")))
+    ///     .cancel(CancelRule::new("DELETE", "{monitor}"))
+    ///     .build()?;
+    /// let layer = LroLayer::new().protocol(jobs);
+    /// # #[cfg(feature = "serde")] {
+    /// let stored = r#"{"version": 1, "protocol": "jobs", "monitor": "https://example.com/jobs/1", "state": "Running"}"#;
+    /// let operation: Operation = serde_json::from_str(stored)?;
+    /// assert!(operation.cancel().is_none());
+    /// assert_eq!(layer.cancel(&operation).expect("it says how").method(), "DELETE");
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cancel(&self, operation: &Operation) -> Option<Cancel> {
+        let protocol = self.config.spoken(operation.protocol())?.clone();
+        Operation { protocol, ..operation.clone() }.cancel()
     }
 
     /// Cancels operations at the service when their future is dropped, by the request that their protocol knows

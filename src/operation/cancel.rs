@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use http::{HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
 
 use crate::{operation::Operation, protocol::template::Known};
 
@@ -12,7 +12,7 @@ use crate::{operation::Operation, protocol::template::Known};
 /// Get one from [`Operation::cancel`]. It says which [`method`](Self::method), [`content_type`](Self::content_type) and
 /// [`body`](Self::body) the request needs; [`request`](Self::request) makes one. Address it to the service, as a
 /// [resuming](crate::Resume) request is: the layer judges the stored address from there, by the same rules, and sends credentials
-/// nowhere else. It has to speak the operation's protocol, or the error is [`Cause::Protocol`](crate::Cause::Protocol). The response is the service's own, untouched, and says whether it has accepted the cancellation; how the operation
+/// nowhere else, and adds the `Content-Type` of the body if the request has none. It has to speak the operation's protocol, or the error is [`Cause::Protocol`](crate::Cause::Protocol). The response is the service's own, untouched, and says whether it has accepted the cancellation; how the operation
 /// ends is what its monitor says then.
 ///
 /// # Example
@@ -48,7 +48,8 @@ pub struct Cancel {
 
 impl Operation {
     /// Returns the extension that cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or not
-    /// enough is known.
+    /// enough is known. A stored operation of a protocol of your own does not know that protocol:
+    /// [`LroLayer::cancel`](crate::LroLayer::cancel) does.
     #[must_use]
     pub fn cancel(&self) -> Option<Cancel> {
         self.cancel_at(self.monitor())
@@ -86,15 +87,20 @@ impl Cancel {
         self.body.as_ref().map_or("", |(_, body)| body)
     }
 
+    /// Says what the body is, unless the request does.
+    pub(crate) fn describe_body(&self, headers: &mut HeaderMap) {
+        if let Some(content_type) = self.content_type() {
+            headers.entry(CONTENT_TYPE).or_insert_with(|| content_type.clone());
+        }
+    }
+
     /// Returns the request, addressed to the service. Add the credentials that belong there.
     #[must_use]
     pub fn request<B: From<String>>(self, service: Uri) -> http::Request<B> {
         let mut request = http::Request::new(B::from(self.body().to_owned()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = service;
-        if let Some(content_type) = self.content_type() {
-            request.headers_mut().insert(CONTENT_TYPE, content_type.clone());
-        }
+        self.describe_body(request.headers_mut());
         request.extensions_mut().insert(self);
         request
     }

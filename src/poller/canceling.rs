@@ -1,6 +1,6 @@
 //! Canceling: where the request that cancels an operation goes, judged like everything that was stored.
 
-use http::{HeaderValue, Request, Uri, header::CONTENT_TYPE};
+use http::{HeaderValue, Request, Uri};
 
 use crate::{
     address::{
@@ -64,9 +64,7 @@ impl Poller {
         let address = self.resolver().resolve(&cancel.reference, &self.operation.monitor).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;
         *request.method_mut() = cancel.method().clone();
-        if let Some(content_type) = cancel.content_type() {
-            request.headers_mut().insert(CONTENT_TYPE, content_type.clone());
-        }
+        cancel.describe_body(request.headers_mut());
         Some(request.map(|()| cancel.body().to_owned()))
     }
 }

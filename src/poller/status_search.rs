@@ -136,7 +136,8 @@ fn number(text: &str, unit: PercentUnit) -> Option<f64> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok()?;
     let percent = match unit {
         PercentUnit::Hundred => number,
-        PercentUnit::One => number * 100.0,
+        // 0.29 is 29, and not 28.999999999999996: so many digits no service means.
+        PercentUnit::One => (number * 1e8).round() / 1e6,
     };
     percent.is_finite().then_some(percent)
 }
@@ -195,6 +196,9 @@ mod tests {
             (r#"{"percentComplete": null, "percentComplete": 7}"#, Some(7.0)),
             (r#"{"percentComplete": 50, "progress": 0.25}"#, Some(25.0)),
             (r#"{"progress": "0.5", "percentComplete": 7}"#, Some(50.0)),
+            (r#"{"progress": 0.29}"#, Some(29.0)),
+            (r#"{"progress": 0.123456}"#, Some(12.3456)),
+            (r#"{"progress": 1e304}"#, None),
             (r#"{"steps": [{"done": "12.5%"}, {"done": 99}]}"#, Some(12.5)),
             (r#"{"a": {"percentComplete": 50}}"#, None),
             (r#"{"percentComplete": 1e999}"#, None),

@@ -165,6 +165,7 @@ impl<S> Lro<S> {
     {
         match cancel_address(config, &head.uri, request.headers_mut().get(HOST), cancel) {
             Ok(address) => {
+                cancel.describe_body(request.headers_mut());
                 request.redirect_to(address);
                 ResponseFuture::pass_through(self.inner.call(request))
             }

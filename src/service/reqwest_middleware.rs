@@ -114,6 +114,7 @@ async fn send_cancel(
     match cancel_address(config, &head.uri, request.headers().get(http::header::HOST), &cancel) {
         Ok(address) => {
             let credentials = address.credentials;
+            cancel.describe_body(request.headers_mut());
             AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address);
             match credentials {
                 Credentials::Send => next.run(request, extensions).await,

@@ -18,7 +18,11 @@ const ANNOUNCING: [HeaderName; 4] = [
 
 #[cold]
 pub(crate) fn report(config: &Config, request: &RequestHead, headers: &HeaderMap) {
-    let present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();
+    let mut present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();
+    if present.is_empty() {
+        // The service's own may be among them.
+        present.extend(headers.keys().cloned());
+    }
     let (method, uri) = (&request.method, &request.uri);
     tracing::unmatched(method, uri, &present);
     if config.has_observers() {

@@ -279,6 +279,24 @@ fn a_result_streams_and_is_not_lost_if_it_breaks_off() {
     assert_eq!(server.simulator.started(), 1);
 }
 
+/// A name that is an address ends like any other, and operations of one name have files of their own.
+#[test]
+fn operations_of_one_name_are_stored_beside_each_other() {
+    let folder = folder("named-alike");
+    let start = |monitor: &str| {
+        let server =
+            Server::of(Script::new(Reply::http(202).header("operation-location", monitor).retry_after(FOREVER)));
+        let url = server.url("/start");
+        let printed = Printed::of(output(in_folder(&folder).args([&url, "-d", "{}", "--timeout", "20ms"]))).expect(4);
+        printed.tells(&["The operation may go on at the service. To resume it:"]);
+    };
+    start("/nodes/1/states/");
+    start("/nodes/2/states/");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["lro-states-2.json", "lro-states.json"]);
+}
+
 #[test]
 fn an_operation_that_cannot_be_stored_is_printed() {
     let server = Server::of(polls([Reply::http(403)]));

@@ -240,7 +240,8 @@ fn a_second_ctrl_c_cancels_the_operation_at_the_service() {
     let server = Server::of(Script::new(accepted).polls([Reply::http(204)]));
     let folder = folder("canceled");
     let mut child = crate::lro::support::in_folder(&folder)
-        .args(["-X", "POST", "-H", "x-key: k", &server.url("/Orders"), "--protocol", "odata"])
+        .args(["-X", "POST", "-H", "x-key: k", "-H", "content-type: text/x-start", "-d", "1", &server.url("/Orders")])
+        .args(["--protocol", "odata"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -260,4 +261,6 @@ fn a_second_ctrl_c_cancels_the_operation_at_the_service() {
     let [start, cancel] = &server.requests()[..] else { panic!("{:?}", server.paths()) };
     assert_eq!((cancel.method.as_str(), cancel.headers.get("x-key")), ("DELETE", start.headers.get("x-key")));
     assert!(cancel.uri.path().starts_with("/operations/"));
+    // The start request's body is not this one's.
+    assert_eq!(cancel.headers.get("content-type"), None);
 }

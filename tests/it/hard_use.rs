@@ -162,12 +162,23 @@ async fn a_202_that_no_protocol_matches_is_reported_once_by_its_headers_names() 
             seen.lock().unwrap().push((method.to_string(), uri.to_string(), names));
         }
     });
-    let (service, _) =
-        answering(|_, _| Ok(Response::builder().status(202).header("location", "/x?sig=SECRET").body(String::new())?));
-    let response = layer.layer(service).oneshot(post()).await.unwrap();
-    assert_eq!(response.status(), StatusCode::ACCEPTED);
-    let expected = ("POST".to_owned(), "https://api.test/start".to_owned(), vec!["location".to_owned()]);
-    assert_eq!(*seen.lock().unwrap(), [expected]);
+    for (headers, names) in [
+        (&[("x-job-url", "/jobs/1"), ("location", "/x?sig=SECRET")][..], &["location"][..]),
+        // One of these may announce it.
+        (&[("x-job-url", "/jobs/1"), ("x-key", "SECRET")], &["x-job-url", "x-key"]),
+        (&[], &[]),
+    ] {
+        let (service, _) = answering(move |_, _| {
+            let response = Response::builder().status(202);
+            let response = headers.iter().fold(response, |response, &(name, value)| response.header(name, value));
+            Ok(response.body(String::new())?)
+        });
+        let response = layer.layer(service).oneshot(post()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        let expected = ("POST".to_owned(), "https://api.test/start".to_owned(), names);
+        assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected]);
+    }
 }
 
 /// A body of these pieces, each in a frame of its own.

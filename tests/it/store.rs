@@ -8,7 +8,7 @@ use std::{
 use http::{Request, Response, StatusCode};
 use serde_json::json;
 use tower::{Layer, ServiceExt, util::MapRequest};
-use tower_lro::{Canceller, Cause, Error, LroLayer, Operation, Protocol, Resume};
+use tower_lro::{CancelRule, Canceller, Cause, Error, LroLayer, Operation, Protocol, Resume, StartRule, StatusRule};
 
 use crate::support::{Log, answering, exact};
 
@@ -178,6 +178,32 @@ async fn a_request_that_cancels_is_sent_by_a_layer_that_speaks_the_protocol_alon
         if let Err(error) = outcome {
             assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Protocol)), "{error}");
         }
+    }
+}
+
+/// A stored operation has the name of its protocol alone.
+#[tokio::test(start_paused = true)]
+async fn a_layer_says_how_a_stored_operation_of_its_own_protocol_is_canceled() {
+    let rule = StartRule::by_header("x-job").monitor(StatusRule::new().status_at("/status"));
+    let cancel = CancelRule::new("PATCH", "{monitor}").body("application/merge-patch+json", r#"{"stop": true}"#);
+    let jobs = Protocol::builder("jobs").announced(rule).cancel(cancel).build().unwrap();
+    let (layer, operation) = (exact().protocol(jobs), edited("jobs", 1));
+    assert!(operation.cancel().is_none() && exact().cancel(&operation).is_none());
+
+    let cancel = layer.cancel(&operation).unwrap();
+    for (own, sent) in [(None, "application/merge-patch+json"), (Some("application/json"), "application/json")] {
+        let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
+        // As a client sends it that does not know of `Cancel::request`.
+        let mut request = Request::builder().method(cancel.method()).uri("https://api.good.example/");
+        if let Some(own) = own {
+            request = request.header("content-type", own);
+        }
+        let request = request.extension(cancel.clone()).body(cancel.body().to_owned()).unwrap();
+        layer.clone().layer(service).oneshot(request).await.unwrap();
+        let [request] = &log.requests()[..] else { panic!() };
+        assert_eq!((request.method().as_str(), request.uri().path()), ("PATCH", "/customers/all"));
+        let types: Vec<_> = request.headers().get_all("content-type").iter().collect();
+        assert_eq!(types, [sent]);
     }
 }
 
