@@ -1,7 +1,7 @@
-//! `CapturedHeaders` and `RepeatedHeaders`: the headers of the caller's request that polls repeat, first as bytes.
+//! `CapturedHeaders` and `RepeatedHeaders`: the headers of the caller's request that polls repeat, as bytes.
 //!
 //! They are kept for every request, because any may start an operation. Cloning the `HeaderMap` would cost an allocation for
-//! each value that is not static; this costs one in all.
+//! each value that is not static, and 700 bytes more for each operation that waits; this costs one allocation in all.
 
 use std::iter;
 
@@ -70,21 +70,9 @@ impl CapturedHeaders {
     }
 
     /// As polls need them.
-    pub(crate) fn unpack(&self) -> RepeatedHeaders {
+    pub(crate) fn into_repeated(self) -> RepeatedHeaders {
         let few = self.few.as_ref().map_or(&[][..], |few| &few[..self.few_len]);
-        let packed = if self.many.is_empty() { few } else { &self.many };
-        let lens = entries(packed).map(|(_, value, _)| value.len());
-        let mut values = Vec::with_capacity(lens.sum());
-        entries(packed).for_each(|(_, value, _)| values.extend_from_slice(value));
-        let mut values = Bytes::from(values);
-        let mut headers = Vec::with_capacity(entries(packed).count());
-        headers.extend(entries(packed).filter_map(|(name, value, is_sensitive)| {
-            let value = values.split_to(value.len());
-            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
-            value.set_sensitive(is_sensitive);
-            Some((HeaderName::from_bytes(name).ok()?, value))
-        }));
-        RepeatedHeaders(headers)
+        RepeatedHeaders(if self.many.is_empty() { Bytes::copy_from_slice(few) } else { self.many.into() })
     }
 }
 
@@ -119,30 +107,34 @@ fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
     })
 }
 
-/// The same once an operation has been accepted. The values share their bytes.
+/// The same once an operation has been accepted: as bytes, too, because many operations wait at once.
 #[derive(Debug)]
-pub(crate) struct RepeatedHeaders(Vec<(HeaderName, HeaderValue)>);
+pub(crate) struct RepeatedHeaders(Bytes);
 
 impl RepeatedHeaders {
     /// Of a request that is certain to be polled for.
     pub(crate) fn of(headers: &HeaderMap, host: Host) -> Self {
-        // Most are repeated.
-        let mut repeated = Vec::with_capacity(headers.len());
-        repeated.extend(unlisted(headers, host).map(|(name, value)| (name.clone(), value.clone())));
-        Self(repeated)
+        let mut captured = CapturedHeaders::new();
+        captured.capture_many(headers, host);
+        captured.into_repeated()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        entries(&self.0).count()
     }
 
     /// The `Host` header, where it is kept.
     pub(crate) fn host(&self) -> Option<HeaderValue> {
-        self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value.clone())
+        self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(HeaderName, HeaderValue)> {
-        self.0.iter()
+    /// The values share their bytes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        entries(&self.0).filter_map(|(name, value, is_sensitive)| {
+            let mut value = HeaderValue::from_maybe_shared(self.0.slice_ref(value)).ok()?;
+            value.set_sensitive(is_sensitive);
+            Some((HeaderName::from_bytes(name).ok()?, value))
+        })
     }
 }
 

@@ -83,7 +83,7 @@ impl CapturedRequest {
 
     /// It did start an operation.
     pub(crate) fn into_template(self, omitted: &[OmittedExtension], base: Option<&Url>) -> (Method, RequestTemplate) {
-        self.head.into_template(self.headers.unpack(), omitted, base)
+        self.head.into_template(self.headers.into_repeated(), omitted, base)
     }
 }
 
@@ -176,8 +176,8 @@ impl RequestTemplate {
         _ = headers.try_reserve(self.headers.len().min(MAX_ROOM) + 1);
         for (name, value) in self.headers.iter() {
             let is_redundant = names_host && name == HOST;
-            if !credentials.hides(name) && !is_redundant {
-                headers.append(name, value.clone());
+            if !credentials.hides(&name) && !is_redundant {
+                headers.append(name, value);
             }
         }
         if accept == Accept::JsonFirst {
