@@ -78,12 +78,6 @@ impl Rule for StartRule {
     }
 }
 
-impl Rule for CancelRule {
-    fn error(&self) -> Option<ProtocolError> {
-        self.mistake.get()
-    }
-}
-
 impl Rule for ProtocolBuilder {
     fn error(&self) -> Option<ProtocolError> {
         self.mistake.get()
@@ -213,15 +207,11 @@ impl StartForm {
 
     /// How it is announced, and the member that says so.
     fn rule(&mut self, path: &str) -> Result<(&'static str, StartRule), FormError> {
-        let by_body = self.by_body.take().map(|name| {
-            let rule = StartRule::by_body(&name.pointer, &name.template);
-            // Of a rule with a mistake this would be another.
-            if name.name_contains.is_empty() || rule.mistake.get().is_some() {
-                rule
-            } else {
-                rule.name_contains(&name.name_contains)
-            }
-        });
+        // Of two mistakes the first is the one that counts.
+        let by_body = self
+            .by_body
+            .take()
+            .map(|name| StartRule::by_body(&name.pointer, &name.template).name_contains(&name.name_contains));
         let rules = [
             ("by_header", self.by_header.take().map(|name| StartRule::by_header(&name))),
             (
