@@ -45,9 +45,7 @@ impl FrameBuffer {
 
     pub(crate) fn pop(&mut self) -> Option<Frame<Bytes>> {
         let frame = self.first.take().or_else(|| {
-            if self.others.is_empty() {
-                self.end_tail();
-            }
+            self.end_tail();
             self.others.pop_front()
         })?;
         self.bytes -= frame.data_ref().map_or(0, Bytes::len);
