@@ -96,10 +96,10 @@ impl FromStr for Origin {
             return Err(OriginError::Path);
         }
         let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| OriginError::Host)?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        if url.path() != "/" {
             return Err(OriginError::Path);
         }
-        if !url.username().is_empty() || url.password().is_some() || rest.contains('@') {
+        if rest.contains('@') {
             return Err(OriginError::Host);
         }
         let origin = Self::of(&url).ok_or(OriginError::Scheme)?;
@@ -213,6 +213,8 @@ mod tests {
             ("https://user@example.com", OriginError::Host),
             ("https://@example.com", OriginError::Host),
             ("https://example.com:99999", OriginError::Host),
+            ("https://:secret@example.com", OriginError::Host),
+            ("https://example.com//", OriginError::Path),
             ("https://example.com/path", OriginError::Path),
             ("https://example.com?query", OriginError::Path),
             ("https://example.com#fragment", OriginError::Path),
