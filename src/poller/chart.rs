@@ -124,6 +124,10 @@ fn purpose(reading: &Reading<NoIo>) -> &'static str {
 fn after_starting(starting: Box<Starting<NoIo>>, happens: Happens, now: Duration) -> Option<Phase> {
     Some(match happens {
         Data(data) => starting.on_frame(Frame::data(data.into()), now).into(),
+        Stall => (0..=MAX_EMPTY_FRAMES).fold(Phase::Starting(starting), |phase, _| match phase {
+            Phase::Starting(starting) => starting.on_frame(Frame::data(Bytes::new()), now).into(),
+            over => over,
+        }),
         Trailers => starting.on_frame(Frame::trailers(HeaderMap::new()), now).into(),
         End => starting.on_end(now).into(),
         Due | Broken | NoTimer => starting.on_due(now).into(),

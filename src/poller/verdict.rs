@@ -135,6 +135,7 @@ mod tests {
         HeadFacts { target: Target::Monitor, has_status: false, is_last_failure: false, has_retry_after: false };
     const LATER_POLL: HeadFacts = HeadFacts { has_status: true, ..FIRST_POLL };
     const RESULT: HeadFacts = HeadFacts { target: Target::Result, ..LATER_POLL };
+    const RESULT_AT_ONCE: HeadFacts = HeadFacts { target: Target::Result, ..FIRST_POLL };
     const LAST_CHANCE: HeadFacts = HeadFacts { is_last_failure: true, ..FIRST_POLL };
     const ASKS_TO_WAIT: HeadFacts = HeadFacts { has_retry_after: true, ..LATER_POLL };
 
@@ -162,6 +163,8 @@ mod tests {
             ("a monitor may be late", by_status(), FIRST_POLL, 404, Head::Retry),
             ("one that was there may not be gone", by_status(), LATER_POLL, 404, Head::Unexpected),
             ("a result may not be missing", by_status(), RESULT, 404, Head::Unexpected),
+            ("even if the first status was terminal", by_status(), RESULT_AT_ONCE, 404, Head::Unexpected),
+            ("a result has no status for 304 to lack", by_status(), RESULT, 304, Head::Unexpected),
             ("401 says nothing of the operation", by_status(), FIRST_POLL, 401, Head::Unexpected),
             ("nor does 501", by_status(), LATER_POLL, 501, Head::Unexpected),
             ("nor does 505", by_status(), LATER_POLL, 505, Head::Unexpected),

@@ -119,6 +119,12 @@ pub(super) const STARTS: &[Row] = &[
         "Response ► Starting@10s ► NotAnOperation",
     ),
     Row(
+        "and one without data",
+        answered(202, JSON).with(by_link),
+        &[Data("{"), Stall],
+        "Response ► Starting@10s ► NotAnOperation",
+    ),
+    Row(
         "and one that breaks off",
         answered(202, JSON).with(by_link),
         &[Broken],
@@ -366,6 +372,12 @@ pub(super) const ENDS: &[Row] = &[
         STORED,
         &[Head(204, &[]), NoTimer],
         "Request ► Sending ► Reading(Details)@0ns ► Failed: NoTimer",
+    ),
+    Row(
+        "frames without data are no details",
+        STORED,
+        &[OK, Data(r#"{"status":"Succeeded","#), Stall],
+        "Request ► Sending ► Reading(Status) ► Reading(Details)@0ns ► Done",
     ),
     Row(
         "a message without an end of its head is returned as it is",
