@@ -3,7 +3,8 @@
 use http::{HeaderValue, Request, Response, Uri};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_lro::{
-    AddressErrorKind, Boxed, Cause, Error, LroLayer, Operation, Protocol, ResponseExt,
+    AddressErrorKind, Boxed, Cause, Error, LroLayer, Operation, OperationState, Protocol, ResponseExt, StartRule,
+    StatusRule,
     simulator::{Reply, Script, Simulator},
 };
 
@@ -92,6 +93,11 @@ async fn addresses_of_other_origins_are_refused_before_any_poll() {
         ("https://@example.com/operations/1", UserInfo),
         ("//@example.com/operations/1", UserInfo),
         ("//example.com:@evil.test", UserInfo),
+        ("http:user@example.com/operations/1", UserInfo),
+        ("http::secret@example.com/operations/1", UserInfo),
+        ("/\\user@example.com/operations/1", UserInfo),
+        // What stands for the host of a request that says none.
+        ("http://no-host.invalid/operations/1", Untrusted),
         ("ftp://example.com/operations/1", Scheme),
         ("file:///etc/passwd", Scheme),
         ("javascript:alert(1)", Scheme),
@@ -398,6 +404,46 @@ async fn redirects_elsewhere_or_nowhere_or_in_circles_are_refused() {
         assert_eq!(redirected(status, Some("http://example.com:8080/")).await, (AddressErrorKind::Untrusted, 1));
         assert_eq!(redirected(status, None).await, (AddressErrorKind::Missing, 1));
         assert_eq!(redirected(status, Some("/operations/1")).await, (AddressErrorKind::TooManyMoves, 11), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_redirect_of_the_monitor_to_the_result_says_that_it_succeeded() {
+    let monitor = || StatusRule::new().status_at("/status");
+    let speaking = |monitor: StatusRule| {
+        let start = StartRule::by_header("operation-location").monitor(monitor);
+        exact().protocols([Protocol::builder("own").announced(start).build().unwrap()])
+    };
+    for (status, state) in [(307, OperationState::NotStarted), (303, OperationState::Succeeded)] {
+        for (to, may_be_missing) in [(Some("https://evil.test/"), false), (None, false), (None, true)] {
+            let (service, _) = answering(move |index, _| match (index, to) {
+                (0, _) => accepted("/operations/1"),
+                (_, Some(to)) => redirect(status, to),
+                (_, None) => Ok(Response::builder().status(status).body(String::new())?),
+            });
+            let request = Request::post("https://example.com/start").body(String::new()).unwrap();
+            let monitor = if may_be_missing { monitor().result_may_be_missing() } else { monitor() };
+            let outcome = speaking(monitor).layer(service).oneshot(request).await;
+            assert_eq!(outcome.is_ok(), status == 303 && may_be_missing, "{status} {to:?}");
+            let operation = match outcome {
+                Ok(response) => response.operation().unwrap().clone(),
+                Err(error) => error.operation().unwrap().clone(),
+            };
+            assert_eq!(operation.state(), state, "{status} {to:?}");
+            assert_eq!(operation.resource().is_some(), status == 303 && to.is_some(), "{status} {to:?}");
+        }
+    }
+    // What a redirect of the result says of it is no news of the operation.
+    for to in [Some("https://evil.test/"), None] {
+        let (service, _) = answering(move |index, _| match (index, to) {
+            (0, _) => accepted("/operations/1"),
+            (1, _) => redirect(303, "/things/1"),
+            (_, Some(to)) => redirect(303, to),
+            (_, None) => Ok(Response::builder().status(303).body(String::new())?),
+        });
+        let request = Request::post("https://example.com/start").body(String::new()).unwrap();
+        let error = speaking(monitor().result_may_be_missing()).layer(service).oneshot(request).await.unwrap_err();
+        assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.com/things/1");
     }
 }
 

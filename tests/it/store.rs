@@ -136,6 +136,14 @@ async fn the_callers_key_goes_to_no_other_origin_that_repeats_it() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn another_address_keeps_a_query_that_is_also_the_callers() {
+    const REPLIES: &[Reply] = &[(202, &[("operation-location", "/op/(1)?page=1")], ""), SUCCEEDED];
+    let (json, log) = stored(exact(), "POST", "https://api.good.example/start?page=1", REPLIES).await;
+    assert!(json.contains("/op/(1)?page=1"), "{json}");
+    assert_eq!(log.uris()[1], "https://api.good.example/op/(1)?page=1");
+}
+
 fn edited(protocol: &str, deadline_ms: u64) -> Operation {
     serde_json::from_value(json!({
         "version": 1, "protocol": protocol, "monitor": "https://api.good.example/customers/all", "state": "Running",
@@ -204,6 +212,29 @@ async fn a_layer_says_how_a_stored_operation_of_its_own_protocol_is_canceled() {
         assert_eq!((request.method().as_str(), request.uri().path()), ("PATCH", "/customers/all"));
         let types: Vec<_> = request.headers().get_all("content-type").iter().collect();
         assert_eq!(types, [sent]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_canceled_from_where_it_was_started_alone() {
+    for (monitor, service, is_sent) in [
+        ("https://api.good.example/op/1", "https://api.good.example/", true),
+        ("https://evil.test/op/1", "https://api.good.example/", false),
+        // Addressed to the monitor itself, as if it were the service.
+        ("https://evil.test/op/1", "https://evil.test/", false),
+    ] {
+        let stored = json!({
+            "version": 1, "protocol": "fhir", "monitor": monitor, "state": "Running",
+            "start": {"method": "GET", "uri": "https://api.good.example/$export"}
+        });
+        let operation: Operation = serde_json::from_value(stored).unwrap();
+        let request = operation.cancel().unwrap().request::<String>(service.parse().unwrap());
+        let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
+        let outcome = exact().protocol(Protocol::fhir()).layer(service).oneshot(request).await;
+        assert_eq!((outcome.is_ok(), log.uris().len()), (is_sent, usize::from(is_sent)), "{monitor}");
+        if let Err(error) = outcome {
+            assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Address(_))), "{error}");
+        }
     }
 }
 
