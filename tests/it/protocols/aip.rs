@@ -38,7 +38,7 @@ async fn aip_151_is_polled_by_the_operations_name() {
         ("POST", r#"{"name": 7}"#),
         ("GET", r#"{"name": "operations/1"}"#),
     ] {
-        let script = Script::new(Reply::http(200).body(body)).starts_on_get();
+        let script = Script::new(Reply::json(body)).starts_on_get();
         let ended = run(Protocol::aip_151(), &script, Start { method, ..start }).await;
         assert_eq!((ended.handed_over().1, ended.requests.len()), (body, 1));
         assert!(ended.handed_over().2.is_none(), "{body}");

@@ -100,6 +100,7 @@ async fn arm_starts_of_every_kind_are_polled_to_completion() {
         ("202 with both", "PUT", asynchronous(location(Reply::http(202))), done(), "GET /r"),
         ("200 with the header", "PUT", asynchronous(resource("Updating")), done(), "GET /r"),
         ("200 with the header and no state", "PATCH", asynchronous(Reply::json("{}")), done(), "GET /r"),
+        ("200 with the header and no JSON", "PUT", asynchronous(Reply::http(200).body("{}")), done(), "GET /r"),
         ("202 that says Succeeded", "PATCH", asynchronous(resource("Succeeded").code(202)), done(), "GET /r"),
         (
             "201 with Location",

@@ -158,6 +158,17 @@ async fn fabric_is_followed_to_its_regions_and_to_the_result() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_location_of_an_earlier_status_response_is_where_the_result_is() {
+    let running = Reply::status("Running").header("location", "/resources/{id}");
+    let script = Script::new(Reply::accepted()).polls([running, Reply::status("Running"), Reply::status("Succeeded")]);
+    let script = script.resource(Reply::json("[7]"));
+    for layer in [exact().final_response(FinalResponse::Location), exact().protocols([Protocol::azure_core()])] {
+        let ended = run_with(layer, &script, Start::new("POST", "https://example.azure.com/jobs")).await;
+        assert_eq!((ended.handed_over().1, ended.paths().pop()), ("[7]", Some(format!("GET /resources/{ID}"))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_request_reply_pattern_redirects_to_the_resource() {
     let start = Start::new("POST", "https://example.com/api/work");
     let ended = run(Protocol::async_request_reply(), &Script::async_request_reply(), start).await;
@@ -233,13 +244,20 @@ async fn a_resource_is_found_in_the_beginning_of_a_long_status_response() {
 async fn no_credential_of_the_start_request_is_in_the_address_of_its_result() {
     let layer = exact().protocols([Protocol::azure_core()]);
     let script = Script::new(Reply::accepted()).polls([Reply::status("Succeeded")]).original(Reply::http(403));
-    let uri = "https://user:pw@example.azure.com/r?sig=SECRET&api-version=1";
-    let request = http::Request::put(uri).body(SimulatorBody::default()).unwrap();
-    let simulator = Simulator::new().script(script).recording();
-    let error = layer.layer(simulator.clone()).oneshot(request).await.unwrap_err();
-    assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.azure.com/r?api-version=1");
-    // Except in the request.
-    assert_eq!(simulator.recorded()[2].uri, uri);
+    for (uri, resource) in [
+        ("https://user:pw@example.azure.com/r?sig=SECRET&api-version=1", "https://example.azure.com/r?api-version=1"),
+        ("https://user:pw@example.azure.com/r", "https://example.azure.com/r"),
+        // A user or a password alone.
+        ("https://user@example.azure.com/r", "https://example.azure.com/r"),
+        ("https://:pw@example.azure.com/r", "https://example.azure.com/r"),
+    ] {
+        let request = http::Request::put(uri).body(SimulatorBody::default()).unwrap();
+        let simulator = Simulator::new().script(script.clone()).recording();
+        let error = layer.layer(simulator.clone()).oneshot(request).await.unwrap_err();
+        assert_eq!(error.operation().unwrap().resource().unwrap(), resource);
+        // Except in the request.
+        assert_eq!(simulator.recorded()[2].uri, uri);
+    }
 }
 
 #[tokio::test(start_paused = true)]
