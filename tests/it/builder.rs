@@ -157,6 +157,14 @@ async fn origins_and_results_are_the_protocols() {
 }
 
 #[test]
+fn a_protocol_has_no_more_than_255_start_rules() {
+    let rule = || StartRule::by_header("x").monitor(StatusRule::new().status_at("/status"));
+    let rules = |count| (0..count).fold(Protocol::builder("own"), |builder, _| builder.announced(rule()));
+    assert!(rules(255).build().is_ok());
+    assert_eq!(rules(256).build().err(), Some(ProtocolError::TooMany));
+}
+
+#[test]
 fn what_is_wrong_with_a_description_is_named() {
     let by = |rule: StartRule| Protocol::builder("x").announced(rule).build().map(|_| ());
     let header = || StartRule::by_header("x");

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_lro::{
-    Event, LroLayer,
-    simulator::{Fault, Reply, Script, Simulator},
+    Event, LroLayer, Resume,
+    simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
-use crate::support::{exact, play, polls, seconds, start};
+use crate::support::{START, exact, play, polls, seconds, start};
 
 /// The events, in short.
 fn recorded(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
@@ -18,6 +18,7 @@ fn recorded(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
         move |event| {
             let line = match event {
                 Event::Accepted { operation, .. } => format!("accepted, {:?}", operation.state()),
+                Event::Resumed { operation, .. } => format!("resumed, {:?}", operation.state()),
                 Event::Waiting { delay, reason, .. } => format!("waiting {delay:?}, {reason:?}"),
                 Event::Polled { operation, .. } => format!("polled {:?}", operation.status()),
                 Event::PollFailed { failure, failures, .. } => format!("failed {failures}: {failure:?}"),
@@ -103,6 +104,14 @@ async fn dropping_the_future_is_an_event() {
     assert!(operation.poll().is_pending());
     drop(operation);
     assert_eq!(recorded.lock().unwrap().last().unwrap(), "finished Dropped, NotStarted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_future_that_resumes_and_was_never_polled_is_an_event() {
+    let (layer, recorded) = recorded(exact());
+    let request = http::Request::get(START).extension(Resume::new()).body(SimulatorBody::default()).unwrap();
+    drop(layer.layer(Simulator::new()).call(request));
+    assert_eq!(*recorded.lock().unwrap(), ["resumed, NotStarted", "finished Dropped, NotStarted"]);
 }
 
 #[tokio::test(start_paused = true)]

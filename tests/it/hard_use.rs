@@ -309,6 +309,18 @@ async fn no_body_but_json_is_looked_into() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_kinds_of_json_are_looked_into() {
+    for content_type in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
+        let (service, log) = answering(move |index, _| {
+            let body = if index == 0 { r#"{"name": "operations/1"}"# } else { r#"{"done": true, "response": {}}"# };
+            Ok(Response::builder().header("content-type", content_type).body(body.to_owned())?)
+        });
+        exact().protocols([Protocol::aip_151()]).layer(service).oneshot(post()).await.unwrap();
+        assert_eq!(log.uris().len(), 2, "{content_type}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn polls_ask_for_json_whatever_the_caller_asked_for() {
     let (service, log) = answering(service_that("operation-location", |_| ok(r#"{"status": "Succeeded"}"#)));
     let mut request = post();
@@ -347,6 +359,11 @@ async fn a_monitor_at_http_of_the_same_host_is_polled_over_https() {
         assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Address(_))), "{other}");
         assert_eq!(log.uris().len(), 1);
     }
+    // Another port than the default one is its own, encrypted or not.
+    let (service, log) = answering(|_, _| accepted("http://api.test:8080/operations/1"));
+    let request = Request::post("https://api.test:8080/start").body(String::new()).unwrap();
+    assert!(exact().layer(service).oneshot(request).await.is_err());
+    assert_eq!(log.uris().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -423,7 +440,14 @@ async fn a_status_that_nobody_knows_is_reported_once() {
             }
         }
     });
-    let operation = ends(layer, "operation-location", bodies).await;
+    let operation = ends(layer.clone(), "operation-location", bodies).await;
     assert_eq!(operation.state(), OperationState::Succeeded);
     assert_eq!(*reported.lock().unwrap(), ["Baking", "Done"]);
+    // Nor are more than eight of an operation.
+    let (service, log) = answering(service_that("operation-location", |index| match index {
+        ..30 => ok(&format!(r#"{{"status": "Step {index}"}}"#)),
+        _ => ok(r#"{"status": "Succeeded"}"#),
+    }));
+    layer.layer(service).oneshot(post()).await.unwrap();
+    assert_eq!((log.uris().len(), reported.lock().unwrap().len()), (31, 2 + 8));
 }

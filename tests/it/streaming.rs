@@ -150,6 +150,15 @@ async fn frames_trailers_and_size_hints_come_out_as_if_nothing_had_been_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_was_read_to_its_end_is_still_to_be_handed_over() {
+    let (outcome, _) = play(exact(), polls([Reply::status("Succeeded")])).await;
+    let mut body = outcome.unwrap().into_body();
+    assert!(!body.is_end_stream());
+    assert!(body.frame().await.unwrap().unwrap().is_data());
+    assert!(body.is_end_stream());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_length_that_is_not_known_stays_so() {
     let (outcome, _) = play(exact(), polls([Reply::status("Succeeded").chunks(7)])).await;
     let hint = outcome.unwrap().body().size_hint();

@@ -322,6 +322,20 @@ fn errors_of_status_rules_name_which() {
 }
 
 #[test]
+fn what_is_as_it_is_by_default_is_not_written() {
+    let status = json!({"status_at": "/status"});
+    let built = |rule: StartRule| {
+        Protocol::builder("jobs").announced(rule.monitor(StatusRule::new().status_at("/status"))).build().unwrap()
+    };
+    let written = to_json(&built(StartRule::by_header("x-job")));
+    assert_eq!(written, announced(json!([{"by_header": "x-job", "status": status}])));
+    // Neighbors are a range from three on.
+    let written = to_json(&built(StartRule::by_header("x-job").statuses([200, 201, 204, 205, 206, 208])));
+    let statuses = json!([200, 201, "204-206", 208]);
+    assert_eq!(written, announced(json!([{"by_header": "x-job", "statuses": statuses, "status": status}])));
+}
+
+#[test]
 fn errors_in_toml_have_a_line_too() {
     let toml = "name = \"jobs\"\n[[announced]]\nby_header = \"x\"\nstatus = { status_at = 7 }";
     let error = toml::from_str::<Protocol>(toml).unwrap_err().to_string();
