@@ -137,7 +137,19 @@ mod tests {
             frames.skip(skipped);
             assert_eq!(frames.to_bytes(), "abcdefghi".as_bytes()[skipped.min(9)..]);
             assert_eq!(frames.bytes(), 9 - skipped.min(9));
+            frames.push(Frame::data("jkl".into()));
+            assert_eq!(frames.to_bytes(), "abcdefghijkl".as_bytes()[skipped.min(9)..]);
         }
+    }
+
+    #[test]
+    fn large_frames_are_not_copied() {
+        let mut frames = FrameBuffer::default();
+        (0..=MERGE_FRAMES_FROM).for_each(|_| frames.push(Frame::data("a".into())));
+        let large = Bytes::from(vec![7; SMALL_FRAME_BYTES + 1]);
+        frames.push(Frame::data(large.clone()));
+        let last = frames.others.back().and_then(Frame::data_ref);
+        assert_eq!(last.map(|data| data.as_ptr()), Some(large.as_ptr()));
     }
 
     #[test]

@@ -65,6 +65,10 @@ async fn addresses_are_resolved_against_the_start_request() {
     ] {
         assert_eq!(polled(&exact(), start, location).await.as_deref(), Ok(expected), "{location:?}");
     }
+    for start in ["https://user:secret@example.com/x", "https://user@example.com/x", "https://:secret@example.com/x"] {
+        let polled = polled(&exact(), start, "/operations/1").await;
+        assert_eq!(polled.as_deref(), Ok("https://example.com/operations/1"), "{start}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -360,7 +360,10 @@ async fn a_monitor_at_http_of_the_same_host_is_polled_over_https() {
         assert_eq!(log.uris().len(), 1);
     }
     // Another port than the default one is its own, encrypted or not.
-    let (service, log) = answering(|_, _| accepted("http://api.test:8080/operations/1"));
+    let (service, log) = answering(|index, _| match index {
+        0 => accepted("http://api.test:8080/operations/1"),
+        _ => ok(r#"{"status": "Succeeded"}"#),
+    });
     let request = Request::post("https://api.test:8080/start").body(String::new()).unwrap();
     assert!(exact().layer(service).oneshot(request).await.is_err());
     assert_eq!(log.uris().len(), 1);
