@@ -159,7 +159,8 @@ impl StartRule {
     /// The link with this relation is the address of the monitor, absolute or relative: in the `Link` header ([RFC 8288]), or in
     /// the body's `links`, an array of `rel` and `href` or an object of relations (JSON:API), or `_links` (HAL).
     ///
-    /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it where no header has it.
+    /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it where no header has it. Many services give
+    /// every resource a link to itself: then say what else an operation's response has, or it is taken for one when any is created.
     ///
     /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
     pub fn by_relation(relation: &str) -> Self {

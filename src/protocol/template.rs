@@ -93,6 +93,11 @@ impl Template {
         self.0.contains(&Part::Variable(variable))
     }
 
+    /// Whether it needs the address of the start request.
+    pub(crate) fn needs_start(&self) -> bool {
+        [Variable::Path, Variable::Parent, Variable::First].iter().any(|&variable| self.has(variable))
+    }
+
     /// The reference that it stands for; `None` if something that it needs is not known.
     pub(crate) fn expand(&self, known: &Known<'_>) -> Option<String> {
         let mut text = String::new();

@@ -239,6 +239,30 @@ async fn an_operation_is_canceled_from_where_it_was_started_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stored_operation_knows_the_start_requests_path_where_canceling_needs_it() {
+    let rule = || StartRule::by_header("x-job").monitor(StatusRule::new().status_at("/status"));
+    for (template, asked) in [
+        ("{parent}/cancel", "/v1/jobs/cancel"),
+        ("/{first}/cancel", "/v1/cancel"),
+        ("{monitor}/cancel", "/op/1/cancel"),
+    ] {
+        let jobs =
+            Protocol::builder("jobs").announced(rule()).cancel(CancelRule::new("PUT", template)).build().unwrap();
+        let layer = exact().protocol(jobs).max_wait(Duration::ZERO);
+        let (service, log) =
+            answering(|_, _| Ok(Response::builder().status(202).header("x-job", "/op/1").body(String::new())?));
+        let request = Request::post("https://api.good.example/v1/jobs/submit?code=SECRET").body(String::new()).unwrap();
+        let error = layer.clone().layer(service.clone()).oneshot(request).await.unwrap_err();
+        let json = serde_json::to_value(error.pending().unwrap().0).unwrap();
+        assert!(!json.to_string().contains("SECRET"), "{json}");
+        let stored: Operation = serde_json::from_value(json).unwrap();
+        let cancel = layer.cancel(&stored).unwrap().request("https://api.good.example/".parse().unwrap());
+        layer.layer(service).oneshot(cancel).await.unwrap();
+        assert_eq!(log.uris().last().unwrap(), &format!("https://api.good.example{asked}"), "{template}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_slashes_lead_no_client_that_joins_addresses_to_another_host() {
     for (monitor, asked) in [
         ("/.//evil.example/op", "https://api.good.example//evil.example/op"),
