@@ -128,10 +128,7 @@ impl<E> Error<E> {
         match self {
             Self::NoTimer => Error::NoTimer,
             Self::Service(error) => Error::Service(map(error)),
-            Self::Operation(error) => {
-                let (operation, cause) = error.into_parts();
-                Error::Operation(OperationError::new(operation, cause.map_service(map)))
-            }
+            Self::Operation(error) => Error::Operation(error.map_service(map)),
         }
     }
 

@@ -41,24 +41,41 @@ use crate::{
 /// ```
 pub struct OperationError<E> {
     // Boxed, so that the `Result` of every response stays small.
-    inner: Box<(Operation, Cause<E>)>,
+    inner: Box<Inner<E>>,
+}
+
+struct Inner<E> {
+    operation: Operation,
+    cause: Cause<E>,
+    /// How many polls had failed in a row when the deadline came.
+    failures: u32,
 }
 
 impl<E> OperationError<E> {
     pub(crate) fn new(operation: Operation, cause: Cause<E>) -> Self {
-        Self { inner: Box::new((operation, cause)) }
+        Self { inner: Box::new(Inner { operation, cause, failures: 0 }) }
+    }
+
+    pub(crate) fn after_failures(mut self, failures: u32) -> Self {
+        self.inner.failures = failures;
+        self
+    }
+
+    pub(crate) fn map_service<F>(self, map: impl FnOnce(E) -> F) -> OperationError<F> {
+        let Inner { operation, cause, failures } = *self.inner;
+        OperationError::new(operation, cause.map_service(map)).after_failures(failures)
     }
 
     /// Returns the operation, as far as it was seen.
     #[must_use]
     pub fn operation(&self) -> &Operation {
-        &self.inner.0
+        &self.inner.operation
     }
 
     /// Returns the reason why it did not complete.
     #[must_use]
     pub fn cause(&self) -> &Cause<E> {
-        &self.inner.1
+        &self.inner.cause
     }
 
     /// Returns the operation, and how long to wait before it is resumed; see [`Error::pending`](crate::Error::pending).
@@ -73,13 +90,13 @@ impl<E> OperationError<E> {
     /// Returns the operation and what went wrong.
     #[must_use]
     pub fn into_parts(self) -> (Operation, Cause<E>) {
-        *self.inner
+        (self.inner.operation, self.inner.cause)
     }
 }
 
 impl<E> fmt::Display for OperationError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (operation, cause) = &*self.inner;
+        let Inner { operation, cause, failures } = &*self.inner;
         match cause {
             Cause::Timeout => {
                 let status = Escaped(operation.status().unwrap_or("no status yet"));
@@ -87,9 +104,15 @@ impl<E> fmt::Display for OperationError<E> {
                 let plural = if polls == 1 { "" } else { "s" };
                 write!(
                     f,
-                    "it did not end in time ({status}, after {:.1?} and {polls} poll{plural})",
+                    "it did not end in time ({status}, after {:.1?} and {polls} poll{plural}",
                     operation.elapsed()
-                )
+                )?;
+                match failures {
+                    0 => {}
+                    1 => f.write_str(", the last of which failed")?,
+                    failures => write!(f, ", the last {failures} of which failed")?,
+                }
+                f.write_str(")")
             }
             Cause::Service(_) => f.write_str("polling failed"),
             Cause::Body(_) => f.write_str("a status response broke off"),

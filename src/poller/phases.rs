@@ -320,7 +320,8 @@ impl Poller {
         let cancel = self.config().cancel_on_timeout.as_ref().and_then(|_| self.cancel_request()).map(Box::new);
         // It is over: a request that resumes the operation has another one.
         self.operation.progress.deadline = None;
-        self.fail(Reason::Timeout { cancel })
+        let failures = self.operation.progress.consecutive_failures;
+        self.fail(Reason::Timeout { cancel, failures })
     }
 
     pub(crate) fn fail_address<T: Io>(self: Box<Self>, error: AddressError) -> Action<T> {

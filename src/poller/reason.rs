@@ -8,9 +8,11 @@ use crate::{
 
 /// Why there is no final response. That it is pending is an `Action`, as nothing went wrong. [`Cause`](crate::Cause) says the same to the caller, with what only the driver has.
 pub(crate) enum Reason<T: Io> {
-    /// With the request that cancels the operation, if that is wanted and known.
     Timeout {
+        /// The request that cancels the operation, if that is wanted and known.
         cancel: Option<Box<Request<String>>>,
+        /// How many polls had failed in a row.
+        failures: u32,
     },
     /// There is nothing to wait with.
     NoTimer,

@@ -354,11 +354,11 @@ where
     fn fail(self: Pin<&mut Self>, reason: Reason<IoOf<S, R>>, operation: Operation) -> ErrorOf<S, R> {
         let this = self.project();
         let cause = match reason {
-            Reason::Timeout { cancel } => {
+            Reason::Timeout { cancel, failures } => {
                 if let Some(canceller) = &this.config.cancel_on_timeout {
                     spawn_cancel(canceller, cancel.map(|cancel| *cancel), this.config, &operation);
                 }
-                Cause::Timeout
+                return Error::Operation(OperationError::new(operation, Cause::Timeout).after_failures(failures));
             }
             Reason::NoTimer => Cause::NoTimer,
             Reason::Service(error) => Cause::Service(error),

@@ -31,6 +31,16 @@ async fn after_acceptance_the_error_says_which_operation_and_its_source_says_why
             Reply::status("Running"),
             &["it did not end in time (Running, after 5.0s and 3 polls)"][..],
         ),
+        (
+            exact().timeout(seconds(5)),
+            Reply::http(503),
+            &["it did not end in time (no status yet, after 5.0s and 3 polls, the last 3 of which failed)"],
+        ),
+        (
+            exact().timeout(seconds(2)),
+            Reply::http(1).fault(Fault::Refused),
+            &["it did not end in time (no status yet, after 2.0s and 1 poll, the last of which failed)"],
+        ),
         (exact(), Reply::http(403), &["the monitor answered 403 Forbidden"]),
         (exact(), Reply::http(200).body("{}"), &["the monitor answered 200 OK with 2 bytes that give no status"]),
         (
