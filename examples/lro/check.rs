@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use reqwest::Url;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_lro::{Cause, Error, Event, LroLayer, OperationState, Protocol, ResponseExt};
+use tower_lro::{Cause, Error, Event, LroLayer, OperationState, Outcome, Protocol, ResponseExt};
 
 use crate::{Exit, hints, lines::print_line, progress, redact::redacted, transcript::Exchange};
 
@@ -166,8 +166,8 @@ fn address(text: &str) -> Option<Url> {
 }
 
 fn explain(event: &Event<'_>) {
-    // What passes through is explained.
-    if matches!(event, Event::Unmatched { .. }) {
+    // What passes through is explained, and so is the end of the transcript.
+    if matches!(event, Event::Unmatched { .. } | Event::Finished { outcome: Outcome::Dropped, .. }) {
         return;
     }
     print_line(format_args!("    {}", progress::line(event)));
