@@ -15,8 +15,14 @@ pub(crate) enum Beginning {
 
 #[cfg(feature = "tracing")]
 mod on {
+    use std::{fmt, time::Duration};
+
     use http::{HeaderName, Method, StatusCode, Uri};
-    use tracing::{Span, debug, debug_span, field::Empty, info, info_span, warn};
+    use tracing::{
+        Span, debug, debug_span,
+        field::{Empty, display},
+        info, info_span, warn,
+    };
 
     use super::Beginning;
     use crate::{
@@ -52,7 +58,7 @@ mod on {
                 server.port = uri.port_u16(),
                 lro.protocol = operation.protocol().name(),
                 lro.monitor = %Redacted(operation.monitor()),
-                lro.id = operation.id().map(|id| tracing::field::display(Name(id))),
+                lro.id = operation.id().map(|id| display(Name(id))),
                 lro.resumed = matches!(beginning, Beginning::Resumed),
                 lro.state = Empty,
                 lro.status = Empty,
@@ -105,29 +111,36 @@ mod on {
                 Event::Accepted { operation } => {
                     info!(
                         target: TARGET,
-                        { lro.monitor = %Redacted(operation.monitor()), lro.id = operation.id().map(|id| tracing::field::display(Name(id))) },
+                        { lro.monitor = %Redacted(operation.monitor()), lro.id = operation.id().map(|id| display(Name(id))) },
                         "accepted",
                     );
                 }
                 Event::Resumed { operation } => {
                     info!(target: TARGET, { lro.monitor = %Redacted(operation.monitor()) }, "resumed");
                 }
-                Event::Waiting { delay, reason, .. } => debug!(target: TARGET, ?delay, ?reason, "waiting"),
+                Event::Waiting { delay, reason, .. } => {
+                    debug!(target: TARGET, delay = %Short(delay), ?reason, "waiting")
+                }
                 Event::Polled { operation, is_unrecognized } => polled(operation, is_unrecognized),
-                Event::PollFailed { failure, failures, retry_in, .. } => {
+                Event::PollFailed { operation, failure, failures, retry_in } => {
                     let error = match failure {
                         PollFailure::Http(status) => status.as_str().to_owned(),
                         PollFailure::NoStatus | PollFailure::Service | PollFailure::Body => format!("{failure:?}"),
                     };
                     self.request.iter().for_each(|request| set_error(request, &error));
-                    warn!(target: TARGET, ?failure, failures, ?retry_in, "poll failed");
+                    // With the monitor, because the span is not there for those who listen to warnings alone.
+                    warn!(
+                        target: TARGET,
+                        { lro.monitor = %Redacted(operation.monitor()), %failure, failures, retry_in = retry_in.map(|delay| display(Short(delay))) },
+                        "poll failed",
+                    );
                 }
                 Event::Moved { operation, from } => {
                     info!(target: TARGET, from = %Redacted(from), lro.monitor = %Redacted(operation.monitor()), "moved");
                 }
                 Event::Pending { operation, delay } => {
                     self.record_end(operation);
-                    info!(target: TARGET, ?delay, lro.polls = operation.polls(), "pending");
+                    info!(target: TARGET, delay = %Short(delay), lro.polls = operation.polls(), "pending");
                 }
                 Event::Finished { operation, outcome } => self.finished(operation, outcome),
                 Event::CancelSent { status, .. } => {
@@ -141,7 +154,7 @@ mod on {
         fn record_end(&self, operation: &Operation) {
             self.operation.record("lro.state", tracing::field::debug(operation.state()));
             if let Some(status) = operation.status() {
-                self.operation.record("lro.status", tracing::field::display(Escaped(status)));
+                self.operation.record("lro.status", display(Escaped(status)));
             }
             if let Some(percent) = operation.percent_complete() {
                 self.operation.record("lro.percent", percent);
@@ -158,7 +171,7 @@ mod on {
                 _ => false,
             };
             if is_good {
-                info!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
+                info!(target: TARGET, %outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
                 return;
             }
             let error = match (outcome, operation.error().and_then(|error| error.code())) {
@@ -167,7 +180,20 @@ mod on {
                 _ => format!("{outcome:?}"),
             };
             set_error(&self.operation, &error);
-            warn!(target: TARGET, ?outcome, lro.state = ?state, lro.polls = operation.polls(), "error.type" = error, "finished");
+            warn!(
+                target: TARGET,
+                { lro.monitor = %Redacted(operation.monitor()), %outcome, lro.state = ?state, lro.polls = operation.polls(), "error.type" = error },
+                "finished",
+            );
+        }
+    }
+
+    /// A time as people read it.
+    struct Short(Duration);
+
+    impl fmt::Display for Short {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{:.1?}", self.0)
         }
     }
 
@@ -177,7 +203,7 @@ mod on {
     }
 
     fn polled(operation: &Operation, is_unrecognized: bool) {
-        let status = operation.status().map(|status| tracing::field::display(Escaped(status)));
+        let status = operation.status().map(|status| display(Escaped(status)));
         debug!(
             target: TARGET,
             { lro.status = status, lro.state = ?operation.state(), lro.percent = operation.percent_complete() },
