@@ -94,9 +94,7 @@ impl Config {
     /// Whether there are any.
     #[inline]
     pub(crate) fn may_start_operation(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.protocols
-            .iter()
-            .any(|protocol| protocol.rules().start_rules.iter().any(|rule| rule.matches(method, status, headers)))
+        self.protocols.iter().any(|protocol| protocol.may_start(method, status, headers))
     }
 
     /// What polls repeat of a request that resumes an operation.

@@ -27,7 +27,8 @@ impl Display for Redacted<'_> {
                 Some((name, version)) if name.eq_ignore_ascii_case("api-version") && is_version(version) => {
                     f.write_str(pair)?
                 }
-                Some((name, _)) => write!(f, "{name}={REPLACED}")?,
+                Some((name, _)) if !name.contains(';') => write!(f, "{name}={REPLACED}")?,
+                Some(_) => f.write_str(REPLACED)?,
                 None if pair.is_empty() => {}
                 None => f.write_str(REPLACED)?,
             }
@@ -116,6 +117,7 @@ mod tests {
             ("https://u:s@example.com/", "https://example.com/"),
             ("/a?", "/a?"),
             ("/a?api-version=1;sig=s", "/a?api-version=***"),
+            ("/a?TOKEN;a=1&b=2", "/a?***&b=***"),
             ("/a?api-version=2022-05-15-preview", "/a?api-version=2022-05-15-preview"),
         ] {
             assert_eq!(Redacted(&Uri::from_static(uri)).to_string(), printed);

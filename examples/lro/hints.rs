@@ -81,7 +81,8 @@ fn why_not_by_body(rule: &Value, response: &Response<Vec<u8>>) -> String {
     }
     conditions.iter().find_map(|(name, pointers)| why_condition(name, pointers, &body)).unwrap_or_else(|| {
         if let Some(relation) = relation {
-            let there = relations(&body).join(", ");
+            let there = Some(relations(&body).join(", ")).filter(|there| !there.is_empty());
+            let there = there.unwrap_or_else(|| "none with a relation".to_owned());
             return format!(
                 "no link has the relation {relation}, neither in a Link header nor in the body's links or _links, which have: {there}"
             );

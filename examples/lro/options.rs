@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::Url;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 use tower_lro::{Cancel, FinalResponse, LroLayer, Origin, Protocol};
@@ -186,8 +186,11 @@ impl Options {
     /// The request that cancels an operation at the service.
     pub fn cancel_request(&self, client: &ClientWithMiddleware, cancel: Cancel) -> Result<RequestBuilder, String> {
         let mut headers = self.headers()?;
-        // That of the start request's body is not that of this one; the layer says what this one's is.
-        headers.remove(CONTENT_TYPE);
+        // What is said of the start request alone; the layer says what this one's body is.
+        let names: Vec<_> = headers.keys().filter(|name| is_of_one_request(name.as_str())).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
         let request = client.request(cancel.method().clone(), address(&self.url)?).headers(headers);
         Ok(request.body(cancel.body().to_owned()).with_extension(cancel))
     }
@@ -257,4 +260,11 @@ fn address(text: &str) -> Result<Url, String> {
         "http" | "https" => Ok(url),
         _ => Err("the address is neither an http nor an https one".to_owned()),
     }
+}
+
+/// Whether a header is about the body, the preconditions or the identity of one request.
+fn is_of_one_request(name: &str) -> bool {
+    let beginnings = ["content-", "if-", "idempotency-", "repeatability-", "x-idempotency-"];
+    beginnings.iter().any(|beginning| name.starts_with(beginning))
+        || ["digest", "expect", "prefer", "range", "repr-digest", "transfer-encoding"].contains(&name)
 }

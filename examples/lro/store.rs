@@ -91,8 +91,16 @@ fn free_file(operation: &Operation) -> PathBuf {
     let id = operation.id().or(last_segment).unwrap_or_default();
     let is_harmless = |c: &char| c.is_ascii_alphanumeric() || "-_.".contains(*c);
     let id: String = id.chars().filter(is_harmless).take(64).collect();
-    let names = (2..).map(|number| format!("./lro-{id}-{number}.json"));
-    let mut files = std::iter::once(format!("./lro-{id}.json")).chain(names).map(PathBuf::from);
-    let is_free = |file: &PathBuf| !file.exists() || read(file).is_ok_and(|it| it.monitor() == operation.monitor());
-    files.find(is_free).unwrap_or_default()
+    let mut file = PathBuf::from(format!("./lro-{id}.json"));
+    let mut number = 1;
+    loop {
+        let has_this = file.is_file() && read(&file).is_ok_and(|it| it.monitor() == operation.monitor());
+        // Claimed by making it: another `lro` may look for a name at the same time.
+        match OpenOptions::new().write(true).create_new(true).open(&file) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !has_this => {}
+            _ => return file,
+        }
+        number += 1;
+        file = PathBuf::from(format!("./lro-{id}-{number}.json"));
+    }
 }

@@ -34,7 +34,12 @@ pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) ->
     };
     // Most often they are the same.
     let has_any = from != to.query() && parameters(from).any(|sent| is_missing(&sent));
-    has_any.then(|| with_parameters(to, parameters(to.query()).chain(parameters(from).filter(is_missing))))
+    has_any.then(|| {
+        with_parameters(
+            to,
+            parameters(to.query()).chain(parameters(from).filter(is_missing)).map(|parameter| parameter.0),
+        )
+    })
 }
 
 /// Appends the `api-version` that the query `from` has, if `to` has none and that is among `names`.
@@ -80,27 +85,24 @@ pub(crate) fn without_user_info(uri: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// A parameter of a query, as it is written there, with the separator behind it.
+/// A parameter of a query, as it is written there.
 #[derive(Clone, Copy)]
 struct Parameter<'a>(&'a str);
 
 impl<'a> Parameter<'a> {
-    fn text(self) -> &'a str {
-        self.0.trim_end_matches(['&', ';'])
-    }
-
-    /// What is between it and the next.
-    fn separator(self) -> char {
-        if self.0.ends_with(';') { ';' } else { '&' }
+    /// What servers see that take a semicolon for a separator, too ([HTML 4.01, appendix B.2.2]).
+    ///
+    /// [HTML 4.01, appendix B.2.2]: https://www.w3.org/TR/html401/appendix/notes.html#h-B.2.2
+    fn pieces(self) -> impl Iterator<Item = Self> {
+        self.0.split(';').map(Parameter)
     }
 
     /// Its name and its value, decoded: what servers compare.
     fn decoded(self) -> (Cow<'a, str>, Cow<'a, str>) {
-        let text = self.text();
-        if text.contains(['%', '+']) {
-            return form_urlencoded::parse(text.as_bytes()).next().unwrap_or_default();
+        if self.0.contains(['%', '+']) {
+            return form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default();
         }
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        let (name, value) = self.0.split_once('=').unwrap_or((self.0, ""));
         (name.into(), value.into())
     }
 
@@ -113,12 +115,8 @@ impl<'a> Parameter<'a> {
     }
 }
 
-/// Some servers take a semicolon for a separator, too ([HTML 4.01, appendix B.2.2]).
-///
-/// [HTML 4.01, appendix B.2.2]: https://www.w3.org/TR/html401/appendix/notes.html#h-B.2.2
 fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
-    let texts = query.into_iter().flat_map(|query| query.split_inclusive(['&', ';']));
-    texts.map(Parameter).filter(|parameter| !parameter.text().is_empty())
+    query.into_iter().flat_map(|query| query.split('&')).filter(|text| !text.is_empty()).map(Parameter)
 }
 
 fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
@@ -134,26 +132,38 @@ pub(crate) fn is_same_path(one: &str, other: &str) -> bool {
 /// Whether a query has the parameter, with the same value.
 fn is_of(query: Option<&str>, parameter: &Parameter<'_>) -> bool {
     let (name, value) = parameter.decoded();
-    parameters(query).map(Parameter::decoded).any(|(sent, it)| sent.eq_ignore_ascii_case(&name) && it == value)
+    let is_it = |sent: Parameter<'_>| {
+        let (sent, its) = sent.decoded();
+        sent.eq_ignore_ascii_case(&name) && its == value
+    };
+    parameters(query).any(|sent| is_it(sent) || (sent.0.contains(';') && sent.pieces().any(is_it)))
 }
 
 /// Removes the parameters that are `dropped`, but never `api-version`.
 fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Uri {
-    let is_kept = |parameter: &Parameter<'_>| parameter.has_name(API_VERSION) || !dropped(parameter);
-    if parameters(uri.query()).all(|parameter| is_kept(&parameter)) {
+    let is_dropped = |parameter: &Parameter<'_>| !parameter.has_name(API_VERSION) && dropped(parameter);
+    // As a whole a parameter may stay, though a piece of it must not.
+    let has_dropped =
+        |parameter: &Parameter<'_>| parameter.0.contains(';') && parameter.pieces().any(|piece| is_dropped(&piece));
+    if !parameters(uri.query()).any(|parameter| is_dropped(&parameter) || has_dropped(&parameter)) {
         return uri.clone();
     }
-    with_parameters(uri, parameters(uri.query()).filter(is_kept))
+    let kept = parameters(uri.query()).filter(|parameter| !is_dropped(parameter)).map(|parameter| {
+        if !has_dropped(&parameter) {
+            return Cow::from(parameter.0);
+        }
+        let pieces: Vec<_> = parameter.pieces().filter(|piece| !is_dropped(piece)).map(|piece| piece.0).collect();
+        pieces.join(";").into()
+    });
+    with_parameters(uri, kept.filter(|text| !text.is_empty()))
 }
 
 /// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
-fn with_parameters<'a>(uri: &Uri, parameters: impl Iterator<Item = Parameter<'a>>) -> Uri {
+fn with_parameters<T: AsRef<str>>(uri: &Uri, parameters: impl Iterator<Item = T>) -> Uri {
     let mut text = String::from(uri.path());
-    let mut separator = '?';
-    for parameter in parameters {
-        text.push(separator);
-        text.push_str(parameter.text());
-        separator = parameter.separator();
+    for (index, parameter) in parameters.enumerate() {
+        text.push(if index == 0 { '?' } else { '&' });
+        text.push_str(parameter.as_ref());
     }
     with_path_and_query(uri, text).unwrap_or_else(|| uri.clone())
 }
@@ -195,18 +205,32 @@ mod tests {
         for (from, uri, expected) in [
             ("key=S", "/m?a=1&key=S&b=2", "/m?a=1&b=2"),
             ("key=S", "/m?a=1;key=S;b=2", "/m?a=1;b=2"),
+            ("key=S", "/m?a=1;key=S&b=2", "/m?a=1&b=2"),
             ("key=S", "/m?key=S;a=1&b=2", "/m?a=1&b=2"),
             ("a=1;key=S", "/m?key=S", "/m"),
-            ("key=S", "/m?key=S;;api-version=1", "/m?api-version=1"),
+            ("key=S", "/m?key=S;;api-version=1", "/m?;api-version=1"),
             ("key=S", "/m?$expand=x($select=a;$top=1)&key=S", "/m?$expand=x($select=a;$top=1)"),
+            ("key=S", "/m?a=1;&key=S&b", "/m?a=1;&b"),
             ("key=S", "/m?key=T;a", "/m?key=T;a"),
+            // Its value has a semicolon.
+            ("key=a;b", "/m?key=a;b&x=1", "/m?x=1"),
+            ("key=a%3Bb", "/m?key=a;b", "/m"),
+            ("key=a;b", "/m?x&key=a%3bb", "/m?x"),
         ] {
             assert_eq!(without_propagated(&names, Some(from), &uri.parse().unwrap()), expected, "{uri}");
         }
+    }
+
+    #[test]
+    fn parameters_are_added_as_they_were_written() {
+        let names = ["key".to_owned(), "api-version".to_owned()];
         for (from, to, expected) in [
             ("key=S", "/m?a=1;b=2", Some("/m?a=1;b=2&key=S")),
-            ("a=1;key=S", "/m", Some("/m?key=S")),
-            ("key=S", "/m?a=1;key=T", None),
+            ("key=S", "/m?sig=x;", Some("/m?sig=x;&key=S")),
+            ("key=S", "/m?a=1;&b=2", Some("/m?a=1;&b=2&key=S")),
+            ("key=a;b", "/m", Some("/m?key=a;b")),
+            ("key=S;x=1&api-version=2", "/m", Some("/m?key=S;x=1&api-version=2")),
+            ("key=S", "/m?KEY=T", None),
         ] {
             let propagated = propagate_query(&names, Some(from), &to.parse().unwrap());
             assert_eq!(propagated, expected.map(Uri::from_static), "{from} {to}");
@@ -220,7 +244,8 @@ mod tests {
             ("https://a.example/x", "https://a.example/x"),
             ("/x?code=SECRET", "/x"),
             ("/x?api-version=1;code=SECRET", "/x?api-version=1"),
-            ("/x?code=SECRET;api-version=1&key", "/x?api-version=1"),
+            ("/x?api-version=1;SECRET", "/x?api-version=1"),
+            ("/x?code=SECRET;api-version=1&key", "/x"),
         ] {
             assert_eq!(without_secrets(&uri.parse().unwrap()), kept);
         }

@@ -47,7 +47,7 @@ pub struct OperationError<E> {
 struct Inner<E> {
     operation: Operation,
     cause: Cause<E>,
-    /// How many polls had failed in a row when the deadline came.
+    /// How many requests had failed in a row when the deadline came.
     failures: u32,
 }
 
@@ -109,8 +109,8 @@ impl<E> fmt::Display for OperationError<E> {
                 )?;
                 match failures {
                     0 => {}
-                    1 => f.write_str(", the last of which failed")?,
-                    failures => write!(f, ", the last {failures} of which failed")?,
+                    1 => f.write_str(", with one failure at last")?,
+                    failures => write!(f, ", with {failures} failures in a row at last")?,
                 }
                 f.write_str(")")
             }

@@ -2,9 +2,9 @@
 //! `tracing` nothing of it is compiled in, and what is called here does nothing.
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use self::off::{Spans, no_host, unmatched};
+pub(crate) use self::off::{Spans, is_unmatched_enabled, no_host, unmatched};
 #[cfg(feature = "tracing")]
-pub(crate) use self::on::{Spans, no_host, unmatched};
+pub(crate) use self::on::{Spans, is_unmatched_enabled, no_host, unmatched};
 
 /// How the operation's span began.
 #[derive(Clone, Copy, Debug)]
@@ -212,11 +212,16 @@ mod on {
         if is_unrecognized {
             warn!(
                 target: TARGET,
-                { lro.status = status, lro.protocol = operation.protocol().name() },
+                { lro.monitor = %Redacted(operation.monitor()), lro.status = status, lro.protocol = operation.protocol().name() },
                 "unrecognized status: treated as running. If it ends the operation, tell the protocol (Protocol::builder), and set \
                  LroLayer::timeout",
             );
         }
+    }
+
+    /// Whether anybody wants to know of a 202 that no protocol matches.
+    pub(crate) fn is_unmatched_enabled() -> bool {
+        tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
     }
 
     /// Reports a 202 that no protocol matches.
@@ -267,6 +272,10 @@ mod off {
         }
 
         pub(crate) fn emit(&self, _: &Event<'_>) {}
+    }
+
+    pub(crate) const fn is_unmatched_enabled() -> bool {
+        false
     }
 
     pub(crate) fn unmatched(_: &Method, _: &Uri, _: &[HeaderName]) {}

@@ -257,8 +257,8 @@ impl LroLayer {
         self.with(|config| config.ask_for_async = yes)
     }
 
-    /// Returns the extension that cancels an operation at the service ([`Operation::cancel`](crate::Operation::cancel)), by what this
-    /// layer's protocol of that name knows: a stored operation has nothing but the name. `None` if the layer does not speak it, or
+    /// Returns the extension that cancels an operation at the service, as [`Operation::cancel`](crate::Operation::cancel) does, by the rules of this
+    /// layer's protocol: a stored operation has nothing but its name. `None` if the layer does not speak the protocol, or
     /// it knows no way.
     ///
     /// # Example
@@ -276,13 +276,13 @@ impl LroLayer {
     /// let stored = r#"{"version": 1, "protocol": "jobs", "monitor": "https://example.com/jobs/1", "state": "Running"}"#;
     /// let operation: Operation = serde_json::from_str(stored)?;
     /// assert!(operation.cancel().is_none());
-    /// assert_eq!(layer.cancel(&operation).expect("it says how").method(), "DELETE");
+    /// assert_eq!(layer.cancel_for(&operation).expect("it says how").method(), "DELETE");
     /// # }
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
-    pub fn cancel(&self, operation: &Operation) -> Option<Cancel> {
+    pub fn cancel_for(&self, operation: &Operation) -> Option<Cancel> {
         let protocol = self.config.spoken(operation.protocol())?.clone();
         Operation { protocol, ..operation.clone() }.cancel()
     }

@@ -4,7 +4,10 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header::CONTENT_TYPE};
 
-use crate::{operation::Operation, protocol::template::Known};
+use crate::{
+    operation::Operation,
+    protocol::template::{Known, Variable},
+};
 
 /// Cancels an operation at the service: in the extensions of a request to the service, it sends that request to where the
 /// operation is canceled instead.
@@ -43,13 +46,15 @@ pub struct Cancel {
     method: Method,
     /// Where it is sent, as the protocol and the operation say.
     pub(crate) reference: String,
+    /// What that is relative to, if not to the monitor.
+    start: Option<Uri>,
     body: Option<(HeaderValue, String)>,
 }
 
 impl Operation {
     /// Returns the extension that cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or not
     /// enough is known. A stored operation of a protocol of your own does not know that protocol:
-    /// [`LroLayer::cancel`](crate::LroLayer::cancel) does.
+    /// [`LroLayer::cancel_for`](crate::LroLayer::cancel_for) does.
     #[must_use]
     pub fn cancel(&self) -> Option<Cancel> {
         self.cancel_at(self.monitor())
@@ -58,11 +63,15 @@ impl Operation {
     /// The same where the monitor's whole address is another than that which the operation holds.
     pub(crate) fn cancel_at(&self, monitor: &Uri) -> Option<Cancel> {
         let rule = self.protocol().rules().cancel.as_ref()?;
-        let known = Known { monitor: Some(monitor), start: self.start().map(|(_, start)| start), name: self.id() };
+        let start = self.start().map(|(_, start)| start);
+        let known = Known { monitor: Some(monitor), start, name: self.id() };
+        let template = rule.template.as_ref()?;
+        let is_of_start = template.needs_start() && !template.has(Variable::Monitor);
         Some(Cancel {
             operation: Box::new(self.clone()),
             method: rule.method.clone(),
-            reference: rule.template.as_ref()?.expand(&known)?,
+            reference: template.expand(&known)?,
+            start: start.filter(|_| is_of_start).cloned(),
             body: rule.body.clone(),
         })
     }
@@ -85,6 +94,11 @@ impl Cancel {
     #[must_use]
     pub fn body(&self) -> &str {
         self.body.as_ref().map_or("", |(_, body)| body)
+    }
+
+    /// What the reference is relative to.
+    pub(crate) fn base(&self) -> &Uri {
+        self.start.as_ref().unwrap_or(&self.operation.monitor)
     }
 
     /// Says what the body is, unless the request does.

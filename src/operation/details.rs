@@ -68,11 +68,12 @@ pub(crate) fn name_at(document: &[Member<'_>], pointer: &Pointer) -> Option<Stri
 /// The target of the link with this relation: in the `Link` header, or in the body's `links`, an array of `rel` and `href` or an
 /// object of relations (JSON:API), or `_links` (HAL).
 pub(crate) fn link(headers: &HeaderMap, document: &[Member<'_>], relation: &str) -> Option<String> {
-    let mut header = headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok());
-    header.find_map(|value| link_in_header(value, relation)).or_else(|| {
+    let mut header = headers.get_all(LINK).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let target = header.find_map(|value| link_in_header(value, relation)).or_else(|| {
         let mut links = document.iter().filter(|(key, _)| matches!(&**key, "links" | "_links"));
         links.find_map(|(_, links)| link_in(links, relation))
-    })
+    });
+    target.filter(|target| !target.is_empty())
 }
 
 fn link_in(links: &RawValue, relation: &str) -> Option<String> {
@@ -99,6 +100,15 @@ fn plain_href(link: &RawValue) -> Option<String> {
     href.or_else(|| json_string(link)).map(Into::into)
 }
 
+/// Where a character is that is not in quotes.
+fn unquoted(text: &str, wanted: char) -> Option<usize> {
+    let mut in_quotes = false;
+    text.find(|character| {
+        in_quotes ^= character == '"';
+        character == wanted && !in_quotes
+    })
+}
+
 /// `<https://…>; rel="results next"` ([RFC 8288, section 3]).
 ///
 /// [RFC 8288, section 3]: https://www.rfc-editor.org/rfc/rfc8288#section-3
@@ -106,23 +116,26 @@ fn link_in_header(value: &str, relation: &str) -> Option<String> {
     let mut rest = value;
     while let Some((_, link)) = rest.split_once('<') {
         let (target, parameters) = link.split_once('>')?;
-        // The next link begins behind a comma that is not in quotes.
-        let mut in_quotes = false;
-        let end = parameters.find(|character| {
-            in_quotes ^= character == '"';
-            character == ',' && !in_quotes
+        // The next link begins behind a comma.
+        let (parameters, behind) = parameters.split_at(unquoted(parameters, ',').unwrap_or(parameters.len()));
+        let mut left = parameters;
+        let parameters = std::iter::from_fn(|| {
+            let (parameter, rest) = left.split_at(unquoted(left, ';').unwrap_or(left.len()));
+            left = rest.strip_prefix(';').unwrap_or_default();
+            (!parameter.is_empty() || !left.is_empty()).then_some(parameter)
         });
-        let (parameters, behind) = parameters.split_at(end.unwrap_or(parameters.len()));
-        let has_relation =
-            parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
-                name.trim().eq_ignore_ascii_case("rel")
-                    && value
-                        .trim()
-                        .trim_matches('"')
-                        .split_ascii_whitespace()
-                        .any(|it| it.eq_ignore_ascii_case(relation))
-            });
-        if has_relation {
+        let (mut has_relation, mut is_of_another) = (false, false);
+        for (name, value) in parameters.filter_map(|parameter| parameter.split_once('=')) {
+            let mut words = value.trim().trim_matches('"').split_ascii_whitespace();
+            match name.trim() {
+                name if name.eq_ignore_ascii_case("rel") => {
+                    has_relation |= words.any(|it| it.eq_ignore_ascii_case(relation))
+                }
+                // A link of something else than this response (section 3.2).
+                name => is_of_another |= name.eq_ignore_ascii_case("anchor"),
+            }
+        }
+        if has_relation && !is_of_another {
             return Some(target.to_owned());
         }
         rest = behind;
@@ -249,13 +262,17 @@ mod tests {
         for (header, expected) in [
             (r#"<https://h.test/r>; rel="results""#, Some("https://h.test/r")),
             (r#"</a>; rel=self, </r>; title="x, </no>; rel=results"; rel="next Results""#, Some("/r")),
+            (r#"</no>; rel=next; title="a; rel=results""#, None),
+            (r#"</no>; rel=results; anchor="/other", </r>;; rel=results"#, Some("/r")),
+            ("</r>; title=\"Prüfung\"; rel=results", Some("/r")),
+            ("<>; rel=results", None),
             ("</r>;rel=results", Some("/r")),
             ("</a>; rel=result", None),
             ("</a; rel=results", None),
             ("", None),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(LINK, HeaderValue::from_str(header).unwrap());
+            headers.insert(LINK, HeaderValue::from_bytes(header.as_bytes()).unwrap());
             assert_eq!(link(&headers, &[], "results").as_deref(), expected, "{header}");
         }
     }

@@ -51,7 +51,7 @@ fn resolve(
             return Err(error.with_uri(started.clone(), request));
         }
     }
-    let address = resolver.resolve(&cancel.reference, &operation.monitor)?;
+    let address = resolver.resolve(&cancel.reference, cancel.base())?;
     Ok(with_propagated(config, request, operation, address))
 }
 
@@ -61,7 +61,7 @@ impl Poller {
         self.config().spoken(&self.operation.protocol)?;
         let whole = self.whole.asked.as_deref().filter(|_| self.asked() == Target::Monitor);
         let cancel = self.operation.cancel_at(whole.unwrap_or(&self.operation.monitor))?;
-        let address = self.resolver().resolve(&cancel.reference, &self.operation.monitor).ok()?;
+        let address = self.resolver().resolve(&cancel.reference, cancel.base()).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;
         *request.method_mut() = cancel.method().clone();
         cancel.describe_body(request.headers_mut());

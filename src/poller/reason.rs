@@ -11,7 +11,7 @@ pub(crate) enum Reason<T: Io> {
     Timeout {
         /// The request that cancels the operation, if that is wanted and known.
         cancel: Option<Box<Request<String>>>,
-        /// How many polls had failed in a row.
+        /// How many requests had failed in a row.
         failures: u32,
     },
     /// There is nothing to wait with.

@@ -85,8 +85,10 @@ struct Considered {
     searched: usize,
     /// Whether the body meets the rule's condition.
     is_met: Option<bool>,
-    /// Whether the body names the operation, where that is needed.
+    /// Whether the operation is named, by the body where that is needed.
     is_named: Option<bool>,
+    /// Whether a header announces it.
+    is_announced: bool,
 }
 
 impl<T: Io> Starting<T> {
@@ -263,7 +265,9 @@ impl Considered {
         };
         let selectors: Selectors =
             rule.condition.as_ref().map_or_else(|| Selectors::from([]), |condition| condition.selectors.clone());
-        Some(Self { scanner: Scanner::new(&selectors), searched: 0, is_met, is_named, candidate })
+        let has_link = matches!(rule.by, By::Relation(_)) && is_named == Some(true);
+        let is_announced = has_link || rule.by.announcing_header().is_some();
+        Some(Self { scanner: Scanner::new(&selectors), searched: 0, is_met, is_named, is_announced, candidate })
     }
 
     fn read<B>(&mut self, data: &[u8], response: &PartialResponse<B>) {
@@ -291,7 +295,7 @@ impl Considered {
         let rule = self.candidate.rule();
         let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
         // A header announces an operation as long as nothing else is said; a name in half a body does not.
-        let is_enough = body == Body::Whole || rule.by.announcing_header().is_some();
+        let is_enough = body == Body::Whole || self.is_announced;
         self.is_met.get_or_insert(is_enough && starts);
         if self.is_named.is_none() {
             let is_named = is_named(rule, &response.head.headers, &response.frames.to_bytes());
@@ -323,7 +327,7 @@ fn by_media_type(headers: &HeaderMap) -> Json {
     if media_type == "application/json" || media_type.ends_with("+json") { Json::Yes } else { Json::No }
 }
 
-/// What a start response names the operation by beside a header that has the address: its address in a link, or its name.
+/// The link or the name by which a start response announces the operation, if its rule looks for one.
 fn name(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<String> {
     match &rule.by {
         By::NameHeader { header, .. } => {
@@ -337,7 +341,7 @@ fn name(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<String> {
     }
 }
 
-/// Whether that is an operation's, if it is a name or a link, and there is one.
+/// Whether there is a name of an operation, or a link to it; `None` if there is neither.
 fn is_named(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<bool> {
     match &rule.by {
         By::Name { contains, .. } => name(rule, headers, body).map(|name| name.contains(contains.as_str())),

@@ -157,14 +157,19 @@ impl StartRule {
     }
 
     /// The link with this relation is the address of the monitor, absolute or relative: in the `Link` header ([RFC 8288]), or in
-    /// the body's `links`, an array of `rel` and `href` or an object of relations (JSON:API), or `_links` (HAL).
+    /// the body's `links`, an array of `rel` and `href` or an object of relations (JSON:API), or `_links` (HAL). In a header the case of
+    /// the relation does not matter.
     ///
     /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it where no header has it. Many services give
-    /// every resource a link to itself: then say what else an operation's response has, or it is taken for one when any is created.
+    /// every resource a link to itself: then say what else an operation's response has, or every resource that is created is taken for one.
     ///
     /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
     pub fn by_relation(relation: &str) -> Self {
-        Self::new(By::Relation(relation.to_owned()), [200, 201, 202], Mistake::default())
+        let mut mistake = Mistake::default();
+        if relation.is_empty() || relation.contains(char::is_whitespace) {
+            mistake.contradiction("the relation of a link is one word");
+        }
+        Self::new(By::Relation(relation.to_owned()), [200, 201, 202], mistake)
     }
 
     /// The string or integer at this JSON pointer of the response's body is the name of the operation, and `template` makes the

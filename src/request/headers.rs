@@ -1,9 +1,9 @@
 //! `CapturedHeaders` and `RepeatedHeaders`: the headers of the caller's request that polls repeat, as bytes.
 //!
 //! They are kept for every request, because any may start an operation. Cloning the `HeaderMap` would cost an allocation for
-//! each value that is not static, and 700 bytes more for each operation that waits; this costs one allocation in all.
+//! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one buffer.
 
-use std::iter;
+use std::{fmt, iter};
 
 use bytes::Bytes;
 use http::{
@@ -12,9 +12,8 @@ use http::{
 };
 
 /// Entries, one after the other: the lengths of name and value, whether the value is sensitive, the name, the value.
-#[derive(Debug)]
 pub(crate) struct CapturedHeaders {
-    /// Here if they fit, so that most requests cost no allocation for them. (Nothing is moved as long as there are none.)
+    /// Here if they fit, so that most requests cost no allocation for them; made where it stays, because it is long to move.
     few: Option<[u8; TYPICAL_BYTES]>,
     few_len: usize,
     many: Vec<u8>,
@@ -108,7 +107,6 @@ fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
 }
 
 /// The same once an operation has been accepted: as bytes, too, because many operations wait at once.
-#[derive(Debug)]
 pub(crate) struct RepeatedHeaders(Bytes);
 
 impl RepeatedHeaders {
@@ -135,6 +133,19 @@ impl RepeatedHeaders {
             value.set_sensitive(is_sensitive);
             Some((HeaderName::from_bytes(name).ok()?, value))
         })
+    }
+}
+
+/// Prints the names only: the values are credentials.
+impl fmt::Debug for RepeatedHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl fmt::Debug for CapturedHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CapturedHeaders").finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,9 @@ const ANNOUNCING: [HeaderName; 4] = [
 
 #[cold]
 pub(crate) fn report(config: &Config, request: &RequestHead, headers: &HeaderMap) {
+    if !config.has_observers() && !tracing::is_unmatched_enabled() {
+        return;
+    }
     let mut present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();
     if present.is_empty() {
         // The service's own may be among them.

@@ -2,7 +2,7 @@
 
 use tower_lro::{
     Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolError, ResponseExt, StartRule, StatusRule,
-    simulator::{Reply, Script},
+    simulator::{Fault, Reply, Script},
 };
 
 use crate::support::{exact, seconds, send, start_at, text};
@@ -120,6 +120,15 @@ async fn links_are_monitors_by_their_relation() {
     ] {
         assert_eq!(ends(payouts(rule()), other, []).await.2, 1);
     }
+    for empty in [r#"{"_links": {"self": {"href": ""}}}"#, r#"{"links": {"self": ""}}"#] {
+        assert_eq!(ends(payouts(rule()), Reply::json(empty).code(201), []).await.2, 1);
+    }
+    // A header announces an operation, though a body that might say otherwise breaks off.
+    let broken = Reply::json(r#"{"items": [1, 2, 3]}"#).code(202).header("link", header).fault(Fault::BrokenAfter(5));
+    let script = Script::new(broken).polls(polls());
+    let layer = exact().protocols([payouts(rule().unless_true("/done"))]);
+    let (outcome, _) = send(layer, script, start_at("https://example.com/v1/payouts")).await;
+    assert!(text(outcome.unwrap()).await.contains("SUCCESS"));
     // The body may have more to say than the header that has the link.
     let rule = || rule().unless_terminal("/batch_header/batch_status");
     let ended = Reply::json(r#"{"batch_header": {"batch_status": "SUCCESS"}}"#).header("link", header);
@@ -176,6 +185,10 @@ fn what_is_wrong_with_a_description_is_named() {
     assert_eq!(by(header()), Err(ProtocolError::NoStatus));
     assert_eq!(monitor(StatusRule::new()), Err(ProtocolError::NoStatus));
     assert_eq!(by(StartRule::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
+    for relation in ["", "two words"] {
+        let error = ProtocolError::Contradiction("the relation of a link is one word".to_owned());
+        assert_eq!(by(StartRule::by_relation(relation).monitor(status())), Err(error));
+    }
     assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
     assert_eq!(by(fine().statuses([299])), Ok(()));
     assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));

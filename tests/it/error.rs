@@ -34,12 +34,12 @@ async fn after_acceptance_the_error_says_which_operation_and_its_source_says_why
         (
             exact().timeout(seconds(5)),
             Reply::http(503),
-            &["it did not end in time (no status yet, after 5.0s and 3 polls, the last 3 of which failed)"],
+            &["it did not end in time (no status yet, after 5.0s and 3 polls, with 3 failures in a row at last)"],
         ),
         (
             exact().timeout(seconds(2)),
             Reply::http(1).fault(Fault::Refused),
-            &["it did not end in time (no status yet, after 2.0s and 1 poll, the last of which failed)"],
+            &["it did not end in time (no status yet, after 2.0s and 1 poll, with one failure at last)"],
         ),
         (exact(), Reply::http(403), &["the monitor answered 403 Forbidden"]),
         (exact(), Reply::http(200).body("{}"), &["the monitor answered 200 OK with 2 bytes that give no status"]),

@@ -196,9 +196,9 @@ async fn a_layer_says_how_a_stored_operation_of_its_own_protocol_is_canceled() {
     let cancel = CancelRule::new("PATCH", "{monitor}").body("application/merge-patch+json", r#"{"stop": true}"#);
     let jobs = Protocol::builder("jobs").announced(rule).cancel(cancel).build().unwrap();
     let (layer, operation) = (exact().protocol(jobs), edited("jobs", 1));
-    assert!(operation.cancel().is_none() && exact().cancel(&operation).is_none());
+    assert!(operation.cancel().is_none() && exact().cancel_for(&operation).is_none());
 
-    let cancel = layer.cancel(&operation).unwrap();
+    let cancel = layer.cancel_for(&operation).unwrap();
     for (own, sent) in [(None, "application/merge-patch+json"), (Some("application/json"), "application/json")] {
         let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
         // As a client sends it that does not know of `Cancel::request`.
@@ -245,6 +245,7 @@ async fn a_stored_operation_knows_the_start_requests_path_where_canceling_needs_
         ("{parent}/cancel", "/v1/jobs/cancel"),
         ("/{first}/cancel", "/v1/cancel"),
         ("{monitor}/cancel", "/op/1/cancel"),
+        ("{monitor}/of{path}", "/op/1/of/v1/jobs/submit"),
     ] {
         let jobs =
             Protocol::builder("jobs").announced(rule()).cancel(CancelRule::new("PUT", template)).build().unwrap();
@@ -256,7 +257,7 @@ async fn a_stored_operation_knows_the_start_requests_path_where_canceling_needs_
         let json = serde_json::to_value(error.pending().unwrap().0).unwrap();
         assert!(!json.to_string().contains("SECRET"), "{json}");
         let stored: Operation = serde_json::from_value(json).unwrap();
-        let cancel = layer.cancel(&stored).unwrap().request("https://api.good.example/".parse().unwrap());
+        let cancel = layer.cancel_for(&stored).unwrap().request("https://api.good.example/".parse().unwrap());
         layer.layer(service).oneshot(cancel).await.unwrap();
         assert_eq!(log.uris().last().unwrap(), &format!("https://api.good.example{asked}"), "{template}");
     }

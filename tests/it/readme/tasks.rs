@@ -19,7 +19,7 @@ pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<d
     assert!(matches!(error.cause(), Cause::Timeout)); // The operation goes on at the service.
     // Resume it, by a GET to the service's address; feature `serde` stores it in between:
     let resumed = client.get(url).with_extension(error.operation().resume()).send().await?;
-    // Cancel it, where the protocol says how (if it was stored, and of your own protocol: `LroLayer::cancel`):
+    // Cancel it, where the protocol says how (if it was stored, and of your own protocol: `LroLayer::cancel_for`):
     if let Some(cancel) = error.operation().cancel() {
         let request = client.request(cancel.method().clone(), url).body(cancel.body().to_owned());
         request.with_extension(cancel).send().await?;
