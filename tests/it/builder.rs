@@ -174,6 +174,15 @@ fn a_protocol_has_no_more_than_255_start_rules() {
 }
 
 #[test]
+fn the_relation_of_a_link_is_one_word() {
+    for relation in ["", "two words"] {
+        let rule = StartRule::by_relation(relation).monitor(StatusRule::new().status_at("/status"));
+        let error = ProtocolError::Contradiction("the relation of a link is one word".to_owned());
+        assert_eq!(Protocol::builder("x").announced(rule).build().map(|_| ()), Err(error));
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_description_is_named() {
     let by = |rule: StartRule| Protocol::builder("x").announced(rule).build().map(|_| ());
     let header = || StartRule::by_header("x");
@@ -185,10 +194,6 @@ fn what_is_wrong_with_a_description_is_named() {
     assert_eq!(by(header()), Err(ProtocolError::NoStatus));
     assert_eq!(monitor(StatusRule::new()), Err(ProtocolError::NoStatus));
     assert_eq!(by(StartRule::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
-    for relation in ["", "two words"] {
-        let error = ProtocolError::Contradiction("the relation of a link is one word".to_owned());
-        assert_eq!(by(StartRule::by_relation(relation).monitor(status())), Err(error));
-    }
     assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
     assert_eq!(by(fine().statuses([299])), Ok(()));
     assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
