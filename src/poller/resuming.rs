@@ -45,6 +45,11 @@ pub(crate) fn resume<T: Io>(
         operation.protocol = spoken.clone();
     }
 
+    if operation.progress.consecutive_failures > config.max_consecutive_failures {
+        // It was given up, and dropped before that was stored.
+        operation.progress.consecutive_failures = 0;
+    }
+
     let wall = beginning.wall;
     let by_clock = operation.accepted_at.and_then(|accepted| wall.duration_since(accepted).ok());
     // Stored times are in milliseconds.
