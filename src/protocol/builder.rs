@@ -137,9 +137,7 @@ impl ProtocolBuilder {
     /// The resource is at an address that follows from what is known: `{monitor}/results`, `/jobs/{name}/archive`. Placeholders
     /// are `{monitor}`, `{name}`, `{+name}`, and of the start request `{path}`, `{parent}` and `{first}`.
     pub fn resource_template(mut self, template: &str) -> Self {
-        let all =
-            [Variable::Monitor, Variable::Name, Variable::PathName, Variable::Path, Variable::Parent, Variable::First];
-        let template = self.mistake.ok(Template::parse(template, &all));
+        let template = self.mistake.ok(Template::parse(template, &Variable::OF_OPERATION));
         self.rules.resource.extend(template.map(ResourceRule::Template));
         self
     }

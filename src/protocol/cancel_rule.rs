@@ -35,16 +35,13 @@ pub struct CancelRule {
     pub(crate) mistake: Mistake,
 }
 
-const ALLOWED: [Variable; 6] =
-    [Variable::Monitor, Variable::Name, Variable::PathName, Variable::Path, Variable::Parent, Variable::First];
-
 impl CancelRule {
     /// A request with this method, to the address that `template` makes: `{monitor}` in it stands for the monitor's address,
     /// `{name}` and `{+name}` for the operation's name, and `{path}`, `{parent}` and `{first}` for the path of the start request, the one
     /// above it, and its first segment.
     pub fn new(method: &str, template: &str) -> Self {
         let mut mistake = Mistake::default();
-        let template = mistake.ok(Template::parse(template, &ALLOWED));
+        let template = mistake.ok(Template::parse(template, &Variable::OF_OPERATION));
         let method = Method::from_bytes(method.as_bytes()).unwrap_or_else(|_| {
             mistake.note(ProtocolError::Method(method.to_owned()));
             Method::DELETE

@@ -53,6 +53,10 @@ impl Variable {
         ("+name", Self::PathName),
     ];
 
+    /// All that may be known once an operation has been accepted.
+    pub(crate) const OF_OPERATION: [Self; 6] =
+        [Self::Monitor, Self::Name, Self::PathName, Self::Path, Self::Parent, Self::First];
+
     fn text(self) -> &'static str {
         Self::ALL.iter().find(|(_, variable)| *variable == self).map_or("", |(text, _)| text)
     }
