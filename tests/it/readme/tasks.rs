@@ -17,7 +17,7 @@ pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<d
     let error = client.post(url).with_extension(hasty).send().await.expect_err("1 ms is too short");
     let error = OperationError::find(&error).ok_or("the service did not accept the request")?;
     assert!(matches!(error.cause(), Cause::Timeout)); // The operation goes on at the service.
-    // Resume it, by a GET to the service's address; feature `serde` stores it in between:
+    // Resume it, by a GET to any path of the service; feature `serde` stores it in between:
     let resumed = client.get(url).with_extension(error.operation().resume()).send().await?;
     // Cancel it, where the protocol says how (if it was stored, and of your own protocol: `LroLayer::cancel_for`):
     if let Some(cancel) = error.operation().cancel() {
