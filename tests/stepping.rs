@@ -1,5 +1,5 @@
-//! Stepping is the same as waiting: a chain of calls with `max_wait(0)`, each resumed from what the last one stored, asks the same
-//! at the same times, and comes to the same end, as one call that waits.
+//! Stepping is the same as waiting: a chain of calls with `max_wait`, each resumed from what the last one stored, asks the same at
+//! the same times, reports the same life, and comes to the same end, as one call that waits.
 
 use std::{
     sync::{Arc, Mutex},
@@ -14,7 +14,7 @@ use proptest::{
 };
 use tokio::time::{Instant, sleep};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
-use tower_lro::{Backoff, Cause, Error, FinalResponse, LroBody, LroLayer, Operation, Protocol, ResponseExt};
+use tower_lro::{Backoff, Cause, Error, Event, FinalResponse, LroBody, LroLayer, Operation, Protocol, ResponseExt};
 
 /// How many scripts are played.
 const SCRIPTS: u32 = 10_000;
@@ -97,6 +97,9 @@ struct Script {
     timeout: Option<u16>,
     failures: u32,
     error_on_failure: bool,
+    max_wait: u64,
+    /// How long each answer takes, in milliseconds.
+    latency: u64,
 }
 
 fn script() -> impl Strategy<Value = Script> {
@@ -115,11 +118,13 @@ fn script() -> impl Strategy<Value = Script> {
         prop::option::of(0..20_u16),
     );
     let settings = (final_response, prop::option::weighted(0.3, 1..400_u16), 0..4_u32, any::<bool>());
-    (start, vec(answer(), 1..14), settings).prop_map(
+    let of_steps = (prop::sample::select(&[0, 0, 5, 30][..]), prop::sample::select(&[0, 0, 40, 700][..]));
+    (start, vec(answer(), 1..14), settings, of_steps).prop_map(
         |(
             (protocol, method, start, start_retry_after),
             answers,
             (final_response, timeout, failures, error_on_failure),
+            (max_wait, latency),
         )| {
             Script {
                 protocol,
@@ -131,6 +136,8 @@ fn script() -> impl Strategy<Value = Script> {
                 timeout,
                 failures,
                 error_on_failure,
+                max_wait,
+                latency,
             }
         },
     )
@@ -170,7 +177,11 @@ impl Script {
                     .get(index)
                     .map_or_else(|| Answer::Http { code: 403, retry_after: None }.response(), Answer::response),
             };
-            async move { response }
+            let latency = Duration::from_millis(script.latency);
+            async move {
+                sleep(latency).await;
+                response
+            }
         });
         (service, log)
     }
@@ -194,27 +205,69 @@ impl Script {
 
 type Outcome = Result<Response<LroBody<String>>, Error<BoxError>>;
 
-async fn waiting(script: &Script) -> (Outcome, Log) {
-    let (service, log) = script.service();
-    (script.layer().layer(service).oneshot(script.start()).await, log)
+/// How often an operation was accepted, resumed, handed back, and ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Life {
+    accepted: u32,
+    resumed: u32,
+    pending: u32,
+    finished: u32,
 }
 
-async fn stepping(script: &Script) -> (Outcome, Log) {
+fn observed(layer: LroLayer) -> (LroLayer, Arc<Mutex<Life>>) {
+    let life = Arc::new(Mutex::new(Life::default()));
+    let layer = layer.on_event({
+        let life = life.clone();
+        move |event| {
+            let mut life = life.lock().unwrap();
+            match event {
+                Event::Accepted { .. } => life.accepted += 1,
+                Event::Resumed { .. } => life.resumed += 1,
+                Event::Pending { .. } => life.pending += 1,
+                Event::Finished { .. } => life.finished += 1,
+                _ => {}
+            }
+        }
+    });
+    (layer, life)
+}
+
+async fn waiting(script: &Script) -> (Outcome, Log, Life) {
     let (service, log) = script.service();
-    let client = script.layer().max_wait(Duration::ZERO).layer(service);
+    let (layer, life) = observed(script.layer());
+    let outcome = layer.layer(service).oneshot(script.start()).await;
+    let life = *life.lock().unwrap();
+    (outcome, log, life)
+}
+
+async fn stepping(script: &Script) -> (Outcome, Log, Life) {
+    let (service, log) = script.service();
+    let (layer, life) = observed(script.layer().max_wait(Duration::from_secs(script.max_wait)));
+    let client = layer.layer(service);
     let mut request = script.start();
-    loop {
-        let error = match client.clone().oneshot(request).await {
-            Err(Error::Operation(error)) => error,
-            outcome => return (outcome, log),
-        };
-        let Cause::Pending { delay, .. } = error.cause() else { return (Err(Error::Operation(error)), log) };
-        let stored = serde_json::to_string(error.operation()).unwrap();
-        sleep(*delay).await;
+    let outcome = loop {
+        let outcome = client.clone().oneshot(request).await;
+        let Err(error) = &outcome else { break outcome };
+        let Some((operation, delay)) = error.pending() else { break outcome };
+        assert!(delay > Duration::from_secs(script.max_wait));
+        let stored = serde_json::to_string(operation).unwrap();
+        sleep(delay).await;
         let operation: Operation = serde_json::from_str(&stored).unwrap();
         request =
             Request::get("https://api.test/?api-version=1").extension(operation.resume()).body(String::new()).unwrap();
-    }
+    };
+    let life = *life.lock().unwrap();
+    (outcome, log, life)
+}
+
+/// How old the operation was at its end, and when its deadline came after its acceptance, in milliseconds.
+fn times(outcome: &Outcome) -> Option<[u128; 2]> {
+    let operation = match outcome {
+        Ok(response) => response.operation()?,
+        Err(error) => error.operation()?,
+    };
+    let timeout = operation.deadline().map(|at| at.duration_since(operation.accepted_at().unwrap()).unwrap());
+    Some([operation.elapsed(), timeout.unwrap_or_default()].map(|time| time.as_millis()))
 }
 
 /// What the caller gets, without when.
@@ -255,9 +308,18 @@ fn a_chain_of_steps_is_one_call_that_waits() {
     let operations = Mutex::new(0);
     let check = |script: Script| {
         runtime.block_on(async {
-            let (waited, waited_log) = waiting(&script).await;
-            let (stepped, stepped_log) = stepping(&script).await;
+            let (waited, waited_log, waited_life) = waiting(&script).await;
+            let (stepped, stepped_log, stepped_life) = stepping(&script).await;
             prop_assert_eq!(described(&stepped), described(&waited));
+            prop_assert_eq!(stepped_life.resumed, stepped_life.pending);
+            prop_assert_eq!(Life { resumed: 0, pending: 0, ..stepped_life }, waited_life);
+            prop_assert_eq!(
+                (waited_life.accepted, waited_life.finished),
+                if times(&waited).is_some() { (1, 1) } else { (0, 0) }
+            );
+            for (stepped, waited) in times(&stepped).into_iter().flatten().zip(times(&waited).into_iter().flatten()) {
+                prop_assert!(stepped.abs_diff(waited) <= TOLERANCE, "{} and {} ms", stepped, waited);
+            }
             let (waited_log, stepped_log) = (waited_log.lock().unwrap(), stepped_log.lock().unwrap());
             let asked = |log: &[(u128, String)]| log.iter().map(|(_, request)| request.clone()).collect::<Vec<_>>();
             prop_assert_eq!(asked(&stepped_log), asked(&waited_log));

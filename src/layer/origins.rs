@@ -75,6 +75,8 @@ impl LroLayer {
     /// Sets the address that a client below puts before requests with a path alone, as those of octocrab and kube do. An operation whose
     /// monitor is an absolute address of the same origin is then polled through the same client, by its path. Where the base has a
     /// path (`/k8s/clusters/c1`), that is taken off the monitor's, since the client below puts it there again.
+    /// A monitor outside of that path is taken for one of a service that does not know of it, such as one behind a proxy: its whole
+    /// path is asked below the base. No request of such a client can reach another path.
     ///
     /// Without it, and without a `Host` header, such a monitor cannot be polled: nothing says that it is of the service that the
     /// request went to. With feature `tracing` the first request without a host is warned of before it is sent.

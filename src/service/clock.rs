@@ -49,11 +49,10 @@ impl Clock {
         if timer.is_some() || HAS_WORKED.get() { Ok(()) } else { try_tokio() }
     }
 
-    /// The same, but not where it cannot be told yet: a future may be made outside of the runtime that it will run in.
-    #[inline]
-    pub(crate) fn check_here(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
-        let may_come = || !cfg!(target_family = "wasm") && Handle::try_current().is_err();
-        if timer.is_some() || HAS_WORKED.get() || may_come() { Ok(()) } else { try_tokio() }
+    /// Whether there may be one later: a future may be made outside of the runtime that it will run in.
+    #[cold]
+    pub(crate) fn may_come() -> bool {
+        !cfg!(target_family = "wasm") && Handle::try_current().is_err()
     }
 
     pub(crate) fn now(&self) -> Duration {

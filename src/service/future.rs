@@ -17,9 +17,9 @@ use crate::{
     config::Config,
     error::{Error, boxed::BoxError},
     operation::Resume,
-    request::template::RequestTemplate,
+    request::template::{RequestHead, RequestTemplate},
     service::{
-        clock::Clock,
+        clock::{Clock, NoTimer},
         operating::{ErrorOf, Operating, OutputOf},
         start::Start,
         transport::{AsRequest, AsResponse},
@@ -73,8 +73,35 @@ pin_project! {
             start: Option<Box<Start<S>>>,
         },
         Operating { operating: Pin<Box<Operating<S, R>>> },
+        Deferred { deferred: Option<Box<Deferred<S, R>>> },
         // Nothing was sent.
         Refused { error: Option<Error<S::Error>> },
+    }
+}
+
+/// A request that was made outside of a runtime, and is sent in the one that the future is polled in.
+pub(crate) struct Deferred<S, R>
+where
+    S: Service<R, Response: AsResponse>,
+{
+    pub(crate) service: S,
+    pub(crate) config: Arc<Config>,
+    pub(crate) head: RequestHead,
+    pub(crate) request: R,
+    /// Sends it. Here it is not known that the service is `Clone`.
+    pub(crate) begin: fn(S, Arc<Config>, RequestHead, R) -> ResponseFuture<S, R>,
+}
+
+impl<S, R> Deferred<S, R>
+where
+    S: Service<R, Response: AsResponse>,
+{
+    #[cold]
+    fn begin(self) -> ResponseFuture<S, R> {
+        match Clock::check(self.config.timer.as_ref()) {
+            Ok(()) => (self.begin)(self.service, self.config, self.head, self.request),
+            Err(NoTimer) => ResponseFuture::refused(Error::NoTimer),
+        }
     }
 }
 
@@ -89,6 +116,11 @@ where
 
     pub(crate) const fn pass_through(future: S::Future) -> Self {
         Self { state: State::First { future: Some(future), start: None } }
+    }
+
+    #[cold]
+    pub(crate) fn deferred(deferred: Deferred<S, R>) -> Self {
+        Self { state: State::Deferred { deferred: Some(Box::new(deferred)) } }
     }
 
     pub(crate) const fn refused(error: Error<S::Error>) -> Self {
@@ -124,6 +156,10 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
+        if let StateProjection::Deferred { deferred } = state.as_mut().project() {
+            let Some(deferred) = deferred.take() else { return Poll::Pending };
+            state.set(deferred.begin().state);
+        }
         if let StateProjection::First { mut future, start } = state.as_mut().project() {
             let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
             if start.as_ref().is_some_and(|start| Clock::check(start.config.timer.as_ref()).is_err()) {
@@ -148,7 +184,7 @@ where
                 Some(error) => Err(error),
                 None => return Poll::Pending,
             },
-            StateProjection::First { .. } => return Poll::Pending,
+            StateProjection::First { .. } | StateProjection::Deferred { .. } => return Poll::Pending,
         };
         state.set(State::First { future: None, start: None });
         Poll::Ready(outcome)

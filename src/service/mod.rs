@@ -38,7 +38,7 @@ use crate::{
     service::{
         body::LroBody,
         clock::Clock,
-        future::ResponseFuture,
+        future::{Deferred, ResponseFuture},
         start::Start,
         transport::{AsRequest, AsResponse, prefer_respond_async},
     },
@@ -125,8 +125,8 @@ impl<S> Lro<S> {
         S: Service<R, Response: AsResponse> + Clone,
         R: AsRequest<S::Response, S::Error>,
     {
-        if Clock::check_here(config.timer.as_ref()).is_err() {
-            return ResponseFuture::refused(Error::NoTimer);
+        if Clock::check(config.timer.as_ref()).is_err() {
+            return self.begin_later(config, head, request);
         }
         if !has_authority(&head.uri) {
             hostless::warn_once(&config, &head, request.headers_mut());
@@ -148,6 +148,23 @@ impl<S> Lro<S> {
         }
         let mut start = Start::new(self.take_inner(), config, head, request.headers_mut());
         ResponseFuture::new(start.service.call(request), start)
+    }
+
+    /// Without a timer, which may be there when the future is polled. Until then the service is not even called: some begin their
+    /// work when they are.
+    #[cold]
+    fn begin_later<R>(&mut self, config: Arc<Config>, head: RequestHead, request: R) -> ResponseFuture<S, R>
+    where
+        S: Service<R, Response: AsResponse> + Clone,
+        R: AsRequest<S::Response, S::Error>,
+    {
+        if !Clock::may_come() {
+            return ResponseFuture::refused(Error::NoTimer);
+        }
+        // Its settings are those of `config`.
+        let begin =
+            |service, config, head, request| Self::new(service, LroLayer::default()).begin(config, head, request);
+        ResponseFuture::deferred(Deferred { service: self.take_inner(), config, head, request, begin })
     }
 
     /// Sends a request that cancels an operation to where that is done.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use tower::{BoxError, Layer, ServiceExt, service_fn};
+use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_lro::{
     Cause, Error, Event, LroLayer, Operation, OperationState, Protocol, ResponseExt, StartRule, StatusRule,
 };
@@ -266,21 +266,26 @@ fn without_a_timer_nothing_is_sent() {
     let service = service_fn({
         let sent = sent.clone();
         move |_: Request<Full<Bytes>>| {
-            // A future does nothing until it is polled, so that what counts is this.
-            let sent = sent.clone();
-            async move {
-                *sent.lock().unwrap() += 1;
-                Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
-            }
+            // Some services begin their work when they are called, and not when their future is polled.
+            *sent.lock().unwrap() += 1;
+            async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
         }
     });
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let request = || Request::post("https://api.test/start").body(Full::default()).unwrap();
     let error = runtime.block_on(exact().layer(service.clone()).oneshot(request())).unwrap_err();
     assert!(matches!(error, Error::NoTimer), "{error}");
-    let error = futures_util::FutureExt::now_or_never(exact().layer(service).oneshot(request())).unwrap().unwrap_err();
+    let call = |service| Service::call(&mut exact().layer(service), request());
+    let error = futures_util::FutureExt::now_or_never(call(service.clone())).unwrap().unwrap_err();
     assert!(matches!(error, Error::NoTimer), "{error}");
     assert_eq!(*sent.lock().unwrap(), 0);
+
+    // One that is made outside of a runtime is sent in the one that it is awaited in.
+    let future = call(service);
+    assert_eq!(*sent.lock().unwrap(), 0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert_eq!(runtime.block_on(future).unwrap().status(), StatusCode::OK);
+    assert_eq!(*sent.lock().unwrap(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,3 +30,4 @@ mod store;
 mod stored;
 mod streaming;
 mod support;
+mod wall_clock;
