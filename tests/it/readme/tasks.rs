@@ -4,14 +4,14 @@ use reqwest_middleware::ClientWithMiddleware;
 use tower_lro::{Cause, Event, FinalResponse, LroLayer, LroOverrides, OperationError, ResponseExt};
 
 pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<dyn std::error::Error>> {
-    // Settings for one request, as its extension: here, fetch the result from the URL in the final status response.
+    // For one request, change settings of the client's layer: here, fetch the result from the URL in the final status response.
     let resource = LroOverrides::new(|layer| layer.final_response(FinalResponse::Resource));
     let result = client.post(url).with_extension(resource).send().await?;
     // Progress (`LroLayer::events` has the same as a stream):
     let show = |event: &Event<'_>| println!("{:?}", event.operation().map(|it| (it.polls(), it.percent_complete())));
     let progress = LroOverrides::new(move |layer| layer.on_event(show));
     let response = client.post(url).with_extension(progress).send().await?;
-    // Did it fail, and why? (It is `Ok` all the same; `error_for_operation` makes an error of it.)
+    // Did it fail, and why? (A failed operation is still `Ok`; `error_for_operation` makes an error of it.)
     println!("{:?}", response.operation().map(|operation| (operation.state(), operation.error())));
     let hasty = LroOverrides::new(|layer| layer.timeout(std::time::Duration::from_millis(1))); // A deadline.
     let error = client.post(url).with_extension(hasty).send().await.expect_err("1 ms is too short");
@@ -19,7 +19,7 @@ pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<d
     assert!(matches!(error.cause(), Cause::Timeout)); // The operation goes on at the service.
     // Resume it, by a GET to any path of the service; feature `serde` stores it in between:
     let resumed = client.get(url).with_extension(error.operation().resume()).send().await?;
-    // Cancel it, where the protocol says how (if it was stored, and of your own protocol: `LroLayer::cancel_for`):
+    // Cancel it, where the protocol says how (a stored one of a protocol that you described: `LroLayer::cancel_for`):
     if let Some(cancel) = error.operation().cancel() {
         let request = client.request(cancel.method().clone(), url).body(cancel.body().to_owned());
         request.with_extension(cancel).send().await?;
