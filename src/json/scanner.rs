@@ -94,10 +94,16 @@ struct Interest {
 pub(crate) struct Found<'a> {
     /// The index of the selector.
     pub(crate) selector: usize,
-    /// `None` if that is no text.
-    pub(crate) word: Option<&'a str>,
+    /// In UTF-8; `None` if that is no text.
+    pub(crate) word: Option<&'a [u8]>,
     /// How much of the bytes was read to find it.
     pub(crate) read: usize,
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn text(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.word?).ok()
+    }
 }
 
 /// Where the word of a match is.
@@ -118,7 +124,7 @@ impl Scanner {
             selectors: selectors.clone(),
             at: At::Start,
             mark: 0,
-            skip: Skip::before(),
+            skip: Skip::scalar(),
             string: StringDecoder::new(),
             level: 0,
             open: [closed; MAX_POINTER_DEPTH],
@@ -172,9 +178,9 @@ impl Scanner {
             };
             if let Some((selector, word)) = found {
                 let word = match word {
-                    Word::InBytes(length) => std::str::from_utf8(&rest[1..=length]).ok(),
-                    Word::InDecoder => self.string.end(),
-                    Word::Key => Some(self.selectors[selector].pointer.last_key()),
+                    Word::InBytes(length) => Some(&rest[1..=length]).filter(|word| is_text(word)),
+                    Word::InDecoder => self.string.end().map(str::as_bytes),
+                    Word::Key => Some(self.selectors[selector].pointer.last_key().as_bytes()),
                 };
                 return Some(Found { selector, word, read: position + read });
             }
@@ -285,7 +291,7 @@ impl Scanner {
 
     /// One byte of a number, a boolean or null, or the one behind it.
     fn in_scalar(&mut self, byte: u8) -> Step {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.') {
+        if is_of_scalar(byte) {
             self.string.push(&[byte]);
             return (1, None);
         }
@@ -310,11 +316,18 @@ impl Scanner {
     }
 
     fn skip(&mut self, rest: &[u8]) -> usize {
-        let (read, is_over) = self.skip.advance(rest);
-        if is_over {
-            self.at = At::Comma;
+        match self.skip.advance(rest) {
+            (end, true) => self.end_value(end, rest),
+            (read, false) => read,
         }
-        read
+    }
+
+    /// A value ends here. Most often a comma and the next key follow at once.
+    #[inline]
+    fn end_value(&mut self, end: usize, rest: &[u8]) -> usize {
+        let is_key_next = rest.get(end) == Some(&b',') && self.open[self.level].index.is_none();
+        self.at = if is_key_next { At::Key } else { At::Comma };
+        end + usize::from(is_key_next)
     }
 
     /// Handles one byte between keys and values.
@@ -354,10 +367,7 @@ impl Scanner {
         match byte {
             b'"' => {
                 if let Some(skipped) = swar::string(&rest[1..]) {
-                    let end = skipped.len() + 2;
-                    let is_key_next = rest.get(end) == Some(&b',') && self.open[self.level].index.is_none();
-                    self.at = if is_key_next { At::Key } else { At::Comma };
-                    return end + usize::from(is_key_next);
+                    return self.end_value(skipped.len() + 2, rest);
                 }
             }
             b'{' | b'[' if self.interest.leads_on != 0 && self.level + 1 < MAX_POINTER_DEPTH => {
@@ -367,10 +377,23 @@ impl Scanner {
                 self.at = if index.is_some() { At::FirstElement } else { At::Key };
                 return 1;
             }
-            _ => {}
+            b'{' | b'[' => {}
+            // Most numbers and literals end in the same piece.
+            _ => {
+                let length = rest.iter().position(|&byte| !is_of_scalar(byte)).unwrap_or(rest.len());
+                if let Some(b',' | b'}' | b']') = rest.get(length) {
+                    return self.end_value(length, rest);
+                }
+            }
         }
-        self.begin_to_skip();
-        0
+        self.at = At::Skipping;
+        let (skip, read) = match byte {
+            b'"' => (Skip::string(), 1),
+            b'{' | b'[' => (Skip::nested(), 1),
+            _ => (Skip::scalar(), 0),
+        };
+        self.skip = skip;
+        read
     }
 
     /// An object or an array begins that these selectors lead to.
@@ -379,11 +402,6 @@ impl Scanner {
         let keys = keys.filter_map(|selector| selector.pointer.segments().get(self.level));
         let lengths = keys.fold(0, |lengths, segment| lengths | length_bit(segment.key.as_bytes()));
         self.open[self.level] = Level { selectors, lengths, index };
-    }
-
-    fn begin_to_skip(&mut self) {
-        self.skip = Skip::before();
-        self.at = At::Skipping;
     }
 
     fn interest_in_key(&mut self, key: &[u8]) -> Interest {
@@ -408,6 +426,16 @@ impl Scanner {
         self.met |= interest.ends;
         interest
     }
+}
+
+/// Most words are ASCII, which is known sooner.
+fn is_text(word: &[u8]) -> bool {
+    word.is_ascii() || std::str::from_utf8(word).is_ok()
+}
+
+/// Whether a number or a literal may have this byte.
+const fn is_of_scalar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
 /// Longer keys share one.

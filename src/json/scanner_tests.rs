@@ -30,7 +30,7 @@ fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, selectors: &Selectors) -
         let mut read = 0;
         while let Some(found) = scanner.scan(&piece[read..]) {
             read += found.read;
-            seen.extend(found.word.map(|word| (found.selector, word.to_owned(), before + read)));
+            seen.extend(found.text().map(|word| (found.selector, word.to_owned(), before + read)));
         }
         before += piece.len();
     }

@@ -11,9 +11,19 @@ pub(crate) struct Skip {
 }
 
 impl Skip {
-    /// Before the value's first byte.
-    pub(crate) const fn before() -> Self {
+    /// Before the first byte of a number or a literal.
+    pub(crate) const fn scalar() -> Self {
         Self { depth: 0, in_string: false, is_escaped: false }
+    }
+
+    /// After the bracket that begins an object or an array.
+    pub(crate) const fn nested() -> Self {
+        Self { depth: 1, ..Self::scalar() }
+    }
+
+    /// After the quote that begins a string.
+    pub(crate) const fn string() -> Self {
+        Self { in_string: true, ..Self::scalar() }
     }
 
     /// Reads on to the end of the value; returns how much was read, and whether it is over.

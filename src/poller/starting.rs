@@ -277,7 +277,7 @@ impl Considered {
         let mut position = 0;
         while let (Some(found), Some(condition)) = (self.scanner.scan(&data[position..]), &rule.condition) {
             position += found.read;
-            let Some(word) = found.word else { continue };
+            let Some(word) = found.text() else { continue };
             let is_running = condition.selectors[found.selector].matches == Match::String
                 && !words.meaning(word).state.is_terminal();
             self.is_met = Some(self.is_met.unwrap_or(true) && is_running);

@@ -46,12 +46,13 @@ impl StatusSearch {
 
     /// Reads on to what is found next, or to the end.
     fn read_to_match(&mut self, data: &[u8], rule: &StatusRule) -> usize {
-        let Some(Found { selector, word, read }) = self.scanner.scan(data) else {
+        let Some(found) = self.scanner.scan(data) else {
             self.scanned = self.scanned.saturating_add(data.len());
             return data.len();
         };
+        let Found { selector, read, .. } = found;
         self.scanned = self.scanned.saturating_add(read);
-        let Some(word) = word else { return read };
+        let Some(word) = found.word else { return read };
         match selector.checked_sub(rule.status.len()) {
             None if self.status.as_ref().is_none_or(|(first, _)| selector < *first) => {
                 self.status = Some((selector, Word::of(word)));
@@ -59,7 +60,7 @@ impl StatusSearch {
             None => {}
             Some(percent) if self.percent.is_none_or(|(first, _)| percent < first) => {
                 let unit = rule.percent.get(percent).map_or(PercentUnit::Hundred, |at| at.unit);
-                self.percent = number(word, unit).map(|number| (percent, number)).or(self.percent);
+                self.percent = found.text().and_then(|text| number(text, unit)).map(|number| (percent, number)).or(self.percent);
             }
             Some(_) => {}
         }
@@ -119,10 +120,10 @@ struct Word {
 }
 
 impl Word {
-    fn of(word: &str) -> Self {
+    fn of(word: &[u8]) -> Self {
         let mut bytes = [0; MAX_WORD_BYTES];
         let len = word.len().min(MAX_WORD_BYTES);
-        bytes[..len].copy_from_slice(&word.as_bytes()[..len]);
+        bytes[..len].copy_from_slice(&word[..len]);
         Self { bytes, len: len as u8 }
     }
 

@@ -15,11 +15,11 @@ pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<d
     println!("{:?}", response.operation().map(|operation| (operation.state(), operation.error())));
     let hasty = LroOverrides::new(|layer| layer.timeout(std::time::Duration::from_millis(1))); // A deadline.
     let error = client.post(url).with_extension(hasty).send().await.expect_err("1 ms is too short");
-    let error = OperationError::find(&error).ok_or("the service did not accept the request")?;
+    let error = OperationError::find(&error).ok_or("it is not known to have been accepted")?;
     assert!(matches!(error.cause(), Cause::Timeout)); // The operation goes on at the service.
-    // Resume it, by a GET to any path of the service; feature `serde` stores it in between:
+    // Resume it, by a GET to any path of the service; feature `serde` makes it storable:
     let resumed = client.get(url).with_extension(error.operation().resume()).send().await?;
-    // Cancel it, where the protocol says how (a stored one of a protocol that you described: `LroLayer::cancel_for`):
+    // Cancel it, where the protocol says how (for a stored one of your own protocol: `LroLayer::cancel_for`):
     if let Some(cancel) = error.operation().cancel() {
         let request = client.request(cancel.method().clone(), url).body(cancel.body().to_owned());
         request.with_extension(cancel).send().await?;
