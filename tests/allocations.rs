@@ -50,6 +50,9 @@ fn allocations<S>(mut service: S, value: fn(&'static str) -> HeaderValue) -> (u6
 where
     S: Service<Request<Body>>,
 {
+    // Without a timer nothing is called before the future is polled.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let _within = runtime.enter();
     let request = request(value);
     let mut future = None;
     let calling = allocation_counter::measure(|| future = Some(service.call(request)));

@@ -60,7 +60,8 @@ impl StatusSearch {
             None => {}
             Some(percent) if self.percent.is_none_or(|(first, _)| percent < first) => {
                 let unit = rule.percent.get(percent).map_or(PercentUnit::Hundred, |at| at.unit);
-                self.percent = found.text().and_then(|text| number(text, unit)).map(|number| (percent, number)).or(self.percent);
+                self.percent =
+                    found.text().and_then(|text| number(text, unit)).map(|number| (percent, number)).or(self.percent);
             }
             Some(_) => {}
         }

@@ -73,10 +73,18 @@ pin_project! {
             start: Option<Box<Start<S>>>,
         },
         Operating { operating: Pin<Box<Operating<S, R>>> },
-        Deferred { deferred: Option<Box<Deferred<S, R>>> },
-        // Nothing was sent.
-        Refused { error: Option<Error<S::Error>> },
+        // The service has not been called.
+        Unsent { unsent: Option<Unsent<S, R>> },
     }
+}
+
+/// Why the service has not been called.
+enum Unsent<S, R>
+where
+    S: Service<R, Response: AsResponse>,
+{
+    Refused(Box<Error<S::Error>>),
+    Deferred(Box<Deferred<S, R>>),
 }
 
 /// A request that was made outside of a runtime, and is sent in the one that the future is polled in.
@@ -97,11 +105,9 @@ where
     S: Service<R, Response: AsResponse>,
 {
     #[cold]
-    fn begin(self) -> ResponseFuture<S, R> {
-        match Clock::check(self.config.timer.as_ref()) {
-            Ok(()) => (self.begin)(self.service, self.config, self.head, self.request),
-            Err(NoTimer) => ResponseFuture::refused(Error::NoTimer),
-        }
+    fn begin(self) -> Result<ResponseFuture<S, R>, NoTimer> {
+        Clock::check(self.config.timer.as_ref())?;
+        Ok((self.begin)(self.service, self.config, self.head, self.request))
     }
 }
 
@@ -120,11 +126,12 @@ where
 
     #[cold]
     pub(crate) fn deferred(deferred: Deferred<S, R>) -> Self {
-        Self { state: State::Deferred { deferred: Some(Box::new(deferred)) } }
+        Self { state: State::Unsent { unsent: Some(Unsent::Deferred(Box::new(deferred))) } }
     }
 
-    pub(crate) const fn refused(error: Error<S::Error>) -> Self {
-        Self { state: State::Refused { error: Some(error) } }
+    #[cold]
+    pub(crate) fn refused(error: Error<S::Error>) -> Self {
+        Self { state: State::Unsent { unsent: Some(Unsent::Refused(Box::new(error))) } }
     }
 
     /// For a request that resumes an operation.
@@ -156,10 +163,6 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        if let StateProjection::Deferred { deferred } = state.as_mut().project() {
-            let Some(deferred) = deferred.take() else { return Poll::Pending };
-            state.set(deferred.begin().state);
-        }
         if let StateProjection::First { mut future, start } = state.as_mut().project() {
             let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
             if start.as_ref().is_some_and(|start| Clock::check(start.config.timer.as_ref()).is_err()) {
@@ -180,11 +183,20 @@ where
         }
         let outcome = match state.as_mut().project() {
             StateProjection::Operating { operating } => ready!(operating.as_mut().poll(cx)),
-            StateProjection::Refused { error } => match error.take() {
-                Some(error) => Err(error),
+            StateProjection::Unsent { unsent } => match unsent.take() {
+                Some(Unsent::Refused(error)) => Err(*error),
+                Some(Unsent::Deferred(deferred)) => match deferred.begin() {
+                    Ok(begun) => {
+                        state.set(begun.state);
+                        // Polled at once, but from outside: a function that calls itself is not inlined.
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Err(NoTimer) => Err(Error::NoTimer),
+                },
                 None => return Poll::Pending,
             },
-            StateProjection::First { .. } | StateProjection::Deferred { .. } => return Poll::Pending,
+            StateProjection::First { .. } => return Poll::Pending,
         };
         state.set(State::First { future: None, start: None });
         Poll::Ready(outcome)

@@ -119,7 +119,7 @@ impl<S> Lro<S> {
     }
 
     /// Sends a request of which everything is kept that polls need.
-    #[inline]
+    #[inline(always)]
     fn begin<R>(&mut self, config: Arc<Config>, mut head: RequestHead, mut request: R) -> ResponseFuture<S, R>
     where
         S: Service<R, Response: AsResponse> + Clone,

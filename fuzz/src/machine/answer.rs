@@ -97,8 +97,10 @@ impl Scene {
             }
             Cause::Failed(failed) => {
                 self.rule(failed.response().is_some(), || "a failure without its response".to_owned());
+                // The end of the head of a message in the body is looked for as details are.
+                let is_in_message = self.last_response().is_some_and(Response::may_be_message);
                 if let Some(response) = failed.response() {
-                    self.keeps(response, kept);
+                    self.keeps(response, if is_in_message { kept.max(DETAILS) } else { kept });
                 }
                 Outcome::Failed
             }

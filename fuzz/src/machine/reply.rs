@@ -29,6 +29,14 @@ pub struct Response {
     pub body: Plan,
 }
 
+impl Response {
+    /// Whether the body says that it is an HTTP message itself.
+    pub fn may_be_message(&self) -> bool {
+        let is_message = |value: &HeaderValue| value.as_bytes().to_ascii_lowercase().starts_with(b"application/http");
+        self.headers.get("content-type").is_some_and(is_message)
+    }
+}
+
 /// A body, and how it comes.
 #[derive(Clone, Debug)]
 pub struct Plan {
