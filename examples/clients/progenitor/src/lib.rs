@@ -1,4 +1,4 @@
-//! A client of progenitor, whose hook follows the responses that start operations.
+//! A client of progenitor, whose hooks follow the responses that start operations.
 
 pub mod conversions;
 
@@ -16,28 +16,51 @@ type Failure = Arc<Error<reqwest::Error>>;
 
 impl ClientHooks<LroLayer> for Client {
     async fn exec(&self, request: Request, _: &OperationInfo) -> reqwest::Result<Response> {
-        let (head, body) = http::Request::<Body>::try_from(request)?.into_parts();
-        let request = http::Request::from_parts(head.clone(), body).try_into()?;
-        let started = self.client().execute(request).await?;
-        let status = started.status();
-        match self.inner().follow(head, started, self.client().clone()).await {
-            // The client knows the status of the start response alone.
-            Ok(response) if response.operation().is_some() => {
-                let mut response = http::Response::<Body>::from(response);
-                *response.status_mut() = status;
-                Ok(response.into())
-            }
-            Ok(response) => Ok(response),
-            // It comes of a start request, which was sent above.
-            Err(Error::Service(error)) => Err(error),
-            Err(error) => {
-                let mut response = http::Response::new(Body::default());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response.extensions_mut().insert(Failure::new(error));
-                Ok(response.into())
-            }
-        }
+        execute(self, request).await
     }
+
+    async fn post<E>(
+        &self,
+        result: &reqwest::Result<Response>,
+        _: &OperationInfo,
+    ) -> Result<(), progenitor_client::Error<E>> {
+        refusal(result).map_or(Ok(()), Err)
+    }
+}
+
+/// What [`ClientHooks::exec`] does, in a client of whichever specification.
+pub async fn execute(client: &impl ClientInfo<LroLayer>, request: Request) -> reqwest::Result<Response> {
+    let (head, body) = http::Request::<Body>::try_from(request)?.into_parts();
+    let request = http::Request::from_parts(head.clone(), body).try_into()?;
+    let started = client.client().execute(request).await?;
+    let status = started.status();
+    match client.inner().follow(head, started, client.client().clone()).await {
+        // The client knows the status of the start response alone.
+        Ok(response) if response.operation().is_some() => {
+            let mut response = http::Response::<Body>::from(response);
+            *response.status_mut() = status;
+            Ok(response.into())
+        }
+        Ok(response) => Ok(response),
+        // It comes of a start request, which was sent above.
+        Err(Error::Service(error)) => Err(error),
+        Err(error) => Ok(stand_in(error.into())),
+    }
+}
+
+/// What [`ClientHooks::post`] returns for an error. It comes before the client looks whether the specification declares the status,
+/// and reads a body of it that is not there.
+pub fn refusal<E>(result: &reqwest::Result<Response>) -> Option<progenitor_client::Error<E>> {
+    let failure = result.as_ref().ok()?.extensions().get::<Failure>()?;
+    Some(progenitor_client::Error::UnexpectedResponse(stand_in(failure.clone())))
+}
+
+fn stand_in(failure: Failure) -> Response {
+    let mut response = http::Response::new(Body::default());
+    // One that progenitor does not take for retryable.
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.extensions_mut().insert(failure);
+    response.into()
 }
 
 /// The error of an operation that did not complete, in that of the client.
