@@ -7,7 +7,7 @@ use fleet::{
     queue::{Claim, Ended, Later, Queue, State},
 };
 
-use crate::crew::{id, job, queue, until};
+use crate::crew::{here, id, job, queue, until};
 
 /// A lease that holds.
 const LONG: Duration = Duration::from_secs(30);
@@ -53,7 +53,7 @@ fn later(claim: &Claim, delay: Duration) -> [Later; 1] {
 }
 
 async fn accepts_a_name_once(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     assert_eq!(queue.accept(&[job("a"), job("b")]).await.unwrap(), [true, true]);
     assert_eq!(queue.accept(&[job("b"), job("c")]).await.unwrap(), [false, true]);
     assert_eq!(queue.counts().await.unwrap().open, 3);
@@ -70,7 +70,7 @@ async fn accepts_a_name_once(kind: Kind) {
 }
 
 async fn put_back_is_not_due_before_its_delay(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let first = claim(&*queue, LONG).await;
     let before = queue.now().await.unwrap();
@@ -88,7 +88,7 @@ async fn put_back_is_not_due_before_its_delay(kind: Kind) {
 }
 
 async fn lease_that_ran_out_cannot_put_back(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let stale = claim(&*queue, SHORT).await;
     // The other worker gets it when the lease has run out.
@@ -106,7 +106,7 @@ async fn lease_that_ran_out_cannot_put_back(kind: Kind) {
 }
 
 async fn first_result_wins(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let stale = claim(&*queue, SHORT).await;
     let current = claim(&*queue, SHORT).await;
@@ -119,7 +119,7 @@ async fn first_result_wins(kind: Kind) {
 }
 
 async fn dead_letter_gives_way_to_a_result(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let stale = claim(&*queue, SHORT).await;
     let current = claim(&*queue, SHORT).await;
@@ -132,7 +132,7 @@ async fn dead_letter_gives_way_to_a_result(kind: Kind) {
 }
 
 async fn leases_that_are_given_back_are_due_at_once(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let first = claim(&*queue, LONG).await;
     queue.give_back(&[first.lease]).await.unwrap();
@@ -142,7 +142,7 @@ async fn leases_that_are_given_back_are_due_at_once(kind: Kind) {
 }
 
 async fn deliveries_are_counted_until_put_back(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     for delivery in 1..=3 {
         assert_eq!(claim(&*queue, SHORT).await.deliveries, delivery);
@@ -153,7 +153,7 @@ async fn deliveries_are_counted_until_put_back(kind: Kind) {
 }
 
 async fn clock_is_the_queues(kind: Kind) {
-    let Some((_local, queue)) = queue(kind).await else { return };
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
     let (first, second) = (queue.now().await.unwrap(), queue.now().await.unwrap());
     assert!(second >= first);
     queue.accept(&[job("a")]).await.unwrap();
@@ -165,7 +165,7 @@ async fn clock_is_the_queues(kind: Kind) {
 #[cfg(feature = "nats")]
 #[tokio::test]
 async fn nats_drops_a_delivery_that_was_put_back() {
-    let Some((_local, queue)) = queue(Kind::Nats).await else { return };
+    let Some((_local, queue)) = queue(Kind::Nats, here!()).await else { return };
     queue.accept(&[job("a")]).await.unwrap();
     let first = claim(&*queue, SHORT).await;
     let before = queue.now().await.unwrap();

@@ -24,11 +24,20 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 pub const KEY: &str = "key-of-acme";
 
-/// A queue of its own for a test, and what keeps it alive. `None`, and a line that says so, where it cannot be had.
-pub async fn queue(kind: Kind) -> Option<(LocalQueue, Arc<dyn Queue>)> {
+/// The function that it is in.
+macro_rules! here {
+    () => {{
+        fn here() {}
+        std::any::type_name_of_val(&here).trim_end_matches("::here").trim_end_matches("::{{closure}}")
+    }};
+}
+pub(crate) use here;
+
+/// A queue of its own for a test, and what keeps it alive. `None`, and a line that names the test, where it cannot be had.
+pub async fn queue(kind: Kind, test: &str) -> Option<(LocalQueue, Arc<dyn Queue>)> {
     let skipped = |reason: &dyn std::fmt::Display| {
         // Not by a macro, whose output a test that passes keeps to itself.
-        _ = writeln!(std::io::stderr(), "SKIPPED on {kind:?}: {reason}");
+        _ = writeln!(std::io::stderr(), "SKIPPED: {test} on {kind:?}: {reason}");
     };
     let local = match LocalQueue::start(kind) {
         Ok(local) => local,

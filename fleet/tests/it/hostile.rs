@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_lro::Protocol;
 
-use crate::crew::{KEY, LIMIT, TestWorker, all_ended, id, job, options, queue, tenants};
+use crate::crew::{KEY, LIMIT, TestWorker, all_ended, here, id, job, options, queue, tenants};
 
 /// Records everything, and answers whatever might make a client come back.
 struct Attacker {
@@ -149,7 +149,7 @@ fn other_envelopes(model: &Value, attacker: &Attacker) -> Vec<String> {
 
 #[tokio::test]
 async fn hostile_jobs_get_no_key() {
-    let (local, queue) = queue(Kind::Sqlite).await.unwrap();
+    let (local, queue) = queue(Kind::Sqlite, here!()).await.unwrap();
     let service = TestService::start("127.0.0.1:0", Behaviour::default()).await.unwrap();
     let other = TestService::start("127.0.0.1:0", Behaviour { key: "another".to_owned(), ..Behaviour::default() });
     let other = other.await.unwrap();

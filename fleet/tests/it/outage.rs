@@ -9,7 +9,7 @@ use fleet::{
 };
 use tokio::task::spawn_blocking;
 
-use crate::crew::{TestWorker, all_ended, job, options, queue, until};
+use crate::crew::{TestWorker, all_ended, here, job, options, queue, until};
 
 #[tokio::test]
 async fn postgres_that_crashes_loses_nothing() {
@@ -23,7 +23,7 @@ async fn nats_that_crashes_loses_nothing() {
 }
 
 async fn crash_while_working(kind: Kind) {
-    let Some((local, queue)) = queue(kind).await else { return };
+    let Some((local, queue)) = queue(kind, here!()).await else { return };
     let behaviour =
         Behaviour { delay: Duration::from_millis(200), latency: Duration::from_millis(50), ..Behaviour::default() };
     let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
@@ -58,7 +58,7 @@ async fn crash_while_working(kind: Kind) {
 /// The caller's own rows are there if, and only if, the job is; and a result is acted on once.
 #[tokio::test]
 async fn postgres_shares_the_callers_transaction() {
-    let Some((local, queue)) = queue(Kind::Postgres).await else { return };
+    let Some((local, queue)) = queue(Kind::Postgres, here!()).await else { return };
     let mut client = queue::postgres::client(local.address()).await.unwrap();
     client.batch_execute("CREATE TABLE orders (id text PRIMARY KEY, shipped int NOT NULL DEFAULT 0)").await.unwrap();
 

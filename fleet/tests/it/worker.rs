@@ -15,7 +15,7 @@ use fleet::{
     worker::Options,
 };
 
-use crate::crew::{TestWorker, all_ended, id, job, options, queue, until};
+use crate::crew::{TestWorker, all_ended, here, id, job, options, queue, until};
 
 struct Scene {
     _local: LocalQueue,
@@ -25,7 +25,7 @@ struct Scene {
 
 impl Scene {
     async fn new(behaviour: Behaviour) -> Self {
-        let (local, queue) = queue(Kind::Sqlite).await.unwrap();
+        let (local, queue) = queue(Kind::Sqlite, here!()).await.unwrap();
         let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
         queue.accept(&[job("a")]).await.unwrap();
         Self { _local: local, queue, service }
