@@ -31,7 +31,7 @@ impl Audit {
                     WHEN (new.outcome = 'finished') EXECUTE FUNCTION audit();";
                 fleet::queue::postgres::client(address).await?.batch_execute(sql).await?;
             }
-            // The bucket keeps the last 64 values of each key.
+            // The bucket keeps more than one value of each key: `nats::HISTORY`.
             _ => {}
         }
         Ok(Self { kind, address: address.to_owned() })

@@ -31,7 +31,8 @@ pub trait Queue: Send + Sync {
     /// Stores new jobs, due now, durably. A name that is known, waiting or ended, is left as it is: `false`.
     async fn accept(&self, jobs: &[NewJob]) -> Result<Vec<bool>, BoxError>;
 
-    /// Claims at most `limit` jobs that are due. They are this worker's until the lease runs out.
+    /// Claims at most `limit` jobs that are due. They are this worker's until the lease runs out. A job that is not stored as
+    /// queues store them, and of which no lease can be had, is given up here: it must not keep the others from their work.
     async fn claim(&self, worker: &str, limit: usize, lease: Duration) -> Result<Vec<Claim>, BoxError>;
 
     /// Puts jobs back, due after their delays. Refused, `false`, where the lease is no longer the newest.
@@ -59,6 +60,10 @@ pub trait Queue: Send + Sync {
     /// The queue's time of day.
     async fn now(&self) -> Result<SystemTime, BoxError>;
 }
+
+/// Why a job was given up whose fence cannot be raised any more.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
+const NO_FENCE: &str = "it cannot be leased: there is no fence after its own";
 
 /// A job that is to be stored.
 #[derive(Clone, Debug)]
@@ -171,18 +176,36 @@ pub async fn open(address: &str) -> Result<Arc<dyn Queue>, BoxError> {
     if address.starts_with("nats:") {
         return Ok(Arc::new(nats::Nats::connect(address).await?));
     }
-    Err(format!("no queue that this program was built with has an address like {address:?}").into())
+    Err(format!(
+        "no queue that this program was built with has an address like {address:?}; `--features all` builds it with all of them"
+    )
+    .into())
+}
+
+/// Opens the queue at an address, as [`open`] does, and makes no file: for those who only look.
+pub async fn open_existing(address: &str) -> Result<Arc<dyn Queue>, BoxError> {
+    if let Some(path) = address.strip_prefix("sqlite:") {
+        std::fs::metadata(path).map_err(|error| format!("{path}: {error}"))?;
+    }
+    open(address).await
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
 fn ms(duration: Duration) -> i64 {
+    // A hundred years: every queue's calendar goes so far, and what waits longer waits for ever.
+    const MAX: i64 = 100 * 366 * 24 * 3_600_000;
     // Up, so that nothing is due early.
-    i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
+    i64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(MAX).min(MAX)
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
 fn from_ms(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]

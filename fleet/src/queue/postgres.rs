@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::{sync::Mutex, time::timeout};
 use tokio_postgres::{Client, GenericClient, NoTls, Row, Transaction};
 
-use super::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, State, at_ms, from_ms, ms};
+use super::{Claim, Counts, Ended, Entry, Later, Lease, NO_FENCE, NewJob, Queue, State, at_ms, from_ms, limit_of, ms};
 use crate::{BoxError, job::JobId};
 
 /// `fleet_jobs` is narrow, and all of it is hot; what has ended is elsewhere. Leased jobs are due when their lease runs out: one
@@ -41,10 +41,12 @@ const ACCEPT: &str = "
     WHERE NOT EXISTS (SELECT FROM fleet_ended WHERE fleet_ended.id = new.id)
     ON CONFLICT (id) DO NOTHING RETURNING id";
 
-/// `now()` is when the transaction began: a little early here, where that is careful, and in `PUT_BACK` still after the answer.
+/// No number overflows: one row in which somebody has written the greatest would keep all others from being claimed. `now()` is when the
+/// transaction began: a little early here, where that is careful, and in `PUT_BACK` still after the answer.
 const CLAIM: &str = "
     UPDATE fleet_jobs
-    SET due = now() + $3 * interval '1 ms', fence = fence + 1, deliveries = deliveries + 1, worker = $1
+    SET due = now() + $3 * interval '1 ms', fence = least(fence, 9223372036854775806) + 1,
+        deliveries = least(deliveries, 2147483646) + 1, worker = $1
     WHERE id = ANY (ARRAY (SELECT id FROM fleet_jobs WHERE due <= now() ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED))
     RETURNING id, fence, envelope, deliveries";
 
@@ -78,16 +80,20 @@ const GIVE_BACK: &str = "
     FROM unnest($1::text[], $2::bigint[]) AS lease (id, fence)
     WHERE job.id = lease.id AND job.fence = lease.fence AND worker IS NOT NULL";
 
+/// Times that no number of milliseconds has, such as `infinity`, are cut off.
 const ENTRIES: &str = "
     SELECT id, (extract(epoch FROM accepted) * 1000)::bigint, (extract(epoch FROM now() - accepted) * 1000)::bigint, envelope,
-           CASE WHEN worker IS NULL THEN 'waiting' ELSE 'leased' END, (extract(epoch FROM due - now()) * 1000)::bigint,
-           '', '', 0 AS has_ended
-    FROM fleet_jobs WHERE $1::text IS NULL OR id = $1
-    UNION ALL
-    SELECT id, (extract(epoch FROM accepted) * 1000)::bigint, (extract(epoch FROM now() - accepted) * 1000)::bigint, envelope,
-           outcome, 0, detail, body, 1
-    FROM fleet_ended WHERE $1::text IS NULL OR id = $1
-    ORDER BY has_ended, 2, id LIMIT $2";
+           state, (extract(epoch FROM due - now()) * 1000)::bigint, detail, body
+    FROM (
+        SELECT id, least(greatest(accepted, 'epoch'), '9999-01-01') AS accepted, envelope,
+               CASE WHEN worker IS NULL THEN 'waiting' ELSE 'leased' END AS state,
+               least(greatest(due, 'epoch'), '9999-01-01') AS due, '' AS detail, '' AS body, 0 AS has_ended
+        FROM fleet_jobs WHERE $1::text IS NULL OR id = $1
+        UNION ALL
+        SELECT id, least(greatest(accepted, 'epoch'), '9999-01-01'), envelope, outcome, now(), detail, body, 1
+        FROM fleet_ended WHERE $1::text IS NULL OR id = $1
+    ) AS entries
+    ORDER BY has_ended, accepted, id LIMIT $2";
 
 const COUNTS: &str = "
     SELECT (SELECT count(*) FROM fleet_jobs), (SELECT count(*) FROM fleet_ended WHERE outcome = 'finished'),
@@ -178,6 +184,19 @@ async fn finish(client: &impl GenericClient, jobs: &[Ended]) -> Result<HashSet<S
     ids_of(client.query(FINISH, &[&ids, &envelopes, &details, &bodies]).await)
 }
 
+/// Gives up what no fence can be had for.
+async fn set_aside(client: &impl GenericClient, row: &Row) -> Result<(), BoxError> {
+    let (id, envelope): (&str, &str) = (row.get("id"), row.get("envelope"));
+    let (id, envelope, reason, body, fence) = ([id], [envelope], [NO_FENCE], [""], [row.get::<_, i64>("fence")]);
+    client
+        .execute(
+            DEAD_LETTER,
+            &[&id.as_slice(), &envelope.as_slice(), &reason.as_slice(), &body.as_slice(), &fence.as_slice()],
+        )
+        .await?;
+    Ok(())
+}
+
 fn columns<'a>(jobs: &[&'a Ended]) -> [Vec<std::borrow::Cow<'a, str>>; 4] {
     let column = |value: fn(&Ended) -> &str| jobs.iter().map(|job| text(value(job))).collect();
     [
@@ -210,10 +229,18 @@ impl Queue for Postgres {
     }
 
     async fn claim(&self, worker: &str, limit: usize, lease: Duration) -> Result<Vec<Claim>, BoxError> {
-        let (limit, lease) = (limit as i64, ms(lease) as f64);
+        let (limit, lease) = (limit_of(limit), ms(lease) as f64);
         // Durable: a claim that is forgotten would be due again, whatever the service has asked for since.
-        let rows = self
-            .transaction(true, async |transaction| Ok(transaction.query(CLAIM, &[&worker, &limit, &lease]).await?));
+        let claim_and_sort = async |transaction: &Transaction<'_>| {
+            let rows = transaction.query(CLAIM, &[&worker, &limit, &lease]).await?;
+            let (rows, exhausted): (Vec<_>, Vec<_>) =
+                rows.into_iter().partition(|row| row.get::<_, i64>("fence") < i64::MAX);
+            for row in &exhausted {
+                set_aside(transaction, row).await?;
+            }
+            Ok(rows)
+        };
+        let rows = self.transaction(true, claim_and_sort);
         let claim = |row: &Row| Claim {
             lease: Lease { id: JobId::stored(row.get(0)), fence: row.get(1), receipt: String::new() },
             envelope: row.get(2),
@@ -259,7 +286,7 @@ impl Queue for Postgres {
     }
 
     async fn list(&self, limit: usize) -> Result<Vec<Entry>, BoxError> {
-        let limit = limit as i64;
+        let limit = limit_of(limit);
         let list =
             async |transaction: &Transaction<'_>| Ok(transaction.query(ENTRIES, &[&None::<&str>, &limit]).await?);
         Ok(self.transaction(false, list).await?.iter().map(entry).collect())

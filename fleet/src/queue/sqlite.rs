@@ -7,9 +7,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, types::ValueRef};
 
-use super::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, State, at_ms, from_ms, ms};
+use super::{Claim, Counts, Ended, Entry, Later, Lease, NO_FENCE, NewJob, Queue, State, at_ms, from_ms, limit_of, ms};
 use crate::{BoxError, job::JobId};
 
 /// Leased jobs are due when their lease runs out: one index serves both.
@@ -130,20 +130,24 @@ impl Queue for Sqlite {
     async fn claim(&self, worker: &str, limit: usize, lease: Duration) -> Result<Vec<Claim>, BoxError> {
         let worker = worker.to_owned();
         let claim = move |transaction: &Transaction<'_>| {
+            // A sum that no integer holds would be a float.
             let mut update = transaction.prepare_cached(&format!(
-                "UPDATE jobs SET due = {NOW} + :lease, fence = fence + 1, deliveries = deliveries + 1, worker = :worker
+                "UPDATE jobs SET due = {NOW} + :lease, worker = :worker, fence = fence + (fence < {MAX}),
+                                 deliveries = deliveries + (deliveries < {MAX})
                  WHERE id IN (SELECT id FROM jobs WHERE due <= {NOW} ORDER BY due LIMIT :limit)
-                 RETURNING id, fence, envelope, deliveries"
+                 RETURNING id, fence, envelope, deliveries",
+                MAX = i64::MAX
             ))?;
-            let values = named_params! {":lease": ms(lease), ":worker": worker, ":limit": limit as i64};
-            let claims = update.query_map(values, |row| {
-                Ok(Claim {
-                    lease: Lease { id: JobId::stored(row.get(0)?), fence: row.get(1)?, receipt: String::new() },
-                    envelope: row.get(2)?,
-                    deliveries: row.get(3)?,
-                })
-            })?;
-            Ok(claims.collect::<Result<_, _>>()?)
+            let values = named_params! {":lease": ms(lease), ":worker": worker, ":limit": limit_of(limit)};
+            let claims = update.query_map(values, claimed)?.collect::<Result<Vec<_>, _>>()?;
+            let mut readable = Vec::with_capacity(claims.len());
+            for claim in claims {
+                match claim {
+                    Ok(claim) => readable.push(claim),
+                    Err(unreadable) => set_aside(transaction, &unreadable)?,
+                }
+            }
+            Ok(readable)
         };
         self.transaction(Durability::Full, claim).await
     }
@@ -202,7 +206,7 @@ impl Queue for Sqlite {
         let list = move |transaction: &Transaction<'_>| {
             let sql = format!("{} LIMIT ?1", entries("1 = 1"));
             let mut select = transaction.prepare_cached(&sql)?;
-            let entries = select.query_map([limit as i64], entry)?;
+            let entries = select.query_map([limit_of(limit)], entry)?;
             Ok(entries.collect::<Result<_, _>>()?)
         };
         self.transaction(Durability::Normal, list).await
@@ -247,17 +251,77 @@ fn entries(condition: &str) -> String {
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let (accepted, now, due): (i64, i64, i64) = (row.get(1)?, row.get(2)?, row.get(5)?);
+    let (accepted, now, due) = (number(row, 1)?, number(row, 2)?, number(row, 5)?);
     Ok(Entry {
-        id: JobId::stored(row.get(0)?),
-        envelope: row.get(3)?,
-        state: match row.get::<_, String>(4)?.as_str() {
-            "waiting" => State::Waiting(from_ms(due - now)),
+        id: JobId::stored(text(row, 0)?),
+        envelope: text(row, 3)?,
+        state: match text(row, 4)?.as_str() {
+            "waiting" => State::Waiting(from_ms(due.saturating_sub(now))),
             "leased" => State::Leased,
-            "finished" => State::Finished(row.get(6)?, row.get(7)?),
-            _ => State::Dead(row.get(6)?),
+            "finished" => State::Finished(text(row, 6)?, text(row, 7)?),
+            _ => State::Dead(text(row, 6)?),
         },
         accepted: at_ms(accepted),
-        age: from_ms(now - accepted),
+        age: from_ms(now.saturating_sub(accepted)),
     })
+}
+
+/// For people, whatever it is: SQLite's columns hold values of all types.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Null => String::new(),
+    })
+}
+
+/// The same for numbers; 0 for what is none.
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => number,
+        ValueRef::Real(number) => number as i64,
+        ValueRef::Text(_) | ValueRef::Blob(_) | ValueRef::Null => 0,
+    })
+}
+
+/// A row that no worker can make anything of.
+struct Unreadable {
+    id: Vec<u8>,
+    /// Text, if not in UTF-8; or else a blob.
+    is_text: bool,
+    reason: &'static str,
+}
+
+fn claimed(row: &Row<'_>) -> rusqlite::Result<Result<Claim, Unreadable>> {
+    let name = row.get_ref(0)?;
+    let unreadable = |reason| {
+        let (id, is_text) = (name.as_bytes()?.to_vec(), matches!(name, ValueRef::Text(_)));
+        Ok(Err(Unreadable { id, is_text, reason }))
+    };
+    let (Ok(id), Ok(envelope)) = (name.as_str(), row.get_ref(2)?.as_str()) else {
+        return unreadable("it cannot be read: its name or its envelope is not text in UTF-8");
+    };
+    let Some(fence) = row.get_ref(1)?.as_i64().ok().filter(|fence| *fence < i64::MAX) else {
+        return unreadable(NO_FENCE);
+    };
+    let deliveries = row.get_ref(3)?.as_i64().unwrap_or(i64::MAX).max(1);
+    Ok(Ok(Claim {
+        lease: Lease { id: JobId::stored(id.to_owned()), fence, receipt: String::new() },
+        envelope: envelope.to_owned(),
+        deliveries: u32::try_from(deliveries).unwrap_or(u32::MAX),
+    }))
+}
+
+/// Gives a row up as it is.
+fn set_aside(transaction: &Transaction<'_>, row: &Unreadable) -> rusqlite::Result<()> {
+    let Unreadable { id, is_text, reason } = row;
+    let id_is = if *is_text { "id = CAST(?1 AS TEXT)" } else { "id = ?1" };
+    let insert = format!(
+        "INSERT INTO ended (id, outcome, detail, body, accepted, ended, envelope)
+         SELECT id, 'dead', ?2, '', accepted, {NOW}, envelope FROM jobs WHERE {id_is} ON CONFLICT (id) DO NOTHING"
+    );
+    transaction.execute(&insert, rusqlite::params![id, reason])?;
+    transaction.execute(&format!("DELETE FROM jobs WHERE {id_is}"), [id])?;
+    Ok(())
 }

@@ -36,6 +36,7 @@ on_every_queue! {
     leases_that_are_given_back_are_due_at_once
     deliveries_are_counted_until_put_back
     clock_is_the_queues
+    put_back_takes_any_delay
 }
 
 async fn claim(queue: &dyn Queue, lease: Duration) -> Claim {
@@ -129,6 +130,10 @@ async fn dead_letter_gives_way_to_a_result(kind: Kind) {
     assert_eq!(queue.finish(&ended(&stale, "Succeeded")).await.unwrap(), [true]);
     let state = queue.show(&id("a")).await.unwrap().unwrap().state;
     assert!(matches!(state, State::Finished(status, _) if status == "Succeeded"));
+    let listed = queue.list(10).await.unwrap();
+    assert!(matches!(&listed[..], [entry] if matches!(entry.state, State::Finished(..))), "{listed:?}");
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.finished, counts.dead), (1, 0));
 }
 
 async fn leases_that_are_given_back_are_due_at_once(kind: Kind) {
@@ -159,6 +164,16 @@ async fn clock_is_the_queues(kind: Kind) {
     queue.accept(&[job("a")]).await.unwrap();
     let accepted = queue.show(&id("a")).await.unwrap().unwrap().accepted;
     assert!(accepted + Duration::from_secs(1) >= first, "{accepted:?} is by the same clock as {first:?}");
+}
+
+async fn put_back_takes_any_delay(kind: Kind) {
+    let Some((_local, queue)) = queue(kind, here!()).await else { return };
+    queue.accept(&[job("a")]).await.unwrap();
+    let claimed = claim(&*queue, LONG).await;
+    assert_eq!(queue.put_back(&later(&claimed, Duration::MAX)).await.unwrap(), [true]);
+    let State::Waiting(due) = queue.show(&id("a")).await.unwrap().unwrap().state else { panic!("it waits") };
+    assert!(due > Duration::from_secs(99 * 365 * 24 * 3600), "{due:?}");
+    assert_eq!(queue.list(10).await.unwrap().len(), 1);
 }
 
 /// As if the worker had been killed between the two: scheduled, and not acknowledged.

@@ -5,6 +5,7 @@ mod crew;
 mod hostile;
 #[cfg(feature = "postgres")]
 mod outage;
+mod strangers;
 mod worker;
 
 #[cfg(not(all(feature = "postgres", feature = "nats")))]

@@ -46,7 +46,7 @@ impl ServerClock {
         let text = answer["ts"].as_str().ok_or("the server does not say what time it is")?;
         let server_ms = ms_of(OffsetDateTime::parse(text, &Rfc3339)?);
         // It was read at some time between the two.
-        let reading = Reading { here: began, server_ms: server_ms + 1 };
+        let reading = Reading { here: began, server_ms: server_ms.saturating_add(1) };
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
         Ok(reading)
     }
@@ -60,14 +60,16 @@ impl ServerClock {
     /// When this connection began, by the server's clock, at `now_ms`.
     pub fn connected_ms(&self, now_ms: i64) -> i64 {
         let connected = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        connected
-            .map_or(i64::MAX, |connected| now_ms - i64::try_from(connected.elapsed().as_millis()).unwrap_or_default())
+        connected.map_or(i64::MAX, |connected| {
+            now_ms.saturating_sub(i64::try_from(connected.elapsed().as_millis()).unwrap_or_default())
+        })
     }
 }
 
 impl Reading {
     fn at(self, now: Instant) -> i64 {
-        self.server_ms + i64::try_from(now.saturating_duration_since(self.here).as_millis()).unwrap_or_default()
+        self.server_ms
+            .saturating_add(i64::try_from(now.saturating_duration_since(self.here).as_millis()).unwrap_or_default())
     }
 }
 

@@ -14,6 +14,7 @@
 //! step, and drops it.
 
 mod clock;
+mod ended;
 mod stream;
 
 use std::{
@@ -26,7 +27,6 @@ use async_nats::{
     jetstream::{
         self, AckKind, Context,
         consumer::{AckPolicy, Consumer, pull},
-        kv::{CreateErrorKind, Store},
         message::PublishMessage,
     },
 };
@@ -36,18 +36,18 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::{sync::Mutex, time::timeout};
 
+pub use self::ended::HISTORY;
 use self::{
     clock::{ServerClock, at, ms_of, system_time},
+    ended::{Buckets, Stored},
     stream::{Found, Stream},
 };
-use super::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, State, from_ms, ms};
+use super::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, from_ms, ms};
 use crate::{BoxError, job::JobId};
 
 const STREAM: &str = "FLEET";
 const LATER: &str = "fleet.later.";
 const DUE: &str = "fleet.due.";
-const FINISHED: &str = "fleet_finished";
-const DEAD: &str = "fleet_dead";
 
 const STEP: &str = "Fleet-Step";
 const DUE_MS: &str = "Fleet-Due";
@@ -59,6 +59,9 @@ const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// How long the server may take for one request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest that a delivery is refused for; then it is looked at again. The server counts nanoseconds.
+const MAX_REFUSAL: Duration = Duration::from_secs(3600);
+
 /// How many requests are under way at once.
 const AT_ONCE: usize = 64;
 
@@ -68,19 +71,9 @@ pub struct Nats {
     client: async_nats::Client,
     context: Context,
     stream: Stream,
-    finished: Store,
-    dead: Store,
+    ended: Buckets,
     clock: Arc<ServerClock>,
     workers: Mutex<Option<(Duration, Consumer<pull::Config>)>>,
-}
-
-/// What the buckets hold.
-#[derive(Debug, Deserialize, Serialize)]
-struct Stored {
-    envelope: String,
-    detail: String,
-    body: String,
-    accepted_ms: i64,
 }
 
 /// What the queue needs in order to acknowledge a delivery: in `Lease::receipt`.
@@ -98,14 +91,9 @@ impl Receipt {
     }
 }
 
-/// The number of results that were ever stored for each job, at most as many as the bucket remembers.
+/// The number of results that were ever stored for each job, at most [`HISTORY`].
 pub async fn results(address: &str) -> Result<HashMap<String, u64>, BoxError> {
-    let nats = Nats::connect(address).await?;
-    let prefix = format!("$KV.{FINISHED}.");
-    let subjects =
-        nats.context.get_stream(format!("KV_{FINISHED}")).await?.info_with_subjects(format!("{prefix}>")).await?;
-    let named = subjects.map_ok(|(subject, count)| (subject.trim_start_matches(&prefix).to_owned(), count as u64));
-    Ok(named.try_collect().await?)
+    ended::results(&Nats::connect(address).await?.context).await
 }
 
 impl Nats {
@@ -125,11 +113,8 @@ impl Nats {
         clock.connected();
         let context = jetstream::new(client.clone());
         let stream = Stream::open(&context).await?;
-        // One value would do: the others would show that a result was stored twice.
-        let bucket = |name: &str| jetstream::kv::Config { bucket: name.to_owned(), history: 8, ..Default::default() };
-        let finished = context.create_or_update_key_value(bucket(FINISHED)).await?;
-        let dead = context.create_or_update_key_value(bucket(DEAD)).await?;
-        Ok(Self { client, context, stream, finished, dead, clock, workers: Mutex::new(None) })
+        let ended = Buckets::open(&context).await?;
+        Ok(Self { client, context, stream, ended, clock, workers: Mutex::new(None) })
     }
 
     async fn now_ms(&self) -> Result<i64, BoxError> {
@@ -161,13 +146,11 @@ impl Nats {
         if self.stream.latest_step(id).await?.is_some_and(|latest| latest > step) {
             return Ok(true);
         }
-        Ok(self.finished.get(id.as_str()).await?.is_some())
+        self.ended.has_result(id.as_str()).await
     }
 
     async fn is_known(&self, id: &JobId) -> Result<bool, BoxError> {
-        Ok(self.stream.latest_step(id).await?.is_some()
-            || self.finished.get(id.as_str()).await?.is_some()
-            || self.dead.get(id.as_str()).await?.is_some())
+        Ok(self.stream.latest_step(id).await?.is_some() || self.ended.is_known(id.as_str()).await?)
     }
 
     async fn publish(&self, subject: String, id: &JobId, parcel: Parcel, payload: String) -> Result<bool, BoxError> {
@@ -205,24 +188,37 @@ impl Nats {
             return Ok(false);
         }
         let due_ms = now_ms.saturating_add(ms(*delay)).saturating_add(1);
-        let parcel = Parcel { step: lease.fence + 1, due_ms, accepted_ms: receipt.accepted_ms, schedule: true };
+        let parcel =
+            Parcel { step: lease.fence.saturating_add(1), due_ms, accepted_ms: receipt.accepted_ms, schedule: true };
         let is_first = self.publish(format!("{LATER}{}", lease.id), &lease.id, parcel, envelope.clone()).await?;
         self.acknowledge(&receipt, AckKind::Ack).await?;
         Ok(is_first)
     }
 
-    async fn create(&self, bucket: &Store, ended: &Ended) -> Result<bool, BoxError> {
+    async fn end(&self, ended: &Ended, is_dead: bool) -> Result<bool, BoxError> {
         let Ended { lease, envelope, detail, body } = ended;
         let (envelope, detail, body) = (envelope.clone(), detail.clone(), body.clone());
         let receipt = Receipt::of(lease)?;
         let stored = Stored { envelope, detail, body, accepted_ms: receipt.accepted_ms };
-        let is_first = match bucket.create(lease.id.as_str(), serde_json::to_vec(&stored)?.into()).await {
-            Ok(_) => true,
-            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => false,
-            Err(error) => return Err(error.into()),
-        };
+        let key = lease.id.as_str();
+        let is_first =
+            if is_dead { self.ended.give_up(key, &stored).await? } else { self.ended.finish(key, &stored).await? };
         self.acknowledge(&receipt, AckKind::Ack).await?;
         Ok(is_first)
+    }
+
+    /// Gives a message up that no worker could lease, end or put back.
+    async fn set_aside(&self, message: &jetstream::Message, found: Found, reason: &str) -> Result<(), BoxError> {
+        let Found { id, envelope, accepted_ms, .. } = found;
+        let (key, detail) = match id.as_str().parse::<JobId>() {
+            Ok(id) => (id.to_string(), reason.to_owned()),
+            // A bucket does not take its name either.
+            Err(_) => {
+                (format!("message/{}", message.info()?.stream_sequence), format!("{reason}: {id:?}", id = id.as_str()))
+            }
+        };
+        self.ended.give_up(&key, &Stored { envelope, detail, body: String::new(), accepted_ms }).await?;
+        message.ack().await
     }
 
     async fn claim_one(&self, message: jetstream::Message, lease: Duration) -> Result<Option<Claim>, BoxError> {
@@ -230,10 +226,14 @@ impl Nats {
         let info = message.info()?;
         let (delivered, published_ms) = (info.delivered, ms_of(info.published));
         let found = Found::of(&message.subject, message.headers.as_ref(), &message.payload);
+        if let Some(reason) = found.fault() {
+            self.set_aside(&message, found, reason).await?;
+            return Ok(None);
+        }
         let id = found.id;
         if found.due_ms > now_ms {
             // The server is early, by its own clock.
-            let wait = from_ms(found.due_ms - now_ms);
+            let wait = from_ms(found.due_ms.saturating_sub(now_ms)).min(MAX_REFUSAL);
             message.ack_with(AckKind::Nak(Some(wait))).await?;
             return Ok(None);
         }
@@ -248,21 +248,6 @@ impl Nats {
         let lease = Lease { id, fence: found.step, receipt: serde_json::to_string(&receipt)? };
         let deliveries = u32::try_from(delivered).unwrap_or(u32::MAX);
         Ok(Some(Claim { lease, envelope: found.envelope, deliveries }))
-    }
-
-    fn ended_entry(id: JobId, stored: Stored, now_ms: i64, is_dead: bool) -> Entry {
-        let Stored { envelope, detail, body, accepted_ms } = stored;
-        let state = if is_dead { State::Dead(detail) } else { State::Finished(detail, body) };
-        Entry { id, envelope, state, accepted: system_time(accepted_ms), age: from_ms(now_ms - accepted_ms) }
-    }
-
-    async fn ended(&self, id: &JobId, now_ms: i64) -> Result<Option<Entry>, BoxError> {
-        for (bucket, is_dead) in [(&self.finished, false), (&self.dead, true)] {
-            if let Some(value) = bucket.get(id.as_str()).await? {
-                return Ok(Some(Self::ended_entry(id.clone(), serde_json::from_slice(&value)?, now_ms, is_dead)));
-            }
-        }
-        Ok(None)
     }
 }
 
@@ -299,7 +284,7 @@ impl Queue for Nats {
     }
 
     async fn finish(&self, jobs: &[Ended]) -> Result<Vec<bool>, BoxError> {
-        try_join_all(jobs.iter().map(|ended| self.create(&self.finished, ended))).await
+        try_join_all(jobs.iter().map(|ended| self.end(ended, false))).await
     }
 
     async fn dead_letter(&self, jobs: &[Ended]) -> Result<Vec<bool>, BoxError> {
@@ -307,7 +292,7 @@ impl Queue for Nats {
             if self.is_superseded(&ended.lease.id, ended.lease.fence).await? {
                 return Ok(false);
             }
-            self.create(&self.dead, ended).await
+            self.end(ended, true).await
         };
         let mut given_up = Vec::with_capacity(jobs.len());
         for ended in jobs {
@@ -328,32 +313,21 @@ impl Queue for Nats {
         let mut entries = Vec::new();
         let open = self.stream.jobs(limit).await?;
         entries.extend(open.into_iter().map(|found| found.entry(now_ms)));
-        for (bucket, is_dead) in [(&self.dead, true), (&self.finished, false)] {
-            let room = limit.saturating_sub(entries.len());
-            let keys = bucket.keys().await?.take(room);
-            let values = keys.map_err(BoxError::from).map_ok(|key| async move { Ok((bucket.get(&key).await?, key)) });
-            let values: Vec<_> = values.try_buffered(AT_ONCE).try_collect().await?;
-            for (value, key) in values {
-                if let Some(stored) = value.and_then(|value| serde_json::from_slice(&value).ok()) {
-                    entries.push(Self::ended_entry(JobId::stored(key), stored, now_ms, is_dead));
-                }
-            }
-        }
+        let room = limit.saturating_sub(entries.len());
+        entries.extend(self.ended.list(room, now_ms).await?);
         Ok(entries)
     }
 
     async fn show(&self, id: &JobId) -> Result<Option<Entry>, BoxError> {
         let now_ms = self.now_ms().await?;
-        if let Some(ended) = self.ended(id, now_ms).await? {
+        if let Some(ended) = self.ended.get(id, now_ms).await? {
             return Ok(Some(ended));
         }
         Ok(self.stream.latest(id).await?.map(|found| found.entry(now_ms)))
     }
 
     async fn counts(&self) -> Result<Counts, BoxError> {
-        // `Store::status` says how it was when the bucket was opened.
-        let (finished, dead) = (self.finished.stream.get_info().await?, self.dead.stream.get_info().await?);
-        let (finished, dead) = (finished.state.messages, dead.state.messages);
+        let (finished, dead) = self.ended.counts().await?;
         Ok(Counts { open: self.stream.len().await?, finished, dead })
     }
 

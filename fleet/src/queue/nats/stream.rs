@@ -16,7 +16,7 @@ use super::{ACCEPTED_MS, AT_ONCE, DUE, DUE_MS, DUPLICATE_WINDOW, LATER, STEP, ST
 use crate::{
     BoxError,
     job::JobId,
-    queue::{Entry, State, from_ms},
+    queue::{Entry, NO_FENCE, State, from_ms},
 };
 
 /// The stream that holds the jobs.
@@ -30,6 +30,8 @@ pub struct Stream {
 pub struct Found {
     pub id: JobId,
     pub envelope: String,
+    /// Whether the envelope is what was sent, to the byte.
+    pub is_text: bool,
     pub step: i64,
     pub due_ms: i64,
     pub accepted_ms: i64,
@@ -115,6 +117,7 @@ impl Found {
         let id = subject.rsplit('.').next().unwrap_or_default();
         Self {
             id: JobId::stored(id.to_owned()),
+            is_text: std::str::from_utf8(payload).is_ok(),
             envelope: String::from_utf8_lossy(payload).into_owned(),
             step: number(STEP),
             due_ms: number(DUE_MS),
@@ -123,15 +126,26 @@ impl Found {
         }
     }
 
+    /// Why no worker can have it.
+    pub fn fault(&self) -> Option<&'static str> {
+        if self.id.as_str().parse::<JobId>().is_err() {
+            return Some("its name is none that a job can have");
+        }
+        if !self.is_text {
+            return Some("it cannot be read: it is not text in UTF-8");
+        }
+        (self.step == i64::MAX).then_some(NO_FENCE)
+    }
+
     /// As it is shown. The server does not say whether a job is leased.
     pub fn entry(self, now_ms: i64) -> Entry {
-        let due = if self.is_later { from_ms(self.due_ms - now_ms) } else { Duration::ZERO };
+        let due = if self.is_later { from_ms(self.due_ms.saturating_sub(now_ms)) } else { Duration::ZERO };
         Entry {
             id: self.id,
             envelope: self.envelope,
             state: State::Waiting(due),
             accepted: system_time(self.accepted_ms),
-            age: from_ms(now_ms - self.accepted_ms),
+            age: from_ms(now_ms.saturating_sub(self.accepted_ms)),
         }
     }
 }
