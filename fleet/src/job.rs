@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tower_lro::Operation;
 use uuid::Uuid;
 
@@ -20,6 +21,9 @@ pub struct Job {
     /// What is to be done next.
     #[serde(flatten)]
     pub work: Work,
+    /// What this version does not know: it is put back as it was, so that a newer worker finds it.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
 }
 
 /// What is to be done next.
@@ -48,6 +52,9 @@ pub struct Start {
     /// How often it was answered with “later”, or not at all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
+    /// What this version does not know.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -65,14 +72,20 @@ impl Start {
             content_type: "application/json".to_owned(),
             body: body.into(),
             failures: 0,
+            rest: Map::new(),
         }
     }
 }
 
 impl Job {
+    /// Work for a tenant.
+    pub fn new(tenant: impl Into<String>, work: Work) -> Self {
+        Self { tenant: tenant.into(), work, rest: Map::new() }
+    }
+
     /// A job that starts an operation.
     pub fn start(tenant: impl Into<String>, start: Start) -> Self {
-        Self { tenant: tenant.into(), work: Work::Start(start) }
+        Self::new(tenant, Work::Start(start))
     }
 
     /// As it is stored.
@@ -86,7 +99,10 @@ impl FromStr for Job {
     type Err = serde_json::Error;
 
     fn from_str(json: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(json)
+        let mut job: Self = serde_json::from_str(json)?;
+        // Work is one of these; a second one would be written beside it.
+        job.rest.retain(|name, _| !matches!(name.as_str(), "tenant" | "start" | "operation"));
+        Ok(job)
     }
 }
 
@@ -149,6 +165,23 @@ mod tests {
         let job: Job = stored.parse().unwrap();
         assert!(matches!(&job.work, Work::Operation(operation) if operation.monitor().path() == "/operations/1"));
         assert!(job.to_json().contains("of_tomorrow"));
+    }
+
+    #[test]
+    fn members_of_tomorrow_are_kept() {
+        let stored = r#"{"tenant":"acme","priority":{"level":7},"start":{"request_id":"1","first_sent":"x","path":"/",
+            "content_type":"text/plain","body":"","of_tomorrow":[1]}}"#;
+        let expected: Value = serde_json::from_str(stored).unwrap();
+        let job: Job = stored.parse().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&job.to_json()).unwrap(), expected);
+    }
+
+    #[test]
+    fn second_work_is_not_written_beside_the_first() {
+        let mut both: Value = serde_json::from_str(&Job::start("acme", Start::post("/jobs", "{}")).to_json()).unwrap();
+        both["start2"] = both["start"].clone();
+        let text = both.to_string().replace("start2", "start");
+        assert_eq!(text.parse::<Job>().unwrap().to_json().matches("\"start\"").count(), 1);
     }
 
     #[test]

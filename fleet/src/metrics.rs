@@ -7,6 +7,9 @@ use std::{
 
 use crate::{process, queue::Counts};
 
+/// Of the page: Prometheus 3 refuses one that does not say this.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// A number that grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);

@@ -137,7 +137,7 @@ fn was_not_sent(error: &BoxError) -> bool {
 }
 
 fn start_again(mut start: Start, delay: Option<Duration>, why: &str) -> Step {
-    start.failures += 1;
+    start.failures = start.failures.saturating_add(1);
     if start.failures > MAX_START_FAILURES {
         return Step::Dead { operation: None, reason: format!("sent {} times: {why}", start.failures) };
     }

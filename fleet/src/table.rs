@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::queue::{Entry, State};
+use crate::{
+    queue::{Entry, State},
+    terminal::printable,
+};
 
 const HEAD: [&str; 6] = ["tenant", "operation", "state", "age", "next poll", "failures"];
 
@@ -40,18 +43,17 @@ fn row(entry: &Entry) -> [String; 6] {
         State::Dead(reason) => (format!("dead: {}", clean(reason)), "-".to_owned()),
     };
     let failures = work["failures"].as_u64().unwrap_or_default().to_string();
-    [tenant, entry.id.to_string(), state, short(entry.age), next, failures]
+    [tenant, one_line(entry.id.as_str()), state, short(entry.age), next, failures]
 }
 
-/// What services and tenants have written must not move the cursor. Lines stay lines.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() && char != '\n' { '\u{fffd}' } else { char }).collect()
+/// All of it, in a cell.
+fn one_line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
 }
 
 /// The beginning of it, for a cell.
 fn clean(text: &str) -> String {
-    let mut clean = printable(text).replace('\n', " ");
+    let mut clean = one_line(text);
     if let Some((end, _)) = clean.char_indices().nth(60) {
         clean.truncate(end);
         clean.push('…');
@@ -73,11 +75,12 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::job::JobId;
 
     #[test]
     fn one_line_for_each_job() {
         let entry = |id: &str, envelope: &str, state| Entry {
-            id: id.parse().unwrap(),
+            id: JobId::stored(id.to_owned()),
             envelope: envelope.to_owned(),
             state,
             accepted: SystemTime::UNIX_EPOCH,
@@ -87,13 +90,13 @@ mod tests {
         let table = table(&[
             entry("a", running, State::Waiting(Duration::from_millis(4200))),
             entry("b", running, State::Finished("Succeeded".to_owned(), String::new())),
-            entry("c", "no JSON", State::Dead("\u{1b}[2J".to_owned())),
+            entry("c\u{9b}", "no JSON", State::Dead("\u{1b}[2J".to_owned())),
         ]);
         let expected = "\
-tenant  operation  state       age   next poll  failures
-acme    a          Running     75 s  in 4.2 s   2
-acme    b          Succeeded   75 s  -          2
-?       c          dead: \u{fffd}[2J  75 s  -          0
+tenant  operation  state            age   next poll  failures
+acme    a          Running          75 s  in 4.2 s   2
+acme    b          Succeeded        75 s  -          2
+?       c\\u009b    dead: \\u001b[2J  75 s  -          0
 ";
         assert_eq!(table, expected);
     }

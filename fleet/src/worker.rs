@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     task::{Id, JoinSet},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use crate::{
@@ -19,7 +19,9 @@ use crate::{
     metrics::Metrics,
     queue::{Claim, Ended, Later, Lease, Queue},
     step::{Step, step},
+    stop::Stop,
     tenant::Tenants,
+    terminal::log,
 };
 
 /// How a worker works.
@@ -38,6 +40,9 @@ pub struct Options {
     pub idle: Duration,
     /// How long to wait for steps that are being made when the worker is stopped.
     pub grace: Duration,
+    /// How long to insist on its writes after that, where the queue is away. What is not stored then is left to the leases,
+    /// which run out.
+    pub last_writes: Duration,
 }
 
 impl Default for Options {
@@ -49,11 +54,37 @@ impl Default for Options {
             max_deliveries: 5,
             idle: Duration::from_millis(100),
             grace: Duration::from_secs(10),
+            last_writes: Duration::from_secs(10),
         }
     }
 }
 
+/// The shortest lease. Half of it is for the step, and services take their time.
+const MIN_LEASE: Duration = Duration::from_secs(1);
+
+/// The longest, which clocks can still add.
+const MAX_LEASE: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Whether a lease is neither too short for a step nor too long for a clock.
+pub fn check_lease(lease: Duration) -> Result<(), String> {
+    if (MIN_LEASE..=MAX_LEASE).contains(&lease) {
+        return Ok(());
+    }
+    Err(format!("a lease is between {MIN_LEASE:?} and {MAX_LEASE:?}"))
+}
+
 impl Options {
+    /// Whether a worker could work like that.
+    pub fn check(&self) -> Result<(), String> {
+        if self.concurrency == 0 {
+            return Err("a worker without concurrency would have no job".to_owned());
+        }
+        if self.max_deliveries == 0 {
+            return Err("without a delivery every job would be given up".to_owned());
+        }
+        check_lease(self.lease)
+    }
+
     /// A step that takes longer is abandoned while the lease still holds: nobody else has the job meanwhile, and what is left
     /// of the lease is no less than the delay that an answer in the last moment has asked for.
     fn step_timeout(&self) -> Duration {
@@ -104,39 +135,43 @@ const MAX_RETRY: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// A worker that has not begun. The tenants' clients share its clock and metrics.
-    #[must_use]
     pub fn new(
         queue: Arc<dyn Queue>,
         tenants: Tenants,
         options: Options,
         metrics: Arc<Metrics>,
         clock: QueueClock,
-    ) -> Self {
+    ) -> Result<Self, BoxError> {
+        options.check()?;
         let (steps, leases, writes) = (JoinSet::new(), HashMap::new(), Writes::default());
-        Self { queue, tenants, options, metrics, clock, steps, leases, writes }
+        Ok(Self { queue, tenants, options, metrics, clock, steps, leases, writes })
     }
 
-    /// Works until `stop`, then finishes the steps that it is making and gives back what it has.
+    /// Works until `stop`, then finishes the steps that it is making and gives back what it has: within
+    /// [`Options::grace`] and [`Options::last_writes`], whether the queue answers or not.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        tokio::pin!(stop);
+        let Options { grace, last_writes, .. } = self.options;
+        let mut stop = Stop::new(stop, grace + last_writes);
         let mut clock_is_due = Instant::now();
-        loop {
+        let stopped = loop {
             if Instant::now() >= clock_is_due {
-                if let Ok(now) = self.queue.now().await {
+                if let Some(Ok(now)) = stop.outlast(self.queue.now()).await {
                     self.clock.set(now);
                 }
                 clock_is_due = Instant::now() + CLOCK_INTERVAL;
             }
-            // Neither this nor the writes are given up halfway: what was claimed is to be seen, and what was answered stored.
-            let is_idle = self.claim().await;
-            tokio::select! {
-                biased;
-                () = &mut stop => break,
-                () = self.wait_for_steps(is_idle) => {}
+            // Neither this nor the writes are given up halfway while there is time: what was claimed is to be seen, and what
+            // was answered stored.
+            let is_idle = stop.outlast(self.claim()).await.unwrap_or(true);
+            if let Some(stopped) = stop.or(self.wait_for_steps(is_idle)).await {
+                break stopped;
             }
-            self.flush().await;
+            stop.outlast(self.flush()).await;
+        };
+        let end = stopped + grace + last_writes;
+        if timeout_at(end, self.wind_up(stopped + grace)).await.is_err() {
+            log(&format!("{}: the queue is away: what was not stored is left to the leases", self.options.name));
         }
-        self.wind_up().await;
     }
 
     /// Whether there was less to do than there is room for.
@@ -199,8 +234,8 @@ impl Worker {
             Some((_, Outcome::Later(later))) => self.writes.later.push(later),
             Some((_, Outcome::Finished(ended))) => self.writes.finished.push(ended),
             Some((_, Outcome::Dead(ended))) => self.writes.dead.push(ended),
-            Some((claim, Outcome::Abandoned(reason))) => eprintln!("{}: {reason}", claim.lease.id),
-            None => eprintln!("a step panicked"),
+            Some((claim, Outcome::Abandoned(reason))) => log(&format!("{}: {reason}", claim.lease.id)),
+            None => log("a step panicked"),
         }
     }
 
@@ -250,12 +285,12 @@ impl Worker {
     fn report(&self, what: &str, error: &(dyn std::error::Error + Send + Sync)) {
         self.metrics.queue_errors.add(1);
         let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-        eprintln!("{}: {what}: {error}{source}", self.options.name);
+        log(&format!("{}: {what}: {error}{source}", self.options.name));
     }
 
     /// Finishes the steps that are being made, and gives back the leases of those that take too long.
-    async fn wind_up(&mut self) {
-        let grace = sleep(self.options.grace);
+    async fn wind_up(&mut self, until: Instant) {
+        let grace = sleep_until(until);
         tokio::pin!(grace);
         while !self.steps.is_empty() {
             tokio::select! {
@@ -289,10 +324,17 @@ async fn make_step(tenants: &Tenants, max_deliveries: u32, claim: &Claim, deadli
     let Some(tenant) = tenants.get(&job.tenant) else {
         return dead(envelope, format!("there is no tenant {:?} here", job.tenant));
     };
-    let name = job.tenant;
-    let rewrite = |work: Work| Job { tenant: name.clone(), work }.to_json();
+    let Job { tenant: name, work, rest } = job;
+    let rewrite = |work: Work| Job { tenant: name.clone(), work, rest: rest.clone() }.to_json();
+    let abandoned = |reason: String| {
+        if *deliveries < max_deliveries {
+            return Outcome::Abandoned(reason);
+        }
+        // The last one knows why; the next worker would not.
+        dead(envelope, format!("delivered {deliveries} times, and no worker has put it back; at last: {reason}"))
+    };
     let last = |operation: Option<Box<_>>| operation.map_or(envelope.clone(), |last| rewrite(Work::Operation(last)));
-    match timeout_at(deadline, step(tenant, job.work, *deliveries)).await {
+    match timeout_at(deadline, step(tenant, work, *deliveries)).await {
         Ok(Step::Later { work, delay, is_accepted }) => {
             Outcome::Later(Later { lease: lease.clone(), envelope: rewrite(work), delay, durable: is_accepted })
         }
@@ -300,7 +342,7 @@ async fn make_step(tenants: &Tenants, max_deliveries: u32, claim: &Claim, deadli
             Outcome::Finished(Ended { lease: lease.clone(), envelope: last(operation), detail: status, body })
         }
         Ok(Step::Dead { operation, reason }) => dead(&last(operation), reason),
-        Ok(Step::Abandoned { reason }) => Outcome::Abandoned(reason),
-        Err(_) => Outcome::Abandoned("the step was abandoned: the service gave no answer in time".to_owned()),
+        Ok(Step::Abandoned { reason }) => abandoned(reason),
+        Err(_) => abandoned("no whole answer came in time".to_owned()),
     }
 }

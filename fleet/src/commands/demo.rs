@@ -28,8 +28,8 @@ pub async fn run(kind: Kind) -> Result<(), BoxError> {
         ..Behaviour::default()
     };
     let service = TestService::start("127.0.0.1:0", behaviour.clone()).await?;
-    println!("A service that starts long-running operations listens at {}", service.endpoint());
-    println!("The queue is {}", local.address());
+    say!("A service that starts long-running operations listens at {}", service.endpoint());
+    say!("The queue is {}", local.address());
 
     let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?.options(&[
         "--lease",
@@ -40,30 +40,30 @@ pub async fn run(kind: Kind) -> Result<(), BoxError> {
         "8",
     ]);
     let queue = queue::open(local.address()).await?;
-    println!("\n$ fleet start --tenant {TENANT} --id order --count {OPERATIONS}");
+    say!("\n$ fleet start --tenant {TENANT} --id order --count {OPERATIONS}");
     let count = OPERATIONS.to_string();
     let start = ["--tenant", TENANT, "--id", "order", "--count", &count];
     crew.command("start")?.args(start).status().await?;
 
-    println!("\nThree workers are started:  $ fleet work --tenants tenants.json");
+    say!("\nThree workers are started:  $ fleet work --tenants tenants.json");
     for _ in 0..3 {
         crew.spawn()?;
     }
     until(&service, |polls| polls >= OPERATIONS as u64).await?;
     crew.kill(0).await?;
-    println!("One of them is killed: kill -9. What it had is polled by the others when its lease runs out.");
-    println!("\n$ fleet list\n{}", table(&queue.list(100).await?));
+    say!("One of them is killed: kill -9. What it had is polled by the others when its lease runs out.");
+    say!("\n$ fleet list\n{}", table(&queue.list(100).await?));
 
     timeout(LIMIT, wait_for_end(&*queue)).await.map_err(|_| "the operations did not end in time")??;
     crew.stop().await?;
-    println!(
-        "All have ended; the workers were stopped: kill -TERM.\n\n$ fleet list\n{}",
-        table(&queue.list(100).await?)
-    );
+    say!("All have ended; the workers were stopped: kill -TERM.\n\n$ fleet list\n{}", table(&queue.list(100).await?));
     let seen = service.seen();
-    println!(
+    say!(
         "The service started {} operations (a start that was sent again: {}), and was polled {} times, {} times too early.",
-        seen.started, seen.repeated, seen.polls, seen.early
+        seen.started,
+        seen.repeated,
+        seen.polls,
+        seen.early
     );
     if queue.counts().await?.finished != OPERATIONS as u64 || seen.started != OPERATIONS as u64 {
         return Err("an operation was lost, or started twice".into());

@@ -16,6 +16,7 @@ use fleet::{
 use tokio::time::{sleep, timeout};
 
 use super::{
+    at_least_one,
     audit::Audit,
     crew::{Crew, TENANT},
 };
@@ -29,7 +30,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 2000)]
     operations: usize,
     /// How many workers at once
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value = "4", value_parser = at_least_one::<usize>)]
     workers: usize,
     /// How often a worker is killed, and replaced by a new one
     #[arg(long, default_value_t = 50)]
@@ -100,7 +101,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, BoxError> {
     };
     report.print();
     if counts.open > 0 || counts.dead > 0 {
-        print!("\nwhat is left:\n{}", table(&queue.list(10).await?));
+        say!("\nwhat is left:\n{}", table(&queue.list(10).await?));
     }
     drop(local);
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -209,16 +210,16 @@ impl Report {
             queue, operations, kills, starter_kills, server_kills, counts, finished_twice, seen, seconds, ..
         } = self;
         let Seen { started, repeated, polls, early, earliest_us, unavailable, unauthorized, .. } = seen;
-        println!(
+        say!(
             "{queue}: {operations} operations, {kills} workers killed, {starter_kills} starters, {server_kills} servers"
         );
-        println!("  lost                      {}", self.lost());
-        println!("  finished twice            {finished_twice}");
-        println!("  polled earlier than asked {early} (by up to {} ms)", earliest_us / 1000);
-        println!("  given up                  {}", counts.dead);
-        println!("  started                   {started} ({repeated} starts were sent again, and recognized)");
-        println!("  polls                     {polls} ({unavailable} answered 503, {unauthorized} without a key)");
-        println!("  seconds                   {seconds:.1}");
-        println!("  {}", if self.is_good() { "passed" } else { "FAILED" });
+        say!("  lost                      {}", self.lost());
+        say!("  finished twice            {finished_twice}");
+        say!("  polled earlier than asked {early} (by up to {} ms)", earliest_us / 1000);
+        say!("  given up                  {}", counts.dead);
+        say!("  started                   {started} ({repeated} starts were sent again, and recognized)");
+        say!("  polls                     {polls} ({unavailable} answered 503, {unauthorized} without a key)");
+        say!("  seconds                   {seconds:.1}");
+        say!("  {}", if self.is_good() { "passed" } else { "FAILED" });
     }
 }

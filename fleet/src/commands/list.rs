@@ -6,33 +6,32 @@ use fleet::{
     BoxError,
     job::JobId,
     queue::{self, State},
-    table::{printable, table},
+    table::table,
+    terminal::{log, print, printable},
 };
 use serde_json::Value;
 
 pub async fn list(queue: &str, limit: usize) -> Result<(), BoxError> {
-    let queue = queue::open(queue).await?;
-    print!("{}", table(&queue.list(limit).await?));
-    let counts = queue.counts().await?;
-    println!("{} open, {} finished, {} given up", counts.open, counts.finished, counts.dead);
-    Ok(())
+    let queue = queue::open_existing(queue).await?;
+    let (table, counts) = (table(&queue.list(limit).await?), queue.counts().await?);
+    print(&format!("{table}{} open, {} finished, {} given up\n", counts.open, counts.finished, counts.dead))
 }
 
 pub async fn show(queue: &str, id: &JobId) -> Result<ExitCode, BoxError> {
-    let queue = queue::open(queue).await?;
+    let queue = queue::open_existing(queue).await?;
     let Some(entry) = queue.show(id).await? else {
-        eprintln!("there is no job {id}");
+        log(&format!("there is no job {id}"));
         return Ok(ExitCode::FAILURE);
     };
-    print!("{}", table(std::slice::from_ref(&entry)));
-    match serde_json::from_str::<Value>(&entry.envelope) {
-        Ok(envelope) => println!("\n{envelope:#}"),
-        Err(_) => println!("\n{}", printable(&entry.envelope)),
-    }
-    match entry.state {
-        State::Finished(_, body) => println!("\n{}", printable(&body)),
-        State::Dead(reason) => println!("\ngiven up: {}", printable(&reason)),
-        State::Waiting(_) | State::Leased => {}
-    }
+    let envelope = match serde_json::from_str::<Value>(&entry.envelope) {
+        Ok(envelope) => format!("{envelope:#}"),
+        Err(_) => entry.envelope.clone(),
+    };
+    let end = match &entry.state {
+        State::Finished(_, body) => format!("\n{body}\n"),
+        State::Dead(reason) => format!("\ngiven up: {reason}\n"),
+        State::Waiting(_) | State::Leased => String::new(),
+    };
+    print(&format!("{}\n{}\n{}", table(&[entry]), printable(&envelope), printable(&end)))?;
     Ok(ExitCode::SUCCESS)
 }

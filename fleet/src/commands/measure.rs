@@ -29,7 +29,10 @@ use tokio::{
 use tower::ServiceExt;
 use tower_lro::{LroOverrides, Operation};
 
-use super::crew::{Crew, KEY, TENANT};
+use super::{
+    at_least_one,
+    crew::{Crew, KEY, TENANT},
+};
 
 #[derive(Args, Debug)]
 pub struct Arguments {
@@ -37,13 +40,13 @@ pub struct Arguments {
     #[arg(long, default_value = "sqlite")]
     queue: String,
     /// How many operations wait
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value = "1000", value_parser = at_least_one::<usize>)]
     waiting: usize,
     /// The delay that the service asks for, in milliseconds: so many polls are due in it as operations wait
     #[arg(long, default_value_t = 10)]
     delay_ms: u64,
     /// How many workers
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value = "1", value_parser = at_least_one::<usize>)]
     workers: usize,
     /// How many operations a worker has at once
     #[arg(long, default_value = "256")]
@@ -95,16 +98,13 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let (after, seconds) = (Sample::of(&workers).await?, began.elapsed().as_secs_f64());
     let (polls, cpu) = (after.polls - before.polls, after.cpu - before.cpu);
     let Arguments { queue: name, waiting, delay_ms, workers: count, .. } = &arguments;
-    println!(
-        "{name}: {waiting} waiting, {delay_ms} ms asked for, {count} workers of {} at once",
-        arguments.concurrency
-    );
-    println!("  polls per second               {:.0}", polls / seconds);
-    println!("  polls per worker CPU second    {:.0}", polls / cpu.max(0.01));
-    println!("  memory of a worker             {:.1} MB", after.memory / *count as f64 / 1e6);
+    say!("{name}: {waiting} waiting, {delay_ms} ms asked for, {count} workers of {} at once", arguments.concurrency);
+    say!("  polls per second               {:.0}", polls / seconds);
+    say!("  polls per worker CPU second    {:.0}", polls / cpu.max(0.01));
+    say!("  memory of a worker             {:.1} MB", after.memory / *count as f64 / 1e6);
     let bytes = size_of(local.folder()).saturating_sub(empty);
-    println!("  on disk per waiting operation  {} bytes", bytes / *waiting as u64);
-    println!("  stored in {:.1} s, each polled once in {:.1} s", filled.as_secs_f64(), warm_up.as_secs_f64());
+    say!("  on disk per waiting operation  {} bytes", bytes / *waiting as u64);
+    say!("  stored in {:.1} s, each polled once in {:.1} s", filled.as_secs_f64(), warm_up.as_secs_f64());
     Ok(())
 }
 
@@ -137,7 +137,7 @@ fn operation(endpoint: &str, number: usize) -> Result<Operation, BoxError> {
 async fn fill(queue: &dyn Queue, arguments: &Arguments, endpoint: &str) -> Result<(), BoxError> {
     let new_job = |number: usize| {
         let work = Work::Operation(Box::new(operation(endpoint, number)?));
-        Ok(NewJob { id: format!("job-{number}").parse()?, job: Job { tenant: TENANT.to_owned(), work } })
+        Ok(NewJob { id: format!("job-{number}").parse()?, job: Job::new(TENANT, work) })
     };
     for first in (0..arguments.waiting).step_by(BATCH) {
         let last = arguments.waiting.min(first + BATCH);
@@ -231,12 +231,12 @@ async fn in_memory(arguments: &Arguments, endpoint: &str) -> Result<(), BoxError
     let (after, seconds) = (process::usage().ok_or("there is no /proc")?, began.elapsed().as_secs_f64());
     let polls = (shared.metrics.polls.get() - polls) as f64;
     let cpu = after.cpu - before.ok_or("there is no /proc")?.cpu;
-    println!("memory: {} waiting, {} ms asked for, one process", arguments.waiting, arguments.delay_ms);
-    println!("  polls per second               {:.0}", polls / seconds);
-    println!("  polls per CPU second           {:.0}", polls / cpu.as_secs_f64().max(0.01));
-    println!("  memory of the process          {:.1} MB", after.resident_bytes as f64 / 1e6);
+    say!("memory: {} waiting, {} ms asked for, one process", arguments.waiting, arguments.delay_ms);
+    say!("  polls per second               {:.0}", polls / seconds);
+    say!("  polls per CPU second           {:.0}", polls / cpu.as_secs_f64().max(0.01));
+    say!("  memory of the process          {:.1} MB", after.resident_bytes as f64 / 1e6);
     let bytes = after.resident_bytes.saturating_sub(empty.resident_bytes);
-    println!("  memory per waiting operation   {} bytes", bytes / arguments.waiting as u64);
+    say!("  memory per waiting operation   {} bytes", bytes / arguments.waiting as u64);
     Ok(())
 }
 

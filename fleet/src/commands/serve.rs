@@ -6,6 +6,7 @@ use clap::Args;
 use fleet::{
     BoxError,
     service::{Behaviour, TestService},
+    terminal::print,
 };
 use tokio::io::{AsyncReadExt, stdin};
 
@@ -38,7 +39,7 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     };
     let service = TestService::start(&arguments.listen, behaviour).await?;
     service.add(arguments.operations);
-    println!("{}", service.endpoint());
+    print(&format!("{}\n", service.endpoint()))?;
     stdin().read_to_end(&mut Vec::new()).await?;
     Ok(())
 }

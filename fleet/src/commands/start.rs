@@ -5,6 +5,7 @@ use fleet::{
     BoxError,
     job::{Job, JobId, Start},
     queue::{self, NewJob},
+    terminal::print,
 };
 
 use crate::QueueArguments;
@@ -39,11 +40,11 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     for batch in jobs.chunks(BATCH) {
         let stored = queue.accept(batch).await?;
         if arguments.count == 1 {
-            println!("{}{}", batch[0].id, if stored[0] { "" } else { " (was there)" });
+            print(&format!("{}{}\n", batch[0].id, if stored[0] { "" } else { " (was there)" }))?;
         }
     }
     if arguments.count > 1 {
-        println!("{} jobs are in the queue", arguments.count);
+        print(&format!("{} jobs are in the queue\n", arguments.count))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, Read, Write},
+    process::exit,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -12,19 +13,23 @@ use fleet::{
     BoxError,
     clock::QueueClock,
     http_server::Server,
-    metrics::Metrics,
+    metrics::{self, Metrics},
     queue::{self, Queue},
     tenant::{Shared, Tenants},
+    terminal::{log, print},
     worker::{Options, Worker},
 };
-use http::Response;
+use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
+    spawn,
     sync::oneshot,
     time::{Instant, MissedTickBehavior, interval},
 };
 
+use super::{at_least_one, lease, seconds};
 use crate::{QueueArguments, TenantArguments};
 
 #[derive(Args, Debug)]
@@ -37,16 +42,16 @@ pub struct Arguments {
     #[arg(long)]
     metrics: Option<String>,
     /// How many operations to have at once
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value = "256", value_parser = at_least_one::<usize>)]
     concurrency: usize,
-    /// How many seconds an operation is this worker's; longer than the delays that services ask for
-    #[arg(long, default_value = "60")]
-    lease: f64,
+    /// How many seconds an operation is this worker's, at least 1; longer than the delays that services ask for
+    #[arg(long, default_value = "60", value_parser = lease)]
+    lease: Duration,
     /// How many seconds a service may take to answer
-    #[arg(long, default_value = "20")]
-    request_timeout: f64,
+    #[arg(long, default_value = "20", value_parser = seconds)]
+    request_timeout: Duration,
     /// How often an operation is delivered that no worker puts back, before it is given up
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value = "5", value_parser = at_least_one::<u32>)]
     max_deliveries: u32,
     /// Stop when the standard input is closed, too: with whatever has started the worker, however that ends
     #[arg(long)]
@@ -54,17 +59,16 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
-    let mut stop = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (signalled, mut is_signalled) = oneshot::channel();
+    spawn(count_signals(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signalled));
     let metrics = Arc::new(Metrics::default());
     let clock = QueueClock::new();
-    let request_timeout = Duration::try_from_secs_f64(arguments.request_timeout)?;
-    let shared = Shared { clock: clock.clone(), metrics: metrics.clone(), request_timeout };
+    let shared = Shared { clock: clock.clone(), metrics: metrics.clone(), request_timeout: arguments.request_timeout };
     let tenants = Tenants::load(&arguments.tenants.tenants, &shared)?;
     let queue = queue::open(&arguments.queue.queue).await?;
     let options = Options {
         concurrency: arguments.concurrency,
-        lease: Duration::try_from_secs_f64(arguments.lease)?,
+        lease: arguments.lease,
         max_deliveries: arguments.max_deliveries,
         ..Options::default()
     };
@@ -72,11 +76,10 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
         Some(address) => Some(serve(address, queue.clone(), metrics.clone()).await?),
         None => None,
     };
-    let worker = Worker::new(queue, tenants, options, metrics.clone(), clock);
+    let worker = Worker::new(queue, tenants, options, metrics.clone(), clock)?;
     let stopped = async {
         tokio::select! {
-            _ = stop.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = &mut is_signalled => {}
             () = parent_has_ended(), if arguments.with_parent => {}
         }
     };
@@ -88,8 +91,26 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
         () = worker.run(stopped) => {}
         () = show_progress(&metrics) => {}
     }
-    eprintln!();
+    log("");
     Ok(())
+}
+
+/// The first one lets the worker come to its end. Whoever sends a second one does not want to wait for that.
+async fn count_signals(mut terminate: Signal, mut interrupt: Signal, signalled: oneshot::Sender<()>) {
+    let mut signalled = Some(signalled);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        match signalled.take() {
+            Some(signalled) => _ = signalled.send(()),
+            None => {
+                log("a second signal: what was not stored is left to the leases, which run out");
+                exit(1);
+            }
+        }
+    }
 }
 
 async fn parent_has_ended() {
@@ -103,13 +124,23 @@ async fn parent_has_ended() {
 }
 
 async fn serve(address: &str, queue: Arc<dyn Queue>, metrics: Arc<Metrics>) -> Result<Server, BoxError> {
-    let answer = move |_| {
+    let answer = move |request: Request<Incoming>| {
         let (queue, metrics) = (queue.clone(), metrics.clone());
-        async move { Response::new(Full::from(Bytes::from(metrics.page(queue.counts().await.ok())))) }
+        async move {
+            if request.uri().path() != "/metrics" {
+                let mut answer = Response::new(Full::from("the metrics are at /metrics\n"));
+                *answer.status_mut() = StatusCode::NOT_FOUND;
+                return answer;
+            }
+            let page = metrics.page(queue.counts().await.ok());
+            let mut answer = Response::new(Full::from(Bytes::from(page)));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+            answer
+        }
     };
     let server = Server::start(address, answer).await?;
     // With port 0 nobody knows it otherwise.
-    println!("metrics: http://{}/metrics", server.address());
+    print(&format!("metrics: http://{}/metrics\n", server.address()))?;
     Ok(server)
 }
 
@@ -125,7 +156,7 @@ async fn show_progress(metrics: &Metrics) {
         (last, polls) = (now, total);
         let in_flight = metrics.in_flight.load(Ordering::Relaxed);
         let (finished, dead) = (metrics.finished.get(), metrics.dead.get());
-        eprint!("\r\x1b[K{rate:.0} polls/s, {in_flight} at once, {finished} finished, {dead} given up");
-        _ = std::io::stderr().flush();
+        let line = format!("\r\x1b[K{rate:.0} polls/s, {in_flight} at once, {finished} finished, {dead} given up");
+        _ = std::io::stderr().write_all(line.as_bytes());
     }
 }

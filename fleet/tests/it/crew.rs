@@ -97,7 +97,7 @@ impl TestWorker {
         change: impl FnOnce(&mut TenantConfig),
     ) -> Self {
         let (tenants, Shared { clock, metrics, .. }) = tenants(endpoint, change, options.lease / 4);
-        let worker = Worker::new(queue.clone(), tenants, options, metrics.clone(), clock);
+        let worker = Worker::new(queue.clone(), tenants, options, metrics.clone(), clock).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(worker.run(async { _ = stopped.await }));
         Self { stop, task, metrics }

@@ -1,5 +1,6 @@
 //! Tests of the fleet, on every queue that can be had here.
 
+mod commands;
 mod contract;
 mod crew;
 mod hostile;

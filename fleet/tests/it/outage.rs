@@ -1,11 +1,12 @@
 //! The database goes away in mid-step, and comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleet::{
     local::Kind,
     queue::{self, Ended, postgres::Postgres},
     service::{Behaviour, TestService},
+    worker::Options,
 };
 use tokio::task::spawn_blocking;
 
@@ -53,6 +54,49 @@ async fn crash_while_working(kind: Kind) {
     let counts = queue.counts().await.unwrap();
     assert_eq!((counts.finished, counts.dead), (20, 0));
     assert_eq!((service.seen().started, service.seen().early), (20, 0));
+}
+
+#[tokio::test]
+async fn worker_ends_while_postgres_is_away() {
+    stop_while_away(Kind::Postgres).await;
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn worker_ends_while_nats_is_away() {
+    stop_while_away(Kind::Nats).await;
+}
+
+async fn stop_while_away(kind: Kind) {
+    let Some((local, queue)) = queue(kind, here!()).await else { return };
+    let behaviour =
+        Behaviour { delay: Duration::from_millis(200), latency: Duration::from_millis(300), ..Behaviour::default() };
+    let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
+    queue.accept(&(0..20).map(|number| job(&format!("job-{number}"))).collect::<Vec<_>>()).await.unwrap();
+    let impatient = Duration::from_millis(200);
+    let lease = Duration::from_secs(3);
+    let hurried = Options { grace: impatient, last_writes: impatient, lease, ..options() };
+    let worker = TestWorker::start(&queue, &service.endpoint(), hurried.clone());
+    until("polls are under way", async || (service.seen().polls > 5).then_some(())).await;
+
+    let mut local = local;
+    let mut local = spawn_blocking(move || local.crash().map(|()| local)).await.unwrap().unwrap();
+    until("a write has failed", async || (worker.metrics.queue_errors.get() > 0).then_some(())).await;
+    // The polls that were under way have been answered then, and cannot be written.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let began = Instant::now();
+    worker.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+
+    // What it could not write is polled again when its leases have run out.
+    let _local = spawn_blocking(move || local.restart().map(|()| local)).await.unwrap().unwrap();
+    until("the database answers", async || queue.counts().await.ok()).await;
+    let worker = TestWorker::start(&queue, &service.endpoint(), hurried);
+    all_ended(&*queue).await;
+    worker.stop().await;
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.finished, counts.dead), (20, 0));
+    assert_eq!(service.seen().started, 20);
 }
 
 /// The caller's own rows are there if, and only if, the job is; and a result is acted on once.

@@ -12,13 +12,15 @@ use fleet::{
     local::{Kind, LocalQueue},
     queue::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, State},
     service::{Behaviour, TestService},
-    worker::Options,
+    worker::{Options, Worker},
 };
+use serde_json::json;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 
-use crate::crew::{TestWorker, all_ended, here, id, job, options, queue, until};
+use crate::crew::{TestWorker, all_ended, here, id, job, options, queue, tenants, until};
 
 struct Scene {
-    _local: LocalQueue,
+    local: LocalQueue,
     queue: Arc<dyn Queue>,
     service: TestService,
 }
@@ -28,7 +30,7 @@ impl Scene {
         let (local, queue) = queue(Kind::Sqlite, here!()).await.unwrap();
         let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
         queue.accept(&[job("a")]).await.unwrap();
-        Self { _local: local, queue, service }
+        Self { local, queue, service }
     }
 
     async fn state(&self) -> State {
@@ -72,7 +74,7 @@ async fn operation_past_its_deadline_is_given_up() {
 async fn killed_starter_is_recognized_where_the_service_can() {
     for (repeatable, expected) in [(true, 1), (false, 0)] {
         let scene = Scene::new(Behaviour { hangs: true, ..quick() }).await;
-        let options = Options { lease: Duration::from_millis(800), ..options() };
+        let options = Options { lease: Duration::from_secs(1), ..options() };
         let worker = |options: Options| {
             TestWorker::with(&scene.queue, &scene.service.endpoint(), options, |tenant| {
                 tenant.repeatable_starts = repeatable
@@ -123,6 +125,75 @@ async fn poison_is_given_up() {
 }
 
 #[tokio::test]
+async fn last_reason_is_kept() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/", service.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((mut connection, _)) = service.accept().await {
+            // The rest never comes.
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
+            connections.push(connection);
+        }
+    });
+    let scene = Scene::new(quick()).await;
+    let options = Options { lease: Duration::from_secs(1), max_deliveries: 2, ..options() };
+    let worker = TestWorker::start(&scene.queue, &endpoint, options);
+    all_ended(&*scene.queue).await;
+    worker.stop().await;
+    let state = scene.state().await;
+    assert!(is_dead(&state, "delivered 2 times") && is_dead(&state, "no whole answer"), "{state:?}");
+}
+
+/// Runs a worker that finds no service, with one change in the stored start.
+async fn without_service(member: &str, value: serde_json::Value) -> Entry {
+    let scene = Scene::new(quick()).await;
+    let mut envelope: serde_json::Value =
+        serde_json::from_str(&scene.queue.show(&id("a")).await.unwrap().unwrap().envelope).unwrap();
+    envelope["start"][member] = value.clone();
+    envelope["of_tomorrow"] = value;
+    let file = rusqlite::Connection::open(scene.local.address().strip_prefix("sqlite:").unwrap()).unwrap();
+    file.execute("UPDATE jobs SET envelope = ?1", [envelope.to_string()]).unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let worker = TestWorker::start(&scene.queue, &format!("http://{nobody}/"), options());
+    let metrics = worker.metrics.clone();
+    until("it is written", async || (metrics.later.get() + metrics.dead.get() > 0).then_some(())).await;
+    worker.stop().await;
+    scene.queue.show(&id("a")).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn members_of_a_newer_version_are_put_back() {
+    let entry = without_service("of_tomorrow", json!({"level": 7})).await;
+    assert!(matches!(entry.state, State::Waiting(_)), "{entry:?}");
+    let envelope: serde_json::Value = serde_json::from_str(&entry.envelope).unwrap();
+    assert_eq!(envelope["start"]["failures"], 1);
+    assert_eq!([&envelope["of_tomorrow"], &envelope["start"]["of_tomorrow"]], [&json!({"level": 7}); 2]);
+}
+
+#[tokio::test]
+async fn greatest_number_of_failures_is_the_last() {
+    let entry = without_service("failures", json!(u32::MAX)).await;
+    assert!(is_dead(&entry.state, "sent 4294967295 times"), "{entry:?}");
+}
+
+#[tokio::test]
+async fn worker_that_could_not_work_is_refused() {
+    let queue = Scene::new(quick()).await.queue;
+    let (tenants, shared) = tenants("http://127.0.0.1:9/", |_| {}, Duration::from_secs(1));
+    let is_refused = |options: Options| {
+        let (metrics, clock) = (shared.metrics.clone(), shared.clock.clone());
+        Worker::new(queue.clone(), tenants.clone(), options, metrics, clock).is_err()
+    };
+    assert!(!is_refused(options()));
+    assert!(is_refused(Options { concurrency: 0, ..options() }));
+    assert!(is_refused(Options { max_deliveries: 0, ..options() }));
+    for lease in [Duration::ZERO, Duration::from_millis(999), Duration::MAX] {
+        assert!(is_refused(Options { lease, ..options() }));
+    }
+}
+
+#[tokio::test]
 async fn stopped_worker_finishes_its_step() {
     let scene =
         Scene::new(Behaviour { latency: Duration::from_millis(300), delay: Duration::from_secs(600), ..quick() }).await;
@@ -147,7 +218,7 @@ async fn stopped_worker_gives_hanging_steps_back() {
 #[tokio::test]
 async fn poll_that_hangs_is_abandoned_before_its_lease_runs_out() {
     let scene = Scene::new(Behaviour { hangs: true, ..quick() }).await;
-    let options = Options { lease: Duration::from_millis(800), ..options() };
+    let options = Options { lease: Duration::from_secs(1), ..options() };
     let first = TestWorker::start(&scene.queue, &scene.service.endpoint(), options.clone());
     until("two starts hang", async || (scene.service.seen().hanging > 1).then_some(())).await;
     scene.service.change(|behaviour| behaviour.hangs = false);
