@@ -120,7 +120,7 @@ impl JobId {
     }
 
     /// One that a queue has. Nothing is asked of it: a name that somebody wrote there must not keep the others from their work.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "nats"))]
+    #[cfg(any(test, feature = "sqlite", feature = "postgres", feature = "nats"))]
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
