@@ -36,6 +36,9 @@ pub(crate) use here;
 /// A queue of its own for a test, and what keeps it alive. `None`, and a line that names the test, where it cannot be had.
 pub async fn queue(kind: Kind, test: &str) -> Option<(LocalQueue, Arc<dyn Queue>)> {
     let skipped = |reason: &dyn std::fmt::Display| {
+        // A test's thread has its name, unless there is one thread for all.
+        let thread = std::thread::current();
+        let test = thread.name().filter(|name| *name != "main").unwrap_or(test);
         // Not by a macro, whose output a test that passes keeps to itself.
         _ = writeln!(std::io::stderr(), "SKIPPED: {test} on {kind:?}: {reason}");
     };
