@@ -188,10 +188,7 @@ where
         for _ in 0..MAX_STEPS_PER_WAKE {
             let step = mem::replace(self.as_mut().project().step, Step::Over);
             let next = match step {
-                Step::Told(action) => match self.as_mut().act(action) {
-                    Ok(step) => Ok(step),
-                    Err(outcome) => return Poll::Ready(outcome),
-                },
+                Step::Told(_) => Ok(step),
                 Step::PassesThrough(response) => return Poll::Ready(Ok(self.respond(*response, None))),
                 Step::Starting(starting) => self.as_mut().poll_starting(starting, cx),
                 Step::Waiting(waiting) => self.as_mut().poll_waiting(waiting, cx),
@@ -201,6 +198,11 @@ where
                 Step::Over => return Poll::Pending,
             };
             let (step, is_pending) = match next {
+                // In the same turn, so that nothing comes between the report of an end and the caller's knowing of it.
+                Ok(Step::Told(action)) => match self.as_mut().act(action) {
+                    Ok(step) => (step, false),
+                    Err(outcome) => return Poll::Ready(outcome),
+                },
                 Ok(next) => (next, false),
                 Err(same) => (same, true),
             };
