@@ -30,6 +30,10 @@ impl<F: Future<Output = ()>> Stop<F> {
         timeout_at(came + self.patience, work).await.ok()
     }
 
+    pub const fn has_come(&self) -> bool {
+        self.came.is_some()
+    }
+
     /// Does work until the signal comes. When that was, if it came.
     pub async fn or(&mut self, work: impl Future<Output = ()>) -> Option<Instant> {
         if self.came.is_none() {

@@ -24,7 +24,8 @@ pub fn printable(text: &str) -> String {
 
 /// Neither C0, DEL or C1, nor what turns the direction of the text around it.
 fn is_harmless(char: char) -> bool {
-    let turns = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     matches!(char, '\n' | '\t') || !(char.is_control() || turns)
 }
 

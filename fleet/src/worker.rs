@@ -82,6 +82,9 @@ impl Options {
         if self.max_deliveries == 0 {
             return Err("without a delivery every job would be given up".to_owned());
         }
+        if self.grace.max(self.last_writes) > MAX_LEASE {
+            return Err(format!("a worker that is stopped ends within {MAX_LEASE:?}"));
+        }
         check_lease(self.lease)
     }
 
@@ -162,7 +165,7 @@ impl Worker {
             }
             // Neither this nor the writes are given up halfway while there is time: what was claimed is to be seen, and what
             // was answered stored.
-            let is_idle = stop.outlast(self.claim()).await.unwrap_or(true);
+            let is_idle = stop.has_come() || stop.outlast(self.claim()).await.unwrap_or(true);
             if let Some(stopped) = stop.or(self.wait_for_steps(is_idle)).await {
                 break stopped;
             }

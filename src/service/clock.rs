@@ -30,7 +30,7 @@ pub(crate) struct NoTimer;
 
 thread_local! {
     /// Whether tokio's timer has worked on this thread: trying it costs as much as the layer, and threads seldom change their
-    /// runtime. Should one do so, waiting fails with the operation in the error.
+    /// runtime. Should one do so, its requests are sent at once, and waiting fails with the operation in the error.
     static HAS_WORKED: Cell<bool> = const { Cell::new(false) };
 }
 

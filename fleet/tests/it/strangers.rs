@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use fleet::{
     local::Kind,
-    queue::{Queue, State},
+    queue::{Claim, Ended, Queue, State},
 };
 
 use crate::crew::{here, job, queue};
@@ -86,16 +86,37 @@ async fn nats_gives_up_messages_that_it_cannot_lease() {
     publish("due", &[("Fleet-Due", "-9223372036854775808")], b"{}").await;
     publish("later", &[("Fleet-Due", "9223372036854775807")], b"{}").await;
     publish("bytes", &[], b"\xff").await;
+    // Longer as text, so that the server would not take it back.
+    publish("long", &[], &[0xff; 400_000]).await;
     publish("n\u{e4}me", &[], b"{}").await;
     client.flush().await.unwrap();
     queue.accept(&[job("good")]).await.unwrap();
-    crate::crew::until("all are stored", async || (queue.counts().await.unwrap().open == 7).then_some(())).await;
+    crate::crew::until("all are stored", async || (queue.counts().await.unwrap().open == 8).then_some(())).await;
 
     let (claimed, dead) = claim_all(&*queue, 3).await;
     assert_eq!(claimed, ["accepted", "due", "good"]);
     let reasons: Vec<_> = dead.values().map(String::as_str).collect();
-    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
     for part in ["fence", "UTF-8", "n\u{e4}me"] {
         assert!(reasons.iter().any(|reason| reason.contains(part)), "{part}: {reasons:?}");
     }
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn nats_gives_up_a_job_whose_result_it_does_not_take() {
+    let Some((_local, queue)) = queue(Kind::Nats, here!()).await else { return };
+    queue.accept(&[job("long"), job("good")]).await.unwrap();
+    let claims = queue.claim("worker", 2, Duration::from_secs(30)).await.unwrap();
+    for Claim { lease, envelope, .. } in claims {
+        // Quotes are two bytes each in what is stored.
+        let body = if lease.id.as_str() == "long" { "\"".repeat(950_000) } else { "{}".to_owned() };
+        let is_stored = lease.id.as_str() == "good";
+        let ended = Ended { lease, envelope, detail: "Succeeded".to_owned(), body };
+        assert_eq!(queue.finish(&[ended]).await.unwrap(), [is_stored]);
+    }
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.open, counts.finished, counts.dead), (0, 1, 1));
+    let long = queue.show(&"long".parse().unwrap()).await.unwrap().unwrap();
+    assert!(matches!(&long.state, State::Dead(why) if why.contains("max_payload")), "{:?}", long.state);
 }

@@ -188,6 +188,8 @@ async fn worker_that_could_not_work_is_refused() {
     assert!(!is_refused(options()));
     assert!(is_refused(Options { concurrency: 0, ..options() }));
     assert!(is_refused(Options { max_deliveries: 0, ..options() }));
+    assert!(is_refused(Options { grace: Duration::MAX, ..options() }));
+    assert!(is_refused(Options { last_writes: Duration::MAX, ..options() }));
     for lease in [Duration::ZERO, Duration::from_millis(999), Duration::MAX] {
         assert!(is_refused(Options { lease, ..options() }));
     }

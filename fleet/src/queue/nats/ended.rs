@@ -22,9 +22,14 @@ const DEAD: &str = "fleet_dead";
 /// How many values of a key the buckets keep. One would do: the others would show that a result was stored twice.
 pub const HISTORY: i64 = 8;
 
+/// What the protocol adds to a value.
+const OVERHEAD: usize = 1024;
+
 /// Both buckets.
 #[derive(Debug)]
 pub struct Buckets {
+    /// The server closes the connection of whoever sends it more.
+    most_bytes: usize,
     finished: Store,
     dead: Store,
 }
@@ -39,11 +44,11 @@ pub struct Stored {
 }
 
 impl Buckets {
-    pub async fn open(context: &Context) -> Result<Self, BoxError> {
+    pub async fn open(context: &Context, max_payload: usize) -> Result<Self, BoxError> {
         let bucket = |name: &str| Config { bucket: name.to_owned(), history: HISTORY, ..Config::default() };
         let finished = context.create_or_update_key_value(bucket(FINISHED)).await?;
         let dead = context.create_or_update_key_value(bucket(DEAD)).await?;
-        Ok(Self { finished, dead })
+        Ok(Self { most_bytes: max_payload.saturating_sub(OVERHEAD), finished, dead })
     }
 
     pub async fn has_result(&self, key: &str) -> Result<bool, BoxError> {
@@ -54,22 +59,36 @@ impl Buckets {
         Ok(self.has_result(key).await? || self.dead.get(key).await?.is_some())
     }
 
-    /// Whether it is the first result. It takes the place of a reason for giving up.
+    /// Whether it is the first result. It takes the place of a reason for giving up. One that the server does not take is itself a
+    /// reason for that.
     pub async fn finish(&self, key: &str, stored: &Stored) -> Result<bool, BoxError> {
-        let is_first = create(&self.finished, key, stored).await?;
+        let Some(value) = self.encoded(stored)? else {
+            self.give_up(key, &stored.without_result()).await?;
+            return Ok(false);
+        };
+        let is_first = create(&self.finished, key, value).await?;
         self.remove_dead(key).await?;
         Ok(is_first)
     }
 
     /// Whether there is neither a result nor another reason.
     pub async fn give_up(&self, key: &str, stored: &Stored) -> Result<bool, BoxError> {
-        let is_first = create(&self.dead, key, stored).await?;
+        let value = match self.encoded(stored)? {
+            Some(value) => value,
+            None => serde_json::to_vec(&stored.cut_off(self.most_bytes))?,
+        };
+        let is_first = create(&self.dead, key, value).await?;
         // A result that is stored at the same time: one of the two sees the other.
         if self.has_result(key).await? {
             self.remove_dead(key).await?;
             return Ok(false);
         }
         Ok(is_first)
+    }
+
+    /// `None` where the server would not take it.
+    fn encoded(&self, stored: &Stored) -> Result<Option<Vec<u8>>, BoxError> {
+        Ok(Some(serde_json::to_vec(stored)?).filter(|value| value.len() <= self.most_bytes))
     }
 
     async fn remove_dead(&self, key: &str) -> Result<(), BoxError> {
@@ -120,6 +139,25 @@ impl Buckets {
 }
 
 impl Stored {
+    fn without_result(&self) -> Self {
+        let Self { envelope, detail, body, accepted_ms } = self;
+        let detail =
+            format!("{detail}: its result of {} bytes is more than the server takes (max_payload)", body.len());
+        Self { envelope: envelope.clone(), detail, body: String::new(), accepted_ms: *accepted_ms }
+    }
+
+    /// No longer than so many bytes, however it is escaped.
+    fn cut_off(&self, most_bytes: usize) -> Self {
+        let beginning = |text: &str| text.chars().take(most_bytes / 32).collect();
+        let Self { envelope, detail, accepted_ms, .. } = self;
+        Self {
+            envelope: beginning(envelope),
+            detail: beginning(detail),
+            body: String::new(),
+            accepted_ms: *accepted_ms,
+        }
+    }
+
     fn entry(self, id: JobId, now_ms: i64, is_dead: bool) -> Entry {
         let Self { envelope, detail, body, accepted_ms } = self;
         let state = if is_dead { State::Dead(detail) } else { State::Finished(detail, body) };
@@ -129,8 +167,8 @@ impl Stored {
 }
 
 /// Whether there was nothing by that name.
-async fn create(bucket: &Store, key: &str, stored: &Stored) -> Result<bool, BoxError> {
-    match bucket.create(key, serde_json::to_vec(stored)?.into()).await {
+async fn create(bucket: &Store, key: &str, value: Vec<u8>) -> Result<bool, BoxError> {
+    match bucket.create(key, value.into()).await {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error.into()),

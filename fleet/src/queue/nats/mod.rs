@@ -113,7 +113,7 @@ impl Nats {
         clock.connected();
         let context = jetstream::new(client.clone());
         let stream = Stream::open(&context).await?;
-        let ended = Buckets::open(&context).await?;
+        let ended = Buckets::open(&context, client.server_info().max_payload).await?;
         Ok(Self { client, context, stream, ended, clock, workers: Mutex::new(None) })
     }
 
