@@ -7,7 +7,7 @@ use std::{
 
 use crate::BoxError;
 
-/// Text that services, tenants or whoever can write to the queue have chosen, for a terminal. Lines stay lines.
+/// Text for a terminal, chosen by services, by tenants, or by others who can write to the queue. Lines stay lines.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A line of a report. Whoever reads it may have gone: what is under way, with its workers and servers, comes to its end.
+/// A line of a report. Its reader may have gone: what is under way, with its workers and servers, ends all the same.
 macro_rules! say {
     ($($text:tt)*) => {
         _ = fleet::terminal::print(&format!("{}\n", format_args!($($text)*)))

@@ -95,7 +95,7 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// The first one lets the worker come to its end. Whoever sends a second one does not want to wait for that.
+/// The first one lets the worker end by itself. A second one says that nobody wants to wait for that.
 async fn count_signals(mut terminate: Signal, mut interrupt: Signal, signalled: oneshot::Sender<()>) {
     let mut signalled = Some(signalled);
     loop {

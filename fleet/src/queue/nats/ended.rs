@@ -28,7 +28,7 @@ const OVERHEAD: usize = 1024;
 /// Both buckets.
 #[derive(Debug)]
 pub struct Buckets {
-    /// The server closes the connection of whoever sends it more.
+    /// The server closes a connection that sends more.
     most_bytes: usize,
     finished: Store,
     dead: Store,
