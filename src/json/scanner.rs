@@ -369,6 +369,7 @@ impl Scanner {
                 if let Some(skipped) = swar::string(&rest[1..]) {
                     return self.end_value(skipped.len() + 2, rest);
                 }
+                self.skip = Skip::string();
             }
             b'{' | b'[' if self.interest.leads_on != 0 && self.level + 1 < MAX_POINTER_DEPTH => {
                 self.level += 1;
@@ -377,23 +378,20 @@ impl Scanner {
                 self.at = if index.is_some() { At::FirstElement } else { At::Key };
                 return 1;
             }
-            b'{' | b'[' => {}
+            b'{' | b'[' => self.skip = Skip::nested(),
             // Most numbers and literals end in the same piece.
             _ => {
                 let length = rest.iter().position(|&byte| !is_of_scalar(byte)).unwrap_or(rest.len());
                 if let Some(b',' | b'}' | b']') = rest.get(length) {
                     return self.end_value(length, rest);
                 }
+                self.skip = Skip::scalar();
+                self.at = At::Skipping;
+                return 0;
             }
         }
         self.at = At::Skipping;
-        let (skip, read) = match byte {
-            b'"' => (Skip::string(), 1),
-            b'{' | b'[' => (Skip::nested(), 1),
-            _ => (Skip::scalar(), 0),
-        };
-        self.skip = skip;
-        read
+        1
     }
 
     /// An object or an array begins that these selectors lead to.

@@ -276,7 +276,7 @@ fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     })
 }
 
-/// The same for numbers; 0 for what is none.
+/// The same for numbers; 0 for anything else.
 fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(number) => number,

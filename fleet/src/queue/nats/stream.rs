@@ -129,7 +129,7 @@ impl Found {
     /// Why no worker can have it.
     pub fn fault(&self) -> Option<&'static str> {
         if self.id.as_str().parse::<JobId>().is_err() {
-            return Some("its name is none that a job can have");
+            return Some("no job can have its name");
         }
         if !self.is_text {
             return Some("it cannot be read: it is not text in UTF-8");
