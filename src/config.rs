@@ -16,7 +16,10 @@ use crate::{
     event::Event,
     operation::cancel::Canceller,
     protocol::{Candidate, Protocol, final_response::FinalResponse},
-    request::template::{OmittedExtension, RequestHead, RequestTemplate},
+    request::{
+        names::NameLists,
+        template::{OmittedExtension, RequestHead, RequestTemplate, TemplateRules},
+    },
     timing::{backoff::DelayRules, timer::Timer},
 };
 
@@ -41,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) timer: Option<Arc<dyn Timer>>,
     /// Whether it was said that requests have no host. Of the layer and all that is made of it.
     pub(crate) has_warned_of_no_host: Arc<AtomicBool>,
+    /// Of the same.
+    header_names: Arc<NameLists>,
     observers: Vec<Observer>,
 }
 
@@ -67,6 +72,7 @@ impl Default for Config {
             cancel_on_timeout: None,
             timer: None,
             has_warned_of_no_host: Arc::default(),
+            header_names: Arc::default(),
             observers: Vec::new(),
         }
     }
@@ -99,7 +105,15 @@ impl Config {
 
     /// What polls repeat of a request that resumes an operation.
     pub(crate) fn resuming(&self, head: RequestHead, headers: &HeaderMap) -> (Method, RequestTemplate) {
-        head.resuming(headers, &self.omitted_extensions, self.base_uri.as_ref())
+        head.resuming(headers, self.template_rules())
+    }
+
+    pub(crate) fn template_rules(&self) -> TemplateRules<'_> {
+        TemplateRules {
+            omitted: &self.omitted_extensions,
+            base: self.base_uri.as_ref(),
+            names: &self.header_names,
+        }
     }
 
     /// The protocol of that name that this layer speaks.
@@ -163,6 +177,7 @@ impl fmt::Debug for Config {
             cancel_on_timeout,
             timer,
             has_warned_of_no_host: _,
+            header_names: _,
             observers,
         } = self;
         f.debug_struct("LroLayer")

@@ -79,6 +79,14 @@ pub(crate) const MIN_DRAIN_TIME: Duration = Duration::from_millis(250);
 /// Steps that the future takes in one go while everything is ready. Then other tasks get their turn.
 pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
 
+// ── Headers ─────────────────────────────────────────────────────────────────
+
+/// Lists of header names that a layer keeps for its operations to share: more than a program has kinds of requests.
+pub(crate) const MAX_NAME_LISTS: usize = 16;
+
+/// The longest list that is shared, in bytes of its names. What others send is not kept beyond their operations.
+pub(crate) const MAX_SHARED_NAME_BYTES: usize = 4 * 1024;
+
 // ── Buffers ─────────────────────────────────────────────────────────────────
 
 /// From this many frames on, small ones are merged, so that what is kept costs about as much as its bytes, even where a body

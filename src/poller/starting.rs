@@ -181,7 +181,7 @@ fn accept<T: Io>(
     beginning: Moment,
     now: Duration,
 ) -> Action<T> {
-    let (method, template) = captured.into_template(&config.omitted_extensions, config.base_uri.as_ref());
+    let (method, template) = captured.into_template(config.template_rules());
     let (operation, whole, refusal) = operation(&config, &method, &template, &response, &candidate, beginning.wall);
     let spans = Spans::begin(Beginning::Accepted, &method, &template.caller.uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);

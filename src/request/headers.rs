@@ -1,15 +1,18 @@
 //! `CapturedHeaders` and `RepeatedHeaders`: the headers of the caller's request that polls repeat, as bytes.
 //!
 //! They are kept for every request, because any may start an operation. Cloning the `HeaderMap` would cost an allocation for
-//! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one buffer.
+//! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one
+//! buffer, of which an operation keeps the values, beside names that it shares with others.
 
 use std::{fmt, iter};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, HOST},
 };
+
+use crate::request::names::{NameList, NameLists};
 
 /// Entries, one after the other: the lengths of name and value, whether the value is sensitive, the name, the value.
 pub(crate) struct CapturedHeaders {
@@ -26,6 +29,9 @@ const TYPICAL_BYTES: usize = 320;
 const WORD: usize = size_of::<u64>();
 const SENSITIVE_BIT: u32 = 16;
 const VALUE_SHIFT: u32 = 32;
+
+/// No transport sends longer values.
+const MAX_VALUE_BYTES: usize = u32::MAX as usize >> 1;
 
 /// Whether polls repeat the `Host` header: only where nothing else names the host.
 #[derive(Clone, Copy, PartialEq)]
@@ -69,9 +75,9 @@ impl CapturedHeaders {
     }
 
     /// As polls need them.
-    pub(crate) fn into_repeated(self) -> RepeatedHeaders {
+    pub(crate) fn into_repeated(self, lists: &NameLists) -> RepeatedHeaders {
         let few = self.few.as_ref().map_or(&[][..], |few| &few[..self.few_len]);
-        RepeatedHeaders(if self.many.is_empty() { Bytes::copy_from_slice(few) } else { self.many.into() })
+        RepeatedHeaders::new(if self.many.is_empty() { few } else { &self.many }, lists)
     }
 }
 
@@ -87,7 +93,7 @@ fn push<'a>(free: &'a mut [u8], name: &str, value: &HeaderValue) -> Option<&'a m
     Some(rest)
 }
 
-/// Names have less than 64 KiB (as `http` has it), and no transport sends values of 4 GiB.
+/// Names have less than 64 KiB (as `http` has it), values less than [`MAX_VALUE_BYTES`].
 #[inline]
 fn lengths(name: &str, value: &HeaderValue) -> [u8; WORD] {
     let sensitive = u64::from(value.is_sensitive()) << SENSITIVE_BIT;
@@ -95,7 +101,7 @@ fn lengths(name: &str, value: &HeaderValue) -> [u8; WORD] {
 }
 
 /// Names, values, and whether these are sensitive.
-fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
+fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> + Clone {
     iter::from_fn(move || {
         let (word, rest) = packed.split_first_chunk()?;
         let word = u64::from_le_bytes(*word);
@@ -107,18 +113,28 @@ fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
 }
 
 /// The same once an operation has been accepted: as bytes, too, because many operations wait at once.
-pub(crate) struct RepeatedHeaders(Bytes);
+pub(crate) struct RepeatedHeaders {
+    names: NameList,
+    /// The values, in the order of the names, each behind its length and whether it is sensitive (the lowest bit).
+    values: Bytes,
+}
 
 impl RepeatedHeaders {
-    /// Of a request that is certain to be polled for.
-    pub(crate) fn of(headers: &HeaderMap, host: Host) -> Self {
-        let mut captured = CapturedHeaders::new();
-        captured.capture_many(headers, host);
-        captured.into_repeated()
+    fn new(packed: &[u8], lists: &NameLists) -> Self {
+        let names = lists.share(entries(packed).map(|(name, ..)| name));
+        let mut values = Vec::with_capacity(entries(packed).map(|(_, value, _)| size_of::<u32>() + value.len()).sum());
+        for (_, value, is_sensitive) in entries(packed) {
+            values.extend_from_slice(&((value.len() as u32) << 1 | u32::from(is_sensitive)).to_le_bytes());
+            values.extend_from_slice(value);
+        }
+        Self { names, values: values.into() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        entries(&self.0).count()
+    /// Of a request that is certain to be polled for.
+    pub(crate) fn of(headers: &HeaderMap, host: Host, lists: &NameLists) -> Self {
+        let mut captured = CapturedHeaders::new();
+        captured.capture_many(headers, host);
+        captured.into_repeated(lists)
     }
 
     /// The `Host` header, where it is kept.
@@ -126,12 +142,24 @@ impl RepeatedHeaders {
         self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value)
     }
 
-    /// The values share their bytes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        entries(&self.0).filter_map(|(name, value, is_sensitive)| {
-            let mut value = HeaderValue::from_maybe_shared(self.0.slice_ref(value)).ok()?;
-            value.set_sensitive(is_sensitive);
-            Some((HeaderName::from_bytes(name).ok()?, value))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
+        self.names.iter().zip(self.values())
+    }
+
+    pub(crate) fn to_map(&self) -> HeaderMap {
+        self.names.with_values(self.values())
+    }
+
+    /// They share their bytes.
+    fn values(&self) -> impl Iterator<Item = HeaderValue> {
+        let mut rest = self.values.clone();
+        iter::from_fn(move || {
+            let word = rest.try_get_u32_le().ok()?;
+            let length = (word >> 1) as usize;
+            let value = (length <= rest.len()).then(|| rest.split_to(length))?;
+            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+            value.set_sensitive(word & 1 == 1);
+            Some(value)
         })
     }
 }
@@ -139,7 +167,7 @@ impl RepeatedHeaders {
 /// Prints the names only: the values are credentials.
 impl fmt::Debug for RepeatedHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.names.iter()).finish()
     }
 }
 
@@ -152,9 +180,9 @@ impl fmt::Debug for CapturedHeaders {
 /// The headers that polls repeat, without those that a `Connection` header lists.
 fn unlisted(headers: &HeaderMap, host: Host) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
     let has_list = headers.contains_key(CONNECTION);
-    headers.iter().filter(move |(name, _)| {
+    headers.iter().filter(move |(name, value)| {
         let name = name.as_str();
-        kept(name, host) == Kept::Yes && !(has_list && is_listed(headers, name))
+        kept(name, host) == Kept::Yes && !(has_list && is_listed(headers, name)) && value.len() <= MAX_VALUE_BYTES
     })
 }
 

@@ -14,7 +14,10 @@ use crate::{
         uri::has_authority,
     },
     operation::Resume,
-    request::headers::{CapturedHeaders, Host, RepeatedHeaders},
+    request::{
+        headers::{CapturedHeaders, Host, RepeatedHeaders},
+        names::NameLists,
+    },
 };
 
 /// The caller's request without its headers and its body.
@@ -82,41 +85,40 @@ impl CapturedRequest {
     }
 
     /// It did start an operation.
-    pub(crate) fn into_template(self, omitted: &[OmittedExtension], base: Option<&Url>) -> (Method, RequestTemplate) {
-        self.head.into_template(self.headers.into_repeated(), omitted, base)
+    pub(crate) fn into_template(self, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
+        self.head.into_template(self.headers.into_repeated(rules.names), rules)
     }
 }
 
 impl RequestHead {
     /// Of a request that resumes an operation.
-    pub(crate) fn resuming(
-        self,
-        headers: &HeaderMap,
-        omitted: &[OmittedExtension],
-        base: Option<&Url>,
-    ) -> (Method, RequestTemplate) {
-        let headers = RepeatedHeaders::of(headers, self.host());
-        self.into_template(headers, omitted, base)
+    pub(crate) fn resuming(self, headers: &HeaderMap, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
+        let headers = RepeatedHeaders::of(headers, self.host(), rules.names);
+        self.into_template(headers, rules)
     }
 
     fn host(&self) -> Host {
         if has_authority(&self.uri) { Host::Drop } else { Host::Keep }
     }
 
-    fn into_template(
-        mut self,
-        headers: RepeatedHeaders,
-        omitted: &[OmittedExtension],
-        base: Option<&Url>,
-    ) -> (Method, RequestTemplate) {
+    fn into_template(mut self, headers: RepeatedHeaders, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
         // A layer below would take it for its own.
         self.extensions.remove::<Resume>();
-        omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
+        rules.omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
         let Self { method, uri, version, extensions, timeout } = self;
         let host = if has_authority(&uri) { None } else { headers.host() };
-        let caller = CallerAddress::new(uri, host.as_ref(), base);
+        let caller = CallerAddress::new(uri, host.as_ref(), rules.base);
         (method, RequestTemplate { caller, version, extensions, headers, timeout })
     }
+}
+
+/// What the layer's settings say of templates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TemplateRules<'a> {
+    pub(crate) omitted: &'a [OmittedExtension],
+    /// What a client below puts before paths.
+    pub(crate) base: Option<&'a Url>,
+    pub(crate) names: &'a NameLists,
 }
 
 /// An extension of the caller's request that polls do not get.
@@ -169,16 +171,12 @@ impl RequestTemplate {
         let mut request = Request::new(());
         *request.uri_mut() = uri;
         *request.version_mut() = self.version;
-        // `Host` is kept for addresses without one.
         let names_host = has_authority(request.uri());
         let headers = request.headers_mut();
-        // With room for what transports add.
-        _ = headers.try_reserve(self.headers.len().min(MAX_ROOM) + 1);
-        for (name, value) in self.headers.iter() {
-            let is_redundant = names_host && name == HOST;
-            if !credentials.hides(&name) && !is_redundant {
-                headers.append(name, value);
-            }
+        *headers = self.headers_for(credentials);
+        // It was kept for addresses that name no host.
+        if names_host && !has_authority(&self.caller.uri) {
+            headers.remove(HOST);
         }
         if accept == Accept::JsonFirst {
             accept_json_first(headers);
@@ -188,10 +186,18 @@ impl RequestTemplate {
         }
         PollRequest { request, credentials, timeout: self.timeout }
     }
-}
 
-/// Of more headers than that, most are values of the same names, which take no room of their own.
-const MAX_ROOM: usize = 64;
+    fn headers_for(&self, credentials: Credentials) -> HeaderMap {
+        if credentials == Credentials::Send {
+            return self.headers.to_map();
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in self.headers.iter().filter(|(name, _)| !credentials.hides(name)) {
+            headers.append(name, value);
+        }
+        headers
+    }
+}
 
 impl Credentials {
     pub(crate) fn hides(self, name: &HeaderName) -> bool {
@@ -205,9 +211,11 @@ impl Credentials {
 /// Puts JSON before what the caller accepts: a service that can answer HTML, too, would, and the status would be lost.
 fn accept_json_first(headers: &mut HeaderMap) {
     let is_json_first = |value: &HeaderValue| {
-        let first = value.as_bytes().split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default();
-        let first = first.trim_ascii().to_ascii_lowercase();
-        first == b"application/json" || first == b"*/*" || first.ends_with(b"+json")
+        let first = value.as_bytes().split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default().trim_ascii();
+        let suffix = first.last_chunk::<5>();
+        first == b"*/*"
+            || first.eq_ignore_ascii_case(b"application/json")
+            || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
     };
     let Some(first) = headers.get(ACCEPT) else { return };
     if is_json_first(first) {
@@ -229,6 +237,11 @@ fn accept_json_first(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
 
+    fn template_of(request: &Request<()>) -> RequestTemplate {
+        let rules = TemplateRules { omitted: &[], base: None, names: &NameLists::default() };
+        captured(request).into_template(rules).1
+    }
+
     fn request(headers: &[(&str, &str)]) -> Request<()> {
         let mut request = Request::builder().uri("https://example.com/start").version(Version::HTTP_2);
         for &(name, value) in headers {
@@ -243,8 +256,7 @@ mod tests {
     }
 
     fn poll_at(request: &Request<()>, uri: &'static str, credentials: Credentials) -> Request<()> {
-        let (_, template) = captured(request).into_template(&[], None);
-        template.request(Address { uri: Uri::from_static(uri), credentials }, Accept::AsCaller).request
+        template_of(request).request(Address { uri: Uri::from_static(uri), credentials }, Accept::AsCaller).request
     }
 
     fn poll_of(request: &Request<()>) -> Request<()> {
@@ -401,7 +413,7 @@ mod tests {
             (&["text/csv", "text/html"], &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
         ] {
             let headers: Vec<_> = accept.iter().map(|&value| ("accept", value)).collect();
-            let (_, template) = captured(&request(&headers)).into_template(&[], None);
+            let template = template_of(&request(&headers));
             let address = Address { uri: Uri::from_static("/monitor"), credentials: Credentials::Send };
             let values = |accept| {
                 let request = template.request(address.clone(), accept).request;
