@@ -109,11 +109,7 @@ impl Config {
     }
 
     pub(crate) fn template_rules(&self) -> TemplateRules<'_> {
-        TemplateRules {
-            omitted: &self.omitted_extensions,
-            base: self.base_uri.as_ref(),
-            names: &self.header_names,
-        }
+        TemplateRules { omitted: &self.omitted_extensions, base: self.base_uri.as_ref(), names: &self.header_names }
     }
 
     /// The protocol of that name that this layer speaks.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde_json::value::RawValue;
-
 use crate::{
     json::members::{Member, elements, members},
     limits::{MAX_POINTER_DEPTH, MAX_POINTER_KEY_BYTES},
@@ -38,7 +36,7 @@ impl Pointer {
     }
 
     /// The value there, if a document with these members has one.
-    pub(crate) fn find<'a>(&self, document: &[Member<'a>]) -> Option<&'a RawValue> {
+    pub(crate) fn find<'a>(&self, document: &[Member<'a>]) -> Option<&'a str> {
         let (first, rest) = self.0.split_first()?;
         let (_, value) = document.iter().find(|(key, _)| *key == *first.key)?;
         rest.iter().try_fold(*value, |value, segment| segment.find(value))
@@ -58,12 +56,11 @@ impl Segment {
         (key.len() <= MAX_POINTER_KEY_BYTES).then(|| Self { key: key.into(), index })
     }
 
-    fn find<'a>(&self, value: &'a RawValue) -> Option<&'a RawValue> {
-        let text = value.get();
+    fn find<'a>(&self, value: &'a str) -> Option<&'a str> {
         match self.index {
-            Some(index) if text.starts_with('[') => elements(value).get(index as usize).copied(),
+            Some(index) if value.starts_with('[') => elements(value).get(index as usize).copied(),
             _ => {
-                let members = members(text.as_bytes());
+                let members = members(value.as_bytes());
                 members.into_iter().find(|(key, _)| *key == *self.key).map(|(_, value)| value)
             }
         }
@@ -140,7 +137,7 @@ mod tests {
             ("/a/c", None),
             ("/b", None),
         ] {
-            let found = Pointer::parse(pointer).unwrap().find(&members(document)).map(RawValue::get);
+            let found = Pointer::parse(pointer).unwrap().find(&members(document));
             assert_eq!(found, expected, "{pointer}");
         }
         assert!(Pointer::parse("/a").unwrap().find(&members(b"[")).is_none());

@@ -1,7 +1,6 @@
 //! `Details`: what a final response says of its operation beside the status.
 
 use http::{HeaderMap, header::LINK};
-use serde_json::value::RawValue;
 
 use crate::{
     json::{
@@ -60,8 +59,8 @@ pub(crate) fn string_at(document: &[Member<'_>], pointer: &Pointer) -> Option<St
 /// The name of an operation there: a string that is not empty, or an integer.
 pub(crate) fn name_at(document: &[Member<'_>], pointer: &Pointer) -> Option<String> {
     let value = pointer.find(document)?;
-    let is_integer = value.get().bytes().all(|byte| byte.is_ascii_digit());
-    let name = if is_integer { Some(value.get().to_owned()) } else { json_string(value).map(Into::into) };
+    let is_integer = value.bytes().all(|byte| byte.is_ascii_digit());
+    let name = if is_integer { Some(value.to_owned()) } else { json_string(value).map(Into::into) };
     name.filter(|name| !name.is_empty() && name.len() <= MAX_ID_BYTES)
 }
 
@@ -76,26 +75,26 @@ pub(crate) fn link(headers: &HeaderMap, document: &[Member<'_>], relation: &str)
     target.filter(|target| !target.is_empty())
 }
 
-fn link_in(links: &RawValue, relation: &str) -> Option<String> {
-    let has_relation = |link: &&RawValue| {
-        let members = members(link.get().as_bytes());
+fn link_in(links: &str, relation: &str) -> Option<String> {
+    let has_relation = |link: &&str| {
+        let members = members(link.as_bytes());
         let rel = members.iter().find(|(key, _)| key == "rel").and_then(|(_, rel)| json_string(rel));
         rel.is_some_and(|rel| rel == relation)
     };
     let of_array = elements(links).into_iter().find(has_relation).and_then(href);
     of_array.or_else(|| {
-        let members = members(links.get().as_bytes());
+        let members = members(links.as_bytes());
         members.iter().find(|(key, _)| key == relation).and_then(|(_, link)| href(link))
     })
 }
 
 /// The address of a link: a string, an object with `href`, or an array of those.
-fn href(link: &RawValue) -> Option<String> {
+fn href(link: &str) -> Option<String> {
     plain_href(link).or_else(|| elements(link).into_iter().find_map(plain_href))
 }
 
-fn plain_href(link: &RawValue) -> Option<String> {
-    let members = members(link.get().as_bytes());
+fn plain_href(link: &str) -> Option<String> {
+    let members = members(link.as_bytes());
     let href = members.iter().find(|(key, _)| key == "href").and_then(|(_, href)| json_string(href));
     href.or_else(|| json_string(link)).map(Into::into)
 }

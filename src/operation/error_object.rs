@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::{
     json::members::{elements, json_string, members, string_or_number},
@@ -57,20 +57,17 @@ pub struct ErrorObject {
 
 impl ErrorObject {
     /// `None` for what services write where there is no error: null, `false`, 0, and what is empty.
-    pub(crate) fn parse(raw: &RawValue) -> Option<Self> {
-        let error = || Self { json: raw.get().to_owned(), ..Self::read(raw, MAX_ERROR_DEPTH) };
-        (!is_empty(raw, MAX_ERROR_DEPTH)).then(error)
+    pub(crate) fn parse(json: &str) -> Option<Self> {
+        let _: IgnoredAny = serde_json::from_str(json).ok()?;
+        let json = json.trim_ascii();
+        let error = || Self { json: json.to_owned(), ..Self::read(json, MAX_ERROR_DEPTH) };
+        (!is_empty(json, MAX_ERROR_DEPTH)).then(error)
     }
 
-    #[cfg(feature = "serde")]
-    pub(crate) fn from_json(json: &str) -> Option<Self> {
-        Self::parse(serde_json::from_str(json).ok()?)
-    }
-
-    fn read(raw: &RawValue, depth: usize) -> Self {
+    fn read(json: &str, depth: usize) -> Self {
         let mut error = Self {
             code: None,
-            message: json_string(raw).map(Cow::into_owned),
+            message: json_string(json).map(Cow::into_owned),
             target: None,
             details: Vec::new(),
             inner: None,
@@ -78,8 +75,8 @@ impl ErrorObject {
         };
         let Some(depth) = depth.checked_sub(1) else { return error };
         let (mut detail, mut title) = (None, None);
-        let is_object = |raw: &&RawValue| raw.get().starts_with('{');
-        for (key, value) in members(raw.get().as_bytes()) {
+        let is_object = |json: &&str| json.starts_with('{');
+        for (key, value) in members(json.as_bytes()) {
             match &*key {
                 "code" | "errorCode" if error.code.is_none() => error.code = string_or_number(value),
                 "message" if error.message.is_none() => error.message = string_or_number(value),
@@ -140,16 +137,12 @@ impl ErrorObject {
 }
 
 /// Whether there is nothing in it, or nothing but what is empty.
-fn is_empty(raw: &RawValue, depth: usize) -> bool {
+fn is_empty(json: &str, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'{') => {
-            let members = members(text.as_bytes());
-            members.iter().all(|(_, value)| is_empty(value, depth))
-        }
-        Some(b'[') => elements(raw).iter().all(|element| is_empty(element, depth)),
-        _ => matches!(text, "null" | "false" | "0" | "\"\""),
+    match json.as_bytes().first() {
+        Some(b'{') => members(json.as_bytes()).iter().all(|(_, value)| is_empty(value, depth)),
+        Some(b'[') => elements(json).iter().all(|element| is_empty(element, depth)),
+        _ => matches!(json, "null" | "false" | "0" | "\"\""),
     }
 }
 
@@ -197,7 +190,7 @@ mod tests {
     use super::*;
 
     fn failure(json: &str) -> Option<ErrorObject> {
-        ErrorObject::parse(&RawValue::from_string(json.to_owned()).unwrap())
+        ErrorObject::parse(json)
     }
 
     #[test]
