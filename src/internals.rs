@@ -77,5 +77,5 @@ pub fn resolve(
 /// The delay that a response asks for.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
-    RetryAfter::of(headers, wall).map(|asked| asked.after(Duration::ZERO))
+    RetryAfter::of(headers, || wall).map(|asked| asked.after(Duration::ZERO))
 }

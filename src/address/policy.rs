@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use http::{HeaderValue, Uri, uri::Authority};
-use url::Url;
+use url::{Position, Url};
 
 use crate::address::{
     origin::Origin,
@@ -90,8 +90,7 @@ impl CallerAddress {
 
     fn has_origin_text_of(&self, url: &Url) -> bool {
         self.uri.scheme_str() == Some(url.scheme())
-            && self.uri.host() == url.host_str()
-            && self.uri.port_u16() == url.port()
+            && self.uri.authority().map(Authority::as_str) == Some(&url[Position::BeforeHost..Position::AfterPort])
     }
 }
 

@@ -99,7 +99,7 @@ impl<'a> Parameter<'a> {
 
     /// Its name and its value, decoded: what servers compare.
     fn decoded(self) -> (Cow<'a, str>, Cow<'a, str>) {
-        if self.0.contains(['%', '+']) {
+        if self.0.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
             return form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default();
         }
         let (name, value) = self.0.split_once('=').unwrap_or((self.0, ""));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 use serde_json::value::RawValue;
 
-use crate::json::skip::{Skip, is_space};
+use crate::json::{skip::Skip, swar};
 
 /// A key of an object, and the JSON text of what it is the key of: a whole scalar, or a string or a nested value whose inside has
 /// not been looked at.
@@ -37,8 +37,12 @@ fn member(text: &str) -> Option<(&str, &str, &str)> {
 
 /// A value and what comes behind it, if it is whole: at the end, a number may be but the beginning of one.
 fn value(text: &str) -> Option<(&str, &str)> {
-    let (mut skip, begun) = match text.as_bytes().first()? {
-        b'"' => (Skip::string(), 1),
+    let (first, behind) = text.as_bytes().split_first()?;
+    let (mut skip, begun) = match first {
+        b'"' => match swar::string(behind) {
+            Some(plain) => return text.split_at_checked(plain.len() + 2),
+            None => (Skip::string(), 1),
+        },
         b'{' | b'[' => (Skip::nested(), 1),
         _ => (Skip::scalar(), 0),
     };
@@ -49,7 +53,7 @@ fn value(text: &str) -> Option<(&str, &str)> {
 }
 
 fn trimmed(text: &str) -> &str {
-    text.trim_start_matches(|character| u8::try_from(character).is_ok_and(is_space))
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
 /// The elements of an array; none, if it is no array.

@@ -68,6 +68,11 @@ pub(crate) fn skip_nested(bytes: &[u8], depth: &mut usize, in_string: &mut bool)
         if first_equal(word, b'\\') != 0 {
             break;
         }
+        // Long strings have nothing else.
+        if carry != 0 && first_equal(word, b'"') == 0 {
+            rest = after;
+            continue;
+        }
         let inside = from_odd_to_even(equal(word, b'"')) ^ carry;
         // `[` and `]` are `{` and `}` without this bit, and nothing else is.
         let brackets = word | (LOW * 0x20);

@@ -147,7 +147,7 @@ fn after_sending(mut sending: Sending, happens: Happens, now: Duration) -> Optio
     Some(match happens {
         Head(status, headers) => {
             _ = sending.request();
-            sending.on_response(arrived(status, headers), now, SystemTime::UNIX_EPOCH + now)
+            sending.on_response(arrived(status, headers), now, || SystemTime::UNIX_EPOCH + now)
         }
         Due => sending.on_late(now),
         ServiceError => sending.on_service_error("refused", now),
@@ -193,7 +193,7 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
     let beginning = Moment { wall: SystemTime::UNIX_EPOCH, seed: 0 };
     match from {
         Origin::Answer(status, headers) => {
-            let response = PartialResponse::new(arrived(status, headers), Duration::ZERO, beginning.wall);
+            let response = PartialResponse::new(arrived(status, headers), Duration::ZERO, || beginning.wall);
             let captured = captured(Request::post("https://example.com/start"));
             ("Response", Starting::begin(config, captured, response, beginning).into())
         }

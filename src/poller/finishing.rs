@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{
-    HeaderName, Method, StatusCode, Uri,
+    HeaderMap, HeaderName, Method, StatusCode, Uri,
     header::{CONTENT_TYPE, LOCATION},
 };
 
@@ -48,9 +48,7 @@ impl<T: Io> Reading<T> {
             self.response.head.status = outcome;
             self.poller.operation.state = state_of(outcome);
         }
-        let is_message = |text: &str| text.trim_start().to_ascii_lowercase().starts_with("application/http");
-        let content_type = self.response.head.headers.get(CONTENT_TYPE).and_then(header_text);
-        if self.poller.rule().unwraps_messages && content_type.is_some_and(is_message) {
+        if self.poller.rule().unwraps_messages && is_message(&self.response.head.headers) {
             let mut seen = 0;
             if application_http::end_of_head(&self.response.frames.to_bytes(), &mut seen) {
                 return self.unwrap(now);
@@ -306,6 +304,12 @@ impl Poller {
     fn may_status_response_be_result(&self) -> bool {
         result::may_be_status_response(self.start_method(), &self.operation.rule().by)
     }
+}
+
+/// Whether the body is an HTTP message, by its media type.
+fn is_message(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(header_text);
+    media_type.is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("application/http"))
 }
 
 /// The HTTP status at the beginning of a header's value, such as `404 Not Found`.

@@ -53,8 +53,13 @@ impl Sending {
         self.0.fail_address(AddressError::new(AddressErrorKind::Unresolvable, None, None))
     }
 
-    /// The head of the response is there; `wall` is the time of day.
-    pub(crate) fn on_response<T: Io>(self, arrived: Arrived<T::Body>, now: Duration, wall: SystemTime) -> Action<T> {
+    /// The head of the response is there; `wall` tells the time of day, which few need.
+    pub(crate) fn on_response<T: Io>(
+        self,
+        arrived: Arrived<T::Body>,
+        now: Duration,
+        wall: impl Fn() -> SystemTime,
+    ) -> Action<T> {
         let Self(mut poller) = self;
         poller.record_elapsed(now);
         let response = PartialResponse::new(arrived, now, wall);

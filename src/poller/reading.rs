@@ -31,6 +31,12 @@ use crate::{
 
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
+/// A status in the service's own word, and what that means.
+struct Understood {
+    word: Box<str>,
+    meaning: Meaning,
+}
+
 impl<T: Io> Reading<T> {
     /// The next frame of the body.
     pub(crate) fn on_frame(mut self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Action<T> {
@@ -116,7 +122,8 @@ impl<T: Io> Reading<T> {
         let headers = &self.response.head.headers;
         let word = rule.status_header.as_ref().and_then(|header| header_text(headers.get(header)?));
         if let Some(word) = word.map(shortened) {
-            return self.decide(Some(word), StatusErrorKind::Missing, now);
+            let status = self.understood(word);
+            return self.decide(Some(status), StatusErrorKind::Missing, now);
         }
         if rule.status.is_empty() {
             return self.decide(None, StatusErrorKind::Missing, now);
@@ -131,13 +138,12 @@ impl<T: Io> Reading<T> {
         let within = &data[..data.len().min(room)];
         let read = self.search.read_to_status(within, self.poller.rule());
         if let Some(word) = self.search.decided() {
-            let word = Box::from(word);
+            let status = self.understood(word.into());
             // More may come behind it; but not all of a large result is looked at.
-            let is_terminal = self.poller.rules().words.meaning(&word).state.is_terminal();
-            if !is_terminal || self.response.frames.bytes() <= MAX_DETAILS_BYTES {
+            if !status.meaning.state.is_terminal() || self.response.frames.bytes() <= MAX_DETAILS_BYTES {
                 self.search.read(&data[read..], self.poller.rule());
             }
-            return self.decide(Some(word), StatusErrorKind::Missing, now);
+            return self.decide(Some(status), StatusErrorKind::Missing, now);
         }
         if self.search.is_at_end() {
             return self.end_of_status(now);
@@ -151,21 +157,30 @@ impl<T: Io> Reading<T> {
 
     /// There is no more to be found than what has been.
     fn end_of_status(self: Box<Self>, now: Duration) -> Action<T> {
-        let word = self.search.status(self.poller.rule()).map(Box::from);
-        self.decide(word, StatusErrorKind::Missing, now)
+        let status = self.search.status(self.poller.rule()).map(|word| self.understood(word.into()));
+        self.decide(status, StatusErrorKind::Missing, now)
+    }
+
+    fn understood(&self, word: Box<str>) -> Understood {
+        Understood { meaning: self.poller.rules().words.meaning(&word), word }
     }
 
     /// Goes on by the status, or without one; `why_missing` says why it is missing.
-    fn decide(mut self: Box<Self>, word: Option<Box<str>>, why_missing: StatusErrorKind, now: Duration) -> Action<T> {
-        let meaning = word.as_ref().map(|word| self.poller.rules().words.meaning(word));
+    fn decide(
+        mut self: Box<Self>,
+        status: Option<Understood>,
+        why_missing: StatusErrorKind,
+        now: Duration,
+    ) -> Action<T> {
+        let meaning = status.as_ref().map(|status| status.meaning);
         let has_status = self.poller.operation.progress.has_status;
         // What has a status was read. What is too long is the result of a plain monitor.
-        let is_read = word.is_some() || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
+        let is_read = status.is_some() || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
         let is_trustworthy = is_read && !self.is_unreadable() && self.redirected_to().is_none();
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
         let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
         if !matches!(verdict, Status::Missing) {
-            self.poller.operation.status = word;
+            self.poller.operation.status = status.map(|status| status.word);
         }
         match verdict {
             Status::Running(state) => self.running(state, meaning, now),

@@ -19,8 +19,8 @@ pub(crate) struct PartialResponse<B> {
 }
 
 impl<B> PartialResponse<B> {
-    /// `now` is when the head arrived, and `wall` the time of day then.
-    pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: SystemTime) -> Self {
+    /// `now` is when the head arrived, and `wall` tells the time of day then.
+    pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: impl Fn() -> SystemTime) -> Self {
         let Arrived { head, body, effective_uri } = arrived;
         let retry_after = RetryAfter::of(&head.headers, wall);
         Self { head, frames: FrameBuffer::default(), effective_uri, body, retry_after, arrived: now }

@@ -34,11 +34,13 @@ impl Poller {
     pub(crate) fn wait<T: Io>(mut self: Box<Self>) -> Action<T> {
         self.context.spans.wait();
         let announced = self.schedule.take_announced();
-        let now = self.operation.elapsed.saturating_sub(self.context.age);
-        let delay = self.schedule.or_deadline(self.schedule.due()).saturating_sub(now);
-        if self.config().max_wait.is_some_and(|max_wait| delay > max_wait) {
-            self.emit(|operation| Event::Pending { operation, delay });
-            return Action::Pending(delay, Ended(self));
+        if let Some(max_wait) = self.config().max_wait {
+            let now = self.operation.elapsed.saturating_sub(self.context.age);
+            let delay = self.schedule.or_deadline(self.schedule.due()).saturating_sub(now);
+            if delay > max_wait {
+                self.emit(|operation| Event::Pending { operation, delay });
+                return Action::Pending(delay, Ended(self));
+            }
         }
         if let Some((delay, reason)) = announced {
             self.emit(|operation| Event::Waiting { operation, delay, reason });

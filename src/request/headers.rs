@@ -6,7 +6,7 @@
 
 use std::{fmt, iter};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONNECTION, HOST},
@@ -152,11 +152,13 @@ impl RepeatedHeaders {
 
     /// They share their bytes.
     fn values(&self) -> impl Iterator<Item = HeaderValue> {
-        let mut rest = self.values.clone();
+        let mut end = 0;
         iter::from_fn(move || {
-            let word = rest.try_get_u32_le().ok()?;
-            let length = (word >> 1) as usize;
-            let value = (length <= rest.len()).then(|| rest.split_to(length))?;
+            let (word, _) = self.values.get(end..)?.split_first_chunk()?;
+            let word = u32::from_le_bytes(*word);
+            let begin = end + size_of_val(&word);
+            end = begin + (word >> 1) as usize;
+            let value = (end <= self.values.len()).then(|| self.values.slice(begin..end))?;
             let mut value = HeaderValue::from_maybe_shared(value).ok()?;
             value.set_sensitive(word & 1 == 1);
             Some(value)

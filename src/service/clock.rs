@@ -102,35 +102,40 @@ pin_project! {
 }
 
 impl Alarm {
-    /// Ready at `due`; never, if that is `None`.
+    /// Ready at `due`, with the time; never, if that is `None`.
     pub(crate) fn poll_due(
         mut self: Pin<&mut Self>,
         due: Option<Duration>,
         clock: &Clock,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), NoTimer>> {
+    ) -> Poll<Result<Duration, NoTimer>> {
         let Some(due) = due.filter(|due| *due < Duration::MAX) else { return Poll::Pending };
         // A timer takes a millisecond at least.
-        if clock.now() >= due {
-            return Poll::Ready(Ok(()));
+        let now = clock.now();
+        if now >= due {
+            return Poll::Ready(Ok(now));
         }
-        match clock {
+        let polled = match clock {
             Clock::Tokio { began } => {
                 let Some(until) = began.checked_add(due) else { return Poll::Pending };
                 // Without a timer this panics, and there is no way to ask but to try.
                 let polled = catch_unwind(AssertUnwindSafe(|| self.poll_tokio(until, cx)));
-                polled.map_or(Poll::Ready(Err(NoTimer)), |polled| polled.map(Ok))
+                polled.map_err(|_| NoTimer)
             }
             Clock::Other { timer, .. } => {
                 if !matches!(&*self, Self::Other { due: set, .. } if *set == due) {
-                    let sleep = timer.sleep(due.saturating_sub(clock.now()));
+                    let sleep = timer.sleep(due.saturating_sub(now));
                     self.set(Self::Other { sleep, due });
                 }
                 match self.project() {
-                    AlarmProjection::Other { sleep, .. } => sleep.as_mut().poll(cx).map(Ok),
-                    _ => Poll::Pending,
+                    AlarmProjection::Other { sleep, .. } => Ok(sleep.as_mut().poll(cx)),
+                    _ => Ok(Poll::Pending),
                 }
             }
+        };
+        match polled {
+            Ok(polled) => polled.map(|()| Ok(clock.now())),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 

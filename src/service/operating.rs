@@ -165,7 +165,7 @@ where
         let beginning = moment(&clock);
         // Monitors are found from where the request was sent to, and not from where that has led.
         let (arrived, url) = arrived(response, None);
-        let response = PartialResponse::new(arrived, clock.now(), beginning.wall);
+        let response = PartialResponse::new(arrived, Duration::ZERO, || beginning.wall);
         let step = step(config.clone(), captured, response, beginning);
         Self::new(service, config, clock, url, step)
     }
@@ -215,7 +215,11 @@ where
         Poll::Pending
     }
 
-    fn poll_alarm(self: Pin<&mut Self>, due: Option<Duration>, cx: &mut Context<'_>) -> Poll<Result<(), NoTimer>> {
+    fn poll_alarm(
+        self: Pin<&mut Self>,
+        due: Option<Duration>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Duration, NoTimer>> {
         let this = self.project();
         this.alarm.poll_due(due, this.clock, cx)
     }
@@ -230,7 +234,7 @@ where
             Poll::Ready(Next::End) => starting.on_end(self.clock.now()).into(),
             Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()).into(),
             Poll::Pending => match self.as_mut().poll_alarm(Some(Starting::<IoOf<S, R>>::WAKE_AT), cx) {
-                Poll::Ready(Ok(()) | Err(NoTimer)) => starting.on_due(self.clock.now()).into(),
+                Poll::Ready(due) => starting.on_due(due.unwrap_or(Starting::<IoOf<S, R>>::WAKE_AT)).into(),
                 Poll::Pending => return Err(Step::Starting(starting)),
             },
         })
@@ -238,7 +242,7 @@ where
 
     fn poll_waiting(mut self: Pin<&mut Self>, waiting: Waiting, cx: &mut Context<'_>) -> Polled<S, R> {
         match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
-            Poll::Ready(Ok(())) => Ok(Step::Told(waiting.on_due(self.clock.now()))),
+            Poll::Ready(Ok(now)) => Ok(Step::Told(waiting.on_due(now))),
             Poll::Ready(Err(NoTimer)) => Ok(Step::Told(waiting.into_poller().fail(Reason::NoTimer))),
             Poll::Pending => Err(Step::Waiting(waiting)),
         }
@@ -277,7 +281,7 @@ where
                 let (arrived, url) = arrived(response, effective_uri);
                 let this = self.project();
                 *this.last_url = url;
-                Ok(Step::Told(sending.on_response(arrived, this.clock.now(), this.clock.wall())))
+                Ok(Step::Told(sending.on_response(arrived, this.clock.now(), || this.clock.wall())))
             }
             Poll::Ready(Err(mut error)) => {
                 R::redact(&mut error);
@@ -295,7 +299,7 @@ where
         cx: &mut Context<'_>,
     ) -> Polled<S, R> {
         match self.as_mut().poll_alarm(sending.wake_at(), cx) {
-            Poll::Ready(Ok(())) => Ok(Step::Told(sending.on_late(self.clock.now()))),
+            Poll::Ready(Ok(now)) => Ok(Step::Told(sending.on_late(now))),
             Poll::Ready(Err(NoTimer)) => Ok(Step::Told(sending.into_poller().fail(Reason::NoTimer))),
             Poll::Pending => Err(same(sending)),
         }
@@ -313,7 +317,7 @@ where
             Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
             Poll::Ready(Next::Broken) => reading.on_broken(self.clock.now()),
             Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
-                Poll::Ready(Ok(())) => reading.on_due(self.clock.now()),
+                Poll::Ready(Ok(now)) => reading.on_due(now),
                 Poll::Ready(Err(NoTimer)) => reading.poller.fail(Reason::NoTimer),
                 Poll::Pending => return Err(Step::Reading(reading)),
             },

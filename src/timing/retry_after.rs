@@ -16,8 +16,8 @@ impl RetryAfter {
     /// The first of the response's headers that says how long to wait: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`. Of
     /// several values of one header the largest counts. Zero, negative and past delays, and what cannot be read, are none.
     ///
-    /// `wall` is the time of day, for an HTTP-date in a response without `Date`.
-    pub(crate) fn of(headers: &HeaderMap, wall: SystemTime) -> Option<Self> {
+    /// `wall` tells the time of day, for an HTTP-date in a response without `Date`.
+    pub(crate) fn of(headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Self> {
         let mut found: [Option<Self>; 3] = [None; 3];
         // Through all of them once: that is a quarter of what three lookups cost.
         for (name, value) in headers {
@@ -29,7 +29,7 @@ impl RetryAfter {
             };
             let Ok(text) = value.to_str() else { continue };
             let delay = match rank {
-                2 => retry_after(text.trim(), headers, wall),
+                2 => retry_after(text.trim(), headers, &wall),
                 _ => largest(text, |item| number(item, Duration::from_millis(1))),
             };
             found[rank] = larger(found[rank], delay);
@@ -60,11 +60,11 @@ fn largest(text: &str, read: impl Fn(&str) -> Option<Duration>) -> Option<RetryA
 /// `30s`, and durations of ISO 8601 (`PT30S`).
 ///
 /// [RFC 9110, section 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-fn retry_after(text: &str, headers: &HeaderMap, wall: SystemTime) -> Option<RetryAfter> {
+fn retry_after(text: &str, headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<RetryAfter> {
     let Ok(date) = httpdate::parse_http_date(text) else { return largest(text, seconds) };
     // The service's own clock, so that a wrong one of ours does no harm.
     let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
-    let delay = date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| !delay.is_zero())?;
+    let delay = date.duration_since(sent.unwrap_or_else(wall)).ok().filter(|delay| !delay.is_zero())?;
     Some(RetryAfter { delay, is_by_clock: sent.is_none() })
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn delay(pairs: &[(&'static str, &str)]) -> Option<Duration> {
-        RetryAfter::of(&headers(pairs), wall()).map(|it| it.delay)
+        RetryAfter::of(&headers(pairs), wall).map(|it| it.delay)
     }
 
     const fn seconds(seconds: u64) -> Option<Duration> {
@@ -217,7 +217,7 @@ mod tests {
         }
         let mut not_text = HeaderMap::new();
         not_text.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff30").unwrap());
-        assert_eq!(RetryAfter::of(&not_text, SystemTime::UNIX_EPOCH), None);
+        assert_eq!(RetryAfter::of(&not_text, || SystemTime::UNIX_EPOCH), None);
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
     fn a_date_by_our_clock_comes_no_later_for_a_slow_body() {
         let date = ("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT");
         let after = |pairs: &[(&'static str, &str)], passed| {
-            RetryAfter::of(&headers(pairs), wall()).map(|it| it.after(Duration::from_secs(passed)))
+            RetryAfter::of(&headers(pairs), wall).map(|it| it.after(Duration::from_secs(passed)))
         };
         assert_eq!([after(&[date], 1), after(&[date], 3), after(&[date], 4)], [seconds(2), seconds(0), seconds(0)]);
         let dated = [date, ("date", "Sun, 06 Nov 1994 08:49:37 GMT")];
@@ -255,7 +255,7 @@ mod tests {
             if let Some(date) = date {
                 headers.append(RETRY_AFTER, HeaderValue::from_str(&date.to_string()).unwrap());
             }
-            prop_assert!(RetryAfter::of(&headers, SystemTime::now()).is_none_or(|it| !it.delay.is_zero()));
+            prop_assert!(RetryAfter::of(&headers, SystemTime::now).is_none_or(|it| !it.delay.is_zero()));
         }
 
         #[test]
