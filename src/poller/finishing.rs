@@ -282,8 +282,8 @@ impl Poller {
     }
 
     /// Gives the caller the response.
-    pub(crate) fn done<T: Io>(self: Box<Self>, response: PartialResponse<T::Body>) -> Action<T> {
-        Action::Done(Box::new(response), self.end(Outcome::Response))
+    pub(crate) fn done<T: Io>(self: Box<Self>, response: Box<PartialResponse<T::Body>>) -> Action<T> {
+        Action::Done(response, self.end(Outcome::Response))
     }
 
     /// That of the start request, which is remembered wherever it matters.

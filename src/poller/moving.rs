@@ -24,7 +24,7 @@ impl Poller {
     /// What was asked is elsewhere, or the result is there.
     pub(crate) fn redirect<T: Io>(
         mut self: Box<Self>,
-        response: PartialResponse<T::Body>,
+        response: Box<PartialResponse<T::Body>>,
         to: Target,
         now: Duration,
     ) -> Action<T> {

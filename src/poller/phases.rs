@@ -97,7 +97,7 @@ pub(crate) struct Sending(pub(crate) Box<Poller>);
 /// Reads the body of a response.
 pub(crate) struct Reading<T: Io> {
     pub(crate) poller: Box<Poller>,
-    pub(crate) response: PartialResponse<T::Body>,
+    pub(crate) response: Box<PartialResponse<T::Body>>,
     pub(crate) search: StatusSearch,
     pub(crate) purpose: Purpose,
     /// When it has been read for long enough.

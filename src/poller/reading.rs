@@ -291,7 +291,7 @@ impl<T: Io> Reading<T> {
             self.poller.emit_polled();
         }
         let Self { poller, response, .. } = self;
-        poller.fail(Reason::Response(why, Box::new(response)))
+        poller.fail(Reason::Response(why, response))
     }
 
     /// Reads the rest, so that its connection can be used again.
@@ -326,7 +326,11 @@ impl<T: Io> Reading<T> {
 
 impl Poller {
     /// Begins with the body of a response.
-    pub(crate) fn read<T: Io>(self: Box<Self>, response: PartialResponse<T::Body>, now: Duration) -> Box<Reading<T>> {
+    pub(crate) fn read<T: Io>(
+        self: Box<Self>,
+        response: Box<PartialResponse<T::Body>>,
+        now: Duration,
+    ) -> Box<Reading<T>> {
         let search = StatusSearch::new(self.rule());
         let purpose = Purpose::Drain { left: MAX_DRAIN_BYTES };
         Box::new(Reading { poller: self, response, search, purpose, until: now, empty_frames: 0 })

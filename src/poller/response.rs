@@ -19,11 +19,12 @@ pub(crate) struct PartialResponse<B> {
 }
 
 impl<B> PartialResponse<B> {
-    /// `now` is when the head arrived, and `wall` tells the time of day then.
-    pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: impl Fn() -> SystemTime) -> Self {
+    /// In a box, because many bytes go through many hands. `now` is when the head arrived, and `wall` tells the time of day then.
+    pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: impl Fn() -> SystemTime) -> Box<Self> {
         let Arrived { head, body, effective_uri } = arrived;
         let retry_after = RetryAfter::of(&head.headers, wall);
-        Self { head, frames: FrameBuffer::default(), effective_uri, body, retry_after, arrived: now }
+        let frames = FrameBuffer::default();
+        Box::new(Self { head, frames, effective_uri, body, retry_after, arrived: now })
     }
 
     /// How long it asks to wait.

@@ -52,7 +52,7 @@ const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id
 pub(crate) struct Starting<T: Io> {
     config: Arc<Config>,
     captured: CapturedRequest,
-    response: PartialResponse<T::Body>,
+    response: Box<PartialResponse<T::Body>>,
     candidates: Vec<Considered>,
     empty_frames: u32,
     beginning: Moment,
@@ -99,7 +99,7 @@ impl<T: Io> Starting<T> {
     pub(crate) fn begin(
         config: Arc<Config>,
         captured: CapturedRequest,
-        response: PartialResponse<T::Body>,
+        response: Box<PartialResponse<T::Body>>,
         beginning: Moment,
     ) -> Started<T> {
         let head = &response.head;
@@ -161,7 +161,7 @@ impl<T: Io> Starting<T> {
     fn decide(mut self: Box<Self>, now: Duration) -> Started<T> {
         self.candidates.retain(|considered| considered.verdict() != Some(false));
         match self.candidates.first().map(Considered::verdict) {
-            None => Started::NotAnOperation(Box::new(self.response)),
+            None => Started::NotAnOperation(self.response),
             Some(Some(true)) => {
                 let candidate = self.candidates.swap_remove(0).candidate;
                 let Self { config, captured, response, beginning, .. } = *self;
@@ -176,7 +176,7 @@ impl<T: Io> Starting<T> {
 fn accept<T: Io>(
     config: Arc<Config>,
     captured: CapturedRequest,
-    mut response: PartialResponse<T::Body>,
+    mut response: Box<PartialResponse<T::Body>>,
     candidate: Candidate,
     beginning: Moment,
     now: Duration,

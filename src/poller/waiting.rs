@@ -16,12 +16,12 @@ use crate::{
 /// A poll that may be repeated.
 pub(crate) enum FailedPoll<T: Io> {
     /// By its HTTP status.
-    Http(PartialResponse<T::Body>),
+    Http(Box<PartialResponse<T::Body>>),
     /// By a good response without a status, for this reason.
-    NoStatus(PartialResponse<T::Body>, StatusErrorKind),
+    NoStatus(Box<PartialResponse<T::Body>>, StatusErrorKind),
     Service(T::Error),
     /// By a body that broke off, or that gave nothing for ever.
-    Body(PartialResponse<T::Body>),
+    Body(Box<PartialResponse<T::Body>>),
 }
 
 impl Poller {
@@ -66,7 +66,7 @@ impl Poller {
         self.emit(|operation| Event::PollFailed { operation, failure, failures, retry_in });
         match failed {
             FailedPoll::Service(error) if is_last => self.fail(Reason::Service(error)),
-            FailedPoll::Body(response) if is_last => self.fail(Reason::Body(Box::new(response))),
+            FailedPoll::Body(response) if is_last => self.fail(Reason::Body(response)),
             FailedPoll::Service(_) | FailedPoll::Body(_) => self.wait(),
             FailedPoll::Http(response) if is_last => {
                 self.read(response, now).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now)

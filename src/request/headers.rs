@@ -4,7 +4,7 @@
 //! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one
 //! buffer, of which an operation keeps the values, beside names that it shares with others.
 
-use std::{fmt, iter};
+use std::{fmt, iter, ops::Range};
 
 use bytes::Bytes;
 use http::{
@@ -12,23 +12,22 @@ use http::{
     header::{CONNECTION, HOST},
 };
 
-use crate::request::names::{NameList, NameLists};
+use crate::request::names::{NAME_WORD, NameList, NameLists};
 
-/// Entries, one after the other: the lengths of name and value, whether the value is sensitive, the name, the value.
+/// The names from the front of a buffer on, the values from its back: each can be taken or compared as one.
 pub(crate) struct CapturedHeaders {
     /// Here if they fit, so that most requests cost no allocation for them; made where it stays, because it is long to move.
     few: Option<[u8; TYPICAL_BYTES]>,
-    few_len: usize,
     many: Vec<u8>,
+    /// Between the names and the values.
+    free: Range<usize>,
 }
 
 /// Most requests' headers fit in, but for long tokens.
 const TYPICAL_BYTES: usize = 320;
 
-/// The lengths, from the low end on: 16 bits for that of the name, one for whether the value is sensitive, 32 for that of the value.
-const WORD: usize = size_of::<u64>();
-const SENSITIVE_BIT: u32 = 16;
-const VALUE_SHIFT: u32 = 32;
+/// Behind each value: its length, and in the lowest bit whether it is sensitive.
+const VALUE_WORD: usize = size_of::<u32>();
 
 /// No transport sends longer values.
 const MAX_VALUE_BYTES: usize = u32::MAX as usize >> 1;
@@ -42,12 +41,13 @@ pub(crate) enum Host {
 
 impl CapturedHeaders {
     pub(crate) const fn new() -> Self {
-        Self { few: None, few_len: 0, many: Vec::new() }
+        Self { few: None, many: Vec::new(), free: 0..0 }
     }
 
     #[inline]
     pub(crate) fn capture(&mut self, headers: &HeaderMap, host: Host) {
         let mut free = &mut self.few.insert([0; TYPICAL_BYTES])[..];
+        let mut names_len = 0;
         for (name, value) in headers {
             let name = name.as_str();
             match kept(name, host) {
@@ -59,81 +59,57 @@ impl CapturedHeaders {
                 Some(rest) => rest,
                 None => return self.capture_many(headers, host),
             };
+            names_len += NAME_WORD + name.len();
         }
-        self.few_len = TYPICAL_BYTES - free.len();
+        self.free = names_len..names_len + free.len();
     }
 
     /// Of a request with more of them, or with a `Connection` header, which lists others that are about the connection alone.
     #[cold]
     fn capture_many(&mut self, headers: &HeaderMap, host: Host) {
         let kept = || unlisted(headers, host).map(|(name, value)| (name.as_str(), value));
-        self.many.reserve_exact(kept().map(|(name, value)| WORD + name.len() + value.len()).sum());
-        for (name, value) in kept() {
-            let parts = [&lengths(name, value), name.as_bytes(), value.as_bytes()];
-            parts.into_iter().for_each(|part| self.many.extend_from_slice(part));
-        }
+        let names_len: usize = kept().map(|(name, _)| NAME_WORD + name.len()).sum();
+        let values_len: usize = kept().map(|(_, value)| value.len() + VALUE_WORD).sum();
+        self.few = None;
+        self.many = vec![0; names_len + values_len];
+        _ = kept().try_fold(&mut self.many[..], |free, (name, value)| push(free, name, value));
+        self.free = names_len..names_len;
     }
 
     /// As polls need them.
     pub(crate) fn into_repeated(self, lists: &NameLists) -> RepeatedHeaders {
-        let few = self.few.as_ref().map_or(&[][..], |few| &few[..self.few_len]);
-        RepeatedHeaders::new(if self.many.is_empty() { few } else { &self.many }, lists)
+        let buffer = self.few.as_ref().map_or(&self.many[..], |few| &few[..]);
+        let names = lists.share(&buffer[..self.free.start]);
+        RepeatedHeaders { names, values: Bytes::copy_from_slice(&buffer[self.free.end..]) }
     }
 }
 
-/// Writes an entry, and returns what is free behind it; `None` if it does not fit.
+/// Writes a name and a value, and returns what is free between them; `None` if they do not fit.
 #[inline(always)]
 fn push<'a>(free: &'a mut [u8], name: &str, value: &HeaderValue) -> Option<&'a mut [u8]> {
-    let (word, rest) = free.split_first_chunk_mut()?;
-    let (name_room, rest) = rest.split_at_mut_checked(name.len())?;
-    let (value_room, rest) = rest.split_at_mut_checked(value.len())?;
-    *word = lengths(name, value);
-    name_room.copy_from_slice(name.as_bytes());
-    value_room.copy_from_slice(value.as_bytes());
-    Some(rest)
+    let (name_room, free) = free.split_at_mut_checked(NAME_WORD + name.len())?;
+    let (free, value_room) = free.split_at_mut_checked(free.len().checked_sub(value.len() + VALUE_WORD)?)?;
+    let (length, text) = name_room.split_first_chunk_mut()?;
+    // As `http` has it, names have less than 64 KiB.
+    *length = (name.len() as u16).to_le_bytes();
+    text.copy_from_slice(name.as_bytes());
+    let (text, word) = value_room.split_last_chunk_mut()?;
+    *word = ((value.len() as u32) << 1 | u32::from(value.is_sensitive())).to_le_bytes();
+    text.copy_from_slice(value.as_bytes());
+    Some(free)
 }
 
-/// Names have less than 64 KiB (as `http` has it), values less than [`MAX_VALUE_BYTES`].
-#[inline]
-fn lengths(name: &str, value: &HeaderValue) -> [u8; WORD] {
-    let sensitive = u64::from(value.is_sensitive()) << SENSITIVE_BIT;
-    (name.len() as u64 | sensitive | (value.len() as u64) << VALUE_SHIFT).to_le_bytes()
-}
-
-/// Names, values, and whether these are sensitive.
-fn entries(mut packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8], bool)> + Clone {
-    iter::from_fn(move || {
-        let (word, rest) = packed.split_first_chunk()?;
-        let word = u64::from_le_bytes(*word);
-        let (name, rest) = rest.split_at_checked(usize::from(word as u16))?;
-        let (value, rest) = rest.split_at_checked((word >> VALUE_SHIFT) as usize)?;
-        packed = rest;
-        Some((name, value, word >> SENSITIVE_BIT & 1 == 1))
-    })
-}
-
-/// The same once an operation has been accepted: as bytes, too, because many operations wait at once.
+/// The same once an operation has been accepted: the values as bytes, too, because many operations wait at once.
 pub(crate) struct RepeatedHeaders {
     names: NameList,
-    /// The values, in the order of the names, each behind its length and whether it is sensitive (the lowest bit).
     values: Bytes,
 }
 
 impl RepeatedHeaders {
-    fn new(packed: &[u8], lists: &NameLists) -> Self {
-        let names = lists.share(entries(packed).map(|(name, ..)| name));
-        let mut values = Vec::with_capacity(entries(packed).map(|(_, value, _)| size_of::<u32>() + value.len()).sum());
-        for (_, value, is_sensitive) in entries(packed) {
-            values.extend_from_slice(&((value.len() as u32) << 1 | u32::from(is_sensitive)).to_le_bytes());
-            values.extend_from_slice(value);
-        }
-        Self { names, values: values.into() }
-    }
-
     /// Of a request that is certain to be polled for.
     pub(crate) fn of(headers: &HeaderMap, host: Host, lists: &NameLists) -> Self {
         let mut captured = CapturedHeaders::new();
-        captured.capture_many(headers, host);
+        captured.capture(headers, host);
         captured.into_repeated(lists)
     }
 
@@ -150,16 +126,14 @@ impl RepeatedHeaders {
         self.names.with_values(self.values())
     }
 
-    /// They share their bytes.
+    /// From the back on, in the order of the names. They share their bytes.
     fn values(&self) -> impl Iterator<Item = HeaderValue> {
-        let mut end = 0;
+        let mut begin = self.values.len();
         iter::from_fn(move || {
-            let (word, _) = self.values.get(end..)?.split_first_chunk()?;
-            let word = u32::from_le_bytes(*word);
-            let begin = end + size_of_val(&word);
-            end = begin + (word >> 1) as usize;
-            let value = (end <= self.values.len()).then(|| self.values.slice(begin..end))?;
-            let mut value = HeaderValue::from_maybe_shared(value).ok()?;
+            let (rest, word) = self.values[..begin].split_last_chunk()?;
+            let (end, word) = (rest.len(), u32::from_le_bytes(*word));
+            begin = end.checked_sub((word >> 1) as usize)?;
+            let mut value = HeaderValue::from_maybe_shared(self.values.slice(begin..end)).ok()?;
             value.set_sensitive(word & 1 == 1);
             Some(value)
         })

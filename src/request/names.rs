@@ -1,7 +1,7 @@
 //! `NameList` and `NameLists`: the names of repeated headers, which the operations of one layer share.
 
 use std::{
-    fmt,
+    fmt, iter,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,20 +14,28 @@ use crate::limits::{MAX_NAME_LISTS, MAX_SHARED_NAME_BYTES};
 #[derive(Default)]
 pub(crate) struct NameLists(Mutex<Vec<NameList>>);
 
-/// Names in the order of their values, as the map of headers that a poll begins with: to clone it and to put the values in
-/// takes a third of what it takes to insert them.
+/// Names in the order of their values.
 #[derive(Clone)]
-pub(crate) struct NameList(Arc<HeaderMap>);
+pub(crate) struct NameList(Arc<Names>);
+
+struct Names {
+    packed: Box<[u8]>,
+    /// What a poll's headers begin as: to clone it and to put the values in takes a third of what it takes to insert them.
+    headers: HeaderMap,
+}
+
+/// Before each name: its length.
+pub(crate) const NAME_WORD: usize = size_of::<u16>();
 
 impl NameLists {
-    pub(crate) fn share<'a>(&self, names: impl Iterator<Item = &'a [u8]> + Clone) -> NameList {
+    /// The list of these names, each behind its length.
+    pub(crate) fn share(&self, packed: &[u8]) -> NameList {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = lists.iter().find(|list| list.has(names.clone())) {
+        if let Some(list) = lists.iter().find(|list| *list.0.packed == *packed) {
             return list.clone();
         }
-        let bytes: usize = names.clone().map(<[u8]>::len).sum();
-        let list = NameList::new(names);
-        if bytes <= MAX_SHARED_NAME_BYTES {
+        let list = NameList::new(packed);
+        if packed.len() <= MAX_SHARED_NAME_BYTES {
             lists.truncate(MAX_NAME_LISTS - 1);
             lists.insert(0, list.clone());
         }
@@ -36,28 +44,32 @@ impl NameLists {
 }
 
 impl NameList {
-    /// Of names that were names of headers before.
-    fn new<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+    fn new(packed: &[u8]) -> Self {
         let mut headers = HeaderMap::new();
-        for name in names.filter_map(|name| HeaderName::from_bytes(name).ok()) {
+        for name in names(packed) {
             headers.append(name, HeaderValue::from_static(""));
         }
-        Self(headers.into())
-    }
-
-    fn has<'a>(&self, names: impl Iterator<Item = &'a [u8]>) -> bool {
-        self.iter().map(|name| name.as_str().as_bytes()).eq(names)
+        Self(Arc::new(Names { packed: packed.into(), headers }))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &HeaderName> {
-        self.0.iter().map(|(name, _)| name)
+        self.0.headers.iter().map(|(name, _)| name)
     }
 
     pub(crate) fn with_values(&self, values: impl Iterator<Item = HeaderValue>) -> HeaderMap {
-        let mut headers = HeaderMap::clone(&self.0);
+        let mut headers = self.0.headers.clone();
         headers.values_mut().zip(values).for_each(|(free, value)| *free = value);
         headers
     }
+}
+
+fn names(mut packed: &[u8]) -> impl Iterator<Item = HeaderName> {
+    iter::from_fn(move || {
+        let (length, rest) = packed.split_first_chunk()?;
+        let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+        packed = rest;
+        HeaderName::from_bytes(name).ok()
+    })
 }
 
 impl fmt::Debug for NameLists {

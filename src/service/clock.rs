@@ -2,7 +2,9 @@
 
 use std::{
     cell::Cell,
+    collections::hash_map::RandomState,
     future::Future,
+    hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -16,7 +18,10 @@ use tokio::{
     time::{Instant, Sleep as TokioSleep, sleep_until},
 };
 
-use crate::timing::timer::{Sleep, Timer};
+use crate::{
+    poller::starting::Moment,
+    timing::timer::{Sleep, Timer},
+};
 
 /// Time since it was made.
 pub(crate) enum Clock {
@@ -35,12 +40,16 @@ thread_local! {
 }
 
 impl Clock {
-    pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> Self {
-        match timer {
-            // Tokio's own, which tests can pause.
-            None => Self::Tokio { began: Instant::now() },
-            Some(timer) => Self::Other { began: timer.now(), timer: timer.clone() },
-        }
+    pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> (Self, Moment) {
+        let (clock, wall) = match timer {
+            None => {
+                // Tokio's own, which tests can pause.
+                let began = Instant::now();
+                (Self::Tokio { began }, tokio_wall(began))
+            }
+            Some(timer) => (Self::Other { began: timer.now(), timer: timer.clone() }, timer.wall_clock()),
+        };
+        (clock, Moment { wall, seed: RandomState::new().hash_one(0) })
     }
 
     /// Whether there is something to wait with. Asked before anything is sent.
@@ -65,7 +74,7 @@ impl Clock {
     /// The time of day.
     pub(crate) fn wall(&self) -> SystemTime {
         match self {
-            Self::Tokio { .. } => tokio_wall(),
+            Self::Tokio { .. } => tokio_wall(Instant::now()),
             Self::Other { timer, .. } => timer.wall_clock(),
         }
     }
@@ -83,8 +92,8 @@ fn try_tokio() -> Result<(), NoTimer> {
 }
 
 /// The time of day, moved on with tokio's clock where a test has paused that.
-fn tokio_wall() -> SystemTime {
-    let (here, std_now) = (Instant::now().into_std(), std::time::Instant::now());
+fn tokio_wall(now: Instant) -> SystemTime {
+    let (here, std_now) = (now.into_std(), std::time::Instant::now());
     let wall = SystemTime::now();
     let ahead = here.saturating_duration_since(std_now);
     let behind = std_now.saturating_duration_since(here);

@@ -1,8 +1,6 @@
 //! `Operating`: moves the bytes of an operation under way, as the machine's actions say.
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
     marker::PhantomData,
     mem,
     pin::Pin,
@@ -138,8 +136,8 @@ where
         request: (Method, RequestTemplate),
         resume: Resume,
     ) -> Pin<Box<Self>> {
-        let clock = Clock::start(config.timer.as_ref());
-        let action = resuming::resume(config.clone(), request, resume, moment(&clock));
+        let (clock, beginning) = Clock::start(config.timer.as_ref());
+        let action = resuming::resume(config.clone(), request, resume, beginning);
         Self::new(service, config, clock, UrlOf::<S, R>::default(), Step::Told(action))
     }
 
@@ -152,17 +150,16 @@ where
 
     /// Returns a response that starts nothing.
     pub(crate) fn answered(start: Start<S>, response: S::Response) -> Pin<Box<Self>> {
-        Self::with_response(start, response, |_, _, response, _| Step::PassesThrough(Box::new(response)))
+        Self::with_response(start, response, |_, _, response, _| Step::PassesThrough(response))
     }
 
     fn with_response(
         start: Start<S>,
         response: S::Response,
-        step: impl FnOnce(Arc<Config>, CapturedRequest, PartialResponse<OpenBody<BodyOf<S, R>>>, Moment) -> Step<S, R>,
+        step: impl FnOnce(Arc<Config>, CapturedRequest, Box<PartialResponse<OpenBody<BodyOf<S, R>>>>, Moment) -> Step<S, R>,
     ) -> Pin<Box<Self>> {
         let Start { service, config, captured } = start;
-        let clock = Clock::start(config.timer.as_ref());
-        let beginning = moment(&clock);
+        let (clock, beginning) = Clock::start(config.timer.as_ref());
         // Monitors are found from where the request was sent to, and not from where that has led.
         let (arrived, url) = arrived(response, None);
         let response = PartialResponse::new(arrived, Duration::ZERO, || beginning.wall);
@@ -398,8 +395,4 @@ fn arrived<T: AsResponse>(response: T, effective_uri: Option<Uri>) -> (Arrived<O
 
 fn stalled() -> BoxError {
     "the body gave no data".into()
-}
-
-fn moment(clock: &Clock) -> Moment {
-    Moment { wall: clock.wall(), seed: RandomState::new().hash_one(0) }
 }
