@@ -4,7 +4,7 @@
 //! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one
 //! buffer, of which an operation keeps the values, beside names that it shares with others.
 
-use std::{fmt, iter, ops::Range};
+use std::{fmt, iter};
 
 use bytes::Bytes;
 use http::{
@@ -16,11 +16,17 @@ use crate::request::names::{NAME_WORD, NameList, NameLists};
 
 /// The names from the front of a buffer on, the values from its back: each can be taken or compared as one.
 pub(crate) struct CapturedHeaders {
+    buffer: Buffer,
+    names_len: usize,
+    /// How much is free between the names and the values.
+    free: usize,
+}
+
+enum Buffer {
+    None,
     /// Here if they fit, so that most requests cost no allocation for them; made where it stays, because it is long to move.
-    few: Option<[u8; TYPICAL_BYTES]>,
-    many: Vec<u8>,
-    /// Between the names and the values.
-    free: Range<usize>,
+    Few([u8; TYPICAL_BYTES]),
+    Many(Vec<u8>),
 }
 
 /// Most requests' headers fit in, but for long tokens.
@@ -41,12 +47,14 @@ pub(crate) enum Host {
 
 impl CapturedHeaders {
     pub(crate) const fn new() -> Self {
-        Self { few: None, many: Vec::new(), free: 0..0 }
+        Self { buffer: Buffer::None, names_len: 0, free: 0 }
     }
 
     #[inline]
     pub(crate) fn capture(&mut self, headers: &HeaderMap, host: Host) {
-        let mut free = &mut self.few.insert([0; TYPICAL_BYTES])[..];
+        self.buffer = Buffer::Few([0; TYPICAL_BYTES]);
+        let Buffer::Few(few) = &mut self.buffer else { return };
+        let mut free = &mut few[..];
         let mut names_len = 0;
         for (name, value) in headers {
             let name = name.as_str();
@@ -61,7 +69,7 @@ impl CapturedHeaders {
             };
             names_len += NAME_WORD + name.len();
         }
-        self.free = names_len..names_len + free.len();
+        (self.names_len, self.free) = (names_len, free.len());
     }
 
     /// Of a request with more of them, or with a `Connection` header, which lists others that are about the connection alone.
@@ -70,17 +78,21 @@ impl CapturedHeaders {
         let kept = || unlisted(headers, host).map(|(name, value)| (name.as_str(), value));
         let names_len: usize = kept().map(|(name, _)| NAME_WORD + name.len()).sum();
         let values_len: usize = kept().map(|(_, value)| value.len() + VALUE_WORD).sum();
-        self.few = None;
-        self.many = vec![0; names_len + values_len];
-        _ = kept().try_fold(&mut self.many[..], |free, (name, value)| push(free, name, value));
-        self.free = names_len..names_len;
+        let mut buffer = vec![0; names_len + values_len];
+        _ = kept().try_fold(&mut buffer[..], |free, (name, value)| push(free, name, value));
+        self.buffer = Buffer::Many(buffer);
+        (self.names_len, self.free) = (names_len, 0);
     }
 
     /// As polls need them.
     pub(crate) fn into_repeated(self, lists: &NameLists) -> RepeatedHeaders {
-        let buffer = self.few.as_ref().map_or(&self.many[..], |few| &few[..]);
-        let names = lists.share(&buffer[..self.free.start]);
-        RepeatedHeaders { names, values: Bytes::copy_from_slice(&buffer[self.free.end..]) }
+        let buffer = match &self.buffer {
+            Buffer::None => &[][..],
+            Buffer::Few(few) => few,
+            Buffer::Many(many) => many,
+        };
+        let (names, rest) = buffer.split_at(self.names_len);
+        RepeatedHeaders { names: lists.share(names), values: Bytes::copy_from_slice(&rest[self.free..]) }
     }
 }
 
