@@ -80,11 +80,15 @@ impl<'a> Resolver<'a> {
 
     /// Decides whether a URI may be asked.
     pub(crate) fn check(&self, uri: &Uri) -> Result<Address, AddressError> {
-        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
-        if is_http && self.policy.caller().has_authority_of(uri) {
+        if self.is_plainly_own(uri) {
             return Ok(Address { uri: uri.clone(), credentials: Credentials::Send });
         }
         self.resolve("", uri)
+    }
+
+    /// Whether a URI has the scheme and the authority of the caller's request, letter by letter: then it may be asked as it is.
+    pub(crate) fn is_plainly_own(&self, uri: &Uri) -> bool {
+        matches!(uri.scheme_str(), Some("http" | "https")) && self.policy.caller().has_authority_of(uri)
     }
 
     /// Resolves a reference that will not be asked.

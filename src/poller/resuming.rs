@@ -115,6 +115,10 @@ impl Poller {
             self.operation.more_mut().result = Some(judged);
             return Ok(());
         }
+        if self.resolver().is_plainly_own(&self.operation.monitor) {
+            self.operation.credentials = Credentials::Send;
+            return Ok(());
+        }
         let Address { uri, credentials } = self.resolver().check(&self.operation.monitor)?;
         self.operation.monitor = uri;
         self.operation.credentials = credentials;

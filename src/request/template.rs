@@ -102,9 +102,11 @@ impl RequestHead {
     }
 
     fn into_template(mut self, headers: RepeatedHeaders, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
-        // A layer below would take it for its own.
-        self.extensions.remove::<Resume>();
-        rules.omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
+        if !self.extensions.is_empty() {
+            // A layer below would take it for its own.
+            self.extensions.remove::<Resume>();
+            rules.omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
+        }
         let Self { method, uri, version, extensions, timeout } = self;
         let host = if has_authority(&uri) { None } else { headers.host() };
         let caller = CallerAddress::new(uri, host.as_ref(), rules.base);

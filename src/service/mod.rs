@@ -119,9 +119,47 @@ impl<S> Lro<S> {
     }
 
     /// Sends a request of which everything is kept that polls need.
-    // Always: since it has two callers, the compiler would move the request once more, for 20 instructions of a pass-through.
+    #[inline]
+    fn begin<R>(&mut self, config: Arc<Config>, head: RequestHead, mut request: R) -> ResponseFuture<S, R>
+    where
+        S: Service<R, Response: AsResponse> + Clone,
+        R: AsRequest<S::Response, S::Error>,
+    {
+        match self.keep(config, head, &mut request) {
+            Ok(mut start) => ResponseFuture::new(start.service.call(request), start),
+            Err((config, head)) => self.begin_specially(config, head, request),
+        }
+    }
+
+    /// Keeps what polls need of a request that is to be sent now; gives the settings and the head back for any other.
+    // Borrow: moving the request is expensive.
     #[inline(always)]
-    fn begin<R>(&mut self, config: Arc<Config>, mut head: RequestHead, mut request: R) -> ResponseFuture<S, R>
+    fn keep<R>(
+        &mut self,
+        config: Arc<Config>,
+        head: RequestHead,
+        request: &mut R,
+    ) -> Result<Box<Start<S>>, (Arc<Config>, RequestHead)>
+    where
+        S: Service<R, Response: AsResponse> + Clone,
+        R: AsRequest<S::Response, S::Error>,
+    {
+        let is_about_operation = || head.extensions.get::<Cancel>().is_some() || head.is_resume();
+        if Clock::check(config.timer.as_ref()).is_err() || (!head.extensions.is_empty() && is_about_operation()) {
+            return Err((config, head));
+        }
+        if !has_authority(&head.uri) {
+            hostless::warn_once(&config, &head, request.headers_mut());
+        }
+        if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
+            prefer_respond_async(request.headers_mut());
+        }
+        Ok(Start::new(self.take_inner(), config, head, request.headers_mut()))
+    }
+
+    /// A request that resumes or cancels an operation, or for which there is no timer.
+    #[cold]
+    fn begin_specially<R>(&mut self, config: Arc<Config>, mut head: RequestHead, mut request: R) -> ResponseFuture<S, R>
     where
         S: Service<R, Response: AsResponse> + Clone,
         R: AsRequest<S::Response, S::Error>,
@@ -132,23 +170,14 @@ impl<S> Lro<S> {
         if !has_authority(&head.uri) {
             hostless::warn_once(&config, &head, request.headers_mut());
         }
-        if !head.extensions.is_empty() {
-            if let Some(cancel) = head.extensions.get::<Cancel>() {
-                return self.cancel(&config, &head, cancel, request);
-            }
-            if head.is_resume() {
-                let resume = head.extensions.remove::<Resume>().unwrap_or_default();
-                let template = config.resuming(head, request.headers_mut());
-                // With it goes the other reference to the operation.
-                drop(request);
-                return ResponseFuture::resume(self.take_inner(), config, template, resume);
-            }
+        if let Some(cancel) = head.extensions.get::<Cancel>() {
+            return self.cancel(&config, &head, cancel, request);
         }
-        if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
-            prefer_respond_async(request.headers_mut());
-        }
-        let mut start = Start::new(self.take_inner(), config, head, request.headers_mut());
-        ResponseFuture::new(start.service.call(request), start)
+        let resume = head.extensions.remove::<Resume>().unwrap_or_default();
+        let template = config.resuming(head, request.headers_mut());
+        // With it goes the other reference to the operation.
+        drop(request);
+        ResponseFuture::resume(self.take_inner(), config, template, resume)
     }
 
     /// Without a timer, which may be there when the future is polled. Until then the service is not even called: some begin their
@@ -213,7 +242,11 @@ where
             return ResponseFuture::pass_through(self.inner.call(request));
         }
         let head = RequestHead::of(&mut request);
-        self.begin(config, head, request)
+        // Here, and not in `begin`, to which the request would be moved.
+        match self.keep(config, head, &mut request) {
+            Ok(mut start) => ResponseFuture::new(start.service.call(request), start),
+            Err((config, head)) => self.begin_specially(config, head, request),
+        }
     }
 }
 
