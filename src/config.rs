@@ -18,7 +18,7 @@ use crate::{
     protocol::{Candidate, Protocol, final_response::FinalResponse},
     request::{
         names::NameLists,
-        template::{OmittedExtension, RequestHead, RequestTemplate, TemplateRules},
+        template::{FollowedRequest, OmittedExtension, RequestHead, TemplateRules},
     },
     timing::{backoff::DelayRules, timer::Timer},
 };
@@ -104,7 +104,8 @@ impl Config {
     }
 
     /// What polls repeat of a request that resumes an operation.
-    pub(crate) fn resuming(&self, head: RequestHead, headers: &HeaderMap) -> (Method, RequestTemplate) {
+    #[inline]
+    pub(crate) fn resuming(&self, head: RequestHead, headers: &HeaderMap) -> FollowedRequest {
         head.resuming(headers, self.template_rules())
     }
 

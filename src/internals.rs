@@ -65,7 +65,11 @@ pub fn resolve(
     const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
     let (config, protocol) = (layer.config(), Protocol::operation_location());
     let named = config.named_origins(&protocol);
-    let caller = CallerAddress::new(start.uri().clone(), start.headers().get("host"), config.base_uri.as_ref());
+    let caller = CallerAddress::new(
+        start.uri(),
+        start.headers().get("host").map(http::HeaderValue::as_bytes),
+        config.base_uri.as_ref(),
+    );
     let resolver = Resolver::new(&caller, named);
     let mut headers = HeaderMap::new();
     headers.insert(OPERATION_LOCATION, value.clone());

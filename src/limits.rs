@@ -81,10 +81,10 @@ pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
 
 // ── Headers ─────────────────────────────────────────────────────────────────
 
-/// Lists of header names that a layer keeps for its operations to share: more than a program has kinds of requests.
+/// Lists of header names that a layer keeps for its operations to share, those used last: more than a program has kinds of requests.
 pub(crate) const MAX_NAME_LISTS: usize = 16;
 
-/// The longest list that is shared, in bytes of its names. What others send is not kept beyond their operations.
+/// The longest list that is shared, in bytes of its names. Longer ones go with their operations.
 pub(crate) const MAX_SHARED_NAME_BYTES: usize = 4 * 1024;
 
 // ── Buffers ─────────────────────────────────────────────────────────────────

@@ -1,8 +1,11 @@
 //! `Policy`: which origins may be asked, and which of them see credentials.
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
-use http::{HeaderValue, Uri, uri::Authority};
+use http::{
+    Uri,
+    uri::{self, Authority, PathAndQuery},
+};
 use url::{Position, Url};
 
 use crate::address::{
@@ -45,21 +48,76 @@ pub(crate) struct NamedOrigins<'a> {
 /// Where a request of the caller goes, as far as that is known.
 #[derive(Debug)]
 pub(crate) struct CallerAddress {
-    pub(crate) uri: Uri,
+    /// The URI, as text: many operations wait at once, and a `Uri` takes 100 bytes more of each.
+    text: Box<str>,
+    /// Where in it the path begins, and where that ends.
+    path: Range<u32>,
     /// The request's own address, or the base URI; two where only a `Host` header says it; none where nothing does. That of a
     /// request with an absolute address is parsed when it is needed, which for most operations it is not.
-    urls: OnceLock<Vec<Url>>,
+    urls: OnceLock<Box<[Url]>>,
 }
 
 impl CallerAddress {
     /// `host` is the `Host` header of the request, and `base` the base URI that its client puts before paths.
-    pub(crate) fn new(uri: Uri, host: Option<&HeaderValue>, base: Option<&Url>) -> Self {
+    pub(crate) fn new(uri: &Uri, host: Option<&[u8]>, base: Option<&Url>) -> Self {
         let urls = match base {
-            _ if has_authority(&uri) => OnceLock::new(),
-            Some(base) => vec![base.clone()].into(),
+            _ if has_authority(uri) => OnceLock::new(),
+            Some(base) => OnceLock::from(Box::from([base.clone()])),
             None => urls_of_host(host).into(),
         };
-        Self { uri, urls }
+        let (scheme, authority) = (uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", Authority::as_str));
+        let between = if scheme.is_empty() { "" } else { "://" };
+        let rest = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let parts = [scheme, between, authority, rest];
+        let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| text.push_str(part));
+        let begin = text.len() - rest.len();
+        let end = text.len() - uri.query().map_or(0, |query| "?".len() + query.len());
+        Self { text: text.into(), path: begin as u32..end as u32, urls }
+    }
+
+    /// The request's URI: made of its parts, because as a whole a path without a slash would be taken for more of the host.
+    pub(crate) fn uri(&self) -> Option<Uri> {
+        let (scheme, authority) = self.origin();
+        let rest = &self.text[self.path.start as usize..];
+        let mut parts = uri::Parts::default();
+        parts.scheme = scheme.map(str::parse).transpose().ok()?;
+        parts.authority = authority.map(str::parse).transpose().ok()?;
+        parts.path_and_query = Some(rest).filter(|rest| !rest.is_empty()).map(str::parse).transpose().ok()?;
+        Uri::from_parts(parts).ok()
+    }
+
+    pub(crate) fn is(&self, uri: &Uri) -> bool {
+        let is_same = |own: Option<&str>, other: Option<&str>| match (own, other) {
+            (Some(own), Some(other)) => own.eq_ignore_ascii_case(other),
+            (own, other) => own == other,
+        };
+        let (scheme, authority) = self.origin();
+        // Most have another path.
+        uri.path() == self.path()
+            && uri.query() == self.query()
+            && is_same(scheme, uri.scheme_str())
+            && is_same(authority, uri.authority().map(Authority::as_str))
+    }
+
+    /// The scheme and the authority, neither of which has `://` in it.
+    fn origin(&self) -> (Option<&str>, Option<&str>) {
+        let origin = &self.text[..self.path.start as usize];
+        match origin.split_once("://") {
+            Some((scheme, authority)) => (Some(scheme), Some(authority)),
+            None => (None, Some(origin).filter(|origin| !origin.is_empty())),
+        }
+    }
+
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.text[self.path.end as usize..].strip_prefix('?')
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        let path = &self.text[self.path.start as usize..self.path.end as usize];
+        // As `Uri` has it: nothing but an authority has no path.
+        let has_path = !path.is_empty() || matches!(self.origin(), (None, Some(_)));
+        if has_path { path } else { "/" }
     }
 
     /// The address that others are relative to.
@@ -68,29 +126,36 @@ impl CallerAddress {
     }
 
     fn urls(&self) -> &[Url] {
-        self.urls.get_or_init(|| to_url(&self.uri).filter(is_http).into_iter().collect())
+        let own = || self.uri().and_then(|uri| to_url(&uri)).filter(is_http);
+        self.urls.get_or_init(|| own().into_iter().collect())
     }
 
-    fn is_path_only(&self) -> bool {
-        !has_authority(&self.uri)
+    /// Whether the request does not name its host.
+    pub(crate) fn is_path_only(&self) -> bool {
+        self.path.start == 0
     }
 
     /// Whether a URI has the request's own scheme and authority, which is all that decides where credentials go.
     pub(crate) fn has_authority_of(&self, uri: &Uri) -> bool {
-        let is_plain = |authority: &Authority| !authority.as_str().contains('@');
-        self.uri.authority().is_some_and(is_plain)
-            && self.uri.scheme() == uri.scheme()
-            && self.uri.authority() == uri.authority()
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+        if authority.as_str().contains('@') {
+            return false;
+        }
+        // Most are written the same.
+        let is_own = |own: Option<&str>, other: &str| own.is_some_and(|own| own.eq_ignore_ascii_case(other));
+        self.has_origin_text(scheme, authority.as_str())
+            || (is_own(self.origin().0, scheme) && is_own(self.origin().1, authority.as_str()))
+    }
+
+    fn has_origin_text(&self, scheme: &str, authority: &str) -> bool {
+        let origin = &self.text[..self.path.start as usize];
+        origin.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) == Some(authority)
     }
 
     fn is_of(&self, url: &Url) -> bool {
         // The same texts are the same origin. Only others have to be taken apart.
-        self.has_origin_text_of(url) || self.urls().iter().any(|own| is_same_origin(own, url))
-    }
-
-    fn has_origin_text_of(&self, url: &Url) -> bool {
-        self.uri.scheme_str() == Some(url.scheme())
-            && self.uri.authority().map(Authority::as_str) == Some(&url[Position::BeforeHost..Position::AfterPort])
+        self.has_origin_text(url.scheme(), &url[Position::BeforeHost..Position::AfterPort])
+            || self.urls().iter().any(|own| is_same_origin(own, url))
     }
 }
 
@@ -115,6 +180,11 @@ impl<'a> Policy<'a> {
     /// Whether nothing says which origin the caller's request goes to.
     pub(crate) fn has_no_origin(&self) -> bool {
         self.caller.urls().is_empty()
+    }
+
+    /// Whether a path alone is an address of the caller's own origin, of which nothing else is known.
+    pub(crate) fn is_known_by_path_only(&self) -> bool {
+        self.caller.is_path_only() && self.has_no_origin()
     }
 
     /// Decides on an address, which is changed to `https` where that is the same host's.
@@ -189,8 +259,8 @@ impl<'a> Policy<'a> {
 pub(crate) const NO_HOST: &str = "no-host.invalid";
 
 /// The connection's scheme is not known here. Nothing that comes back can change the connection, so either will do.
-fn urls_of_host(host: Option<&HeaderValue>) -> Vec<Url> {
-    let host = host.and_then(|host| host.to_str().ok());
+fn urls_of_host(host: Option<&[u8]>) -> Box<[Url]> {
+    let host = host.filter(|host| host.is_ascii()).and_then(|host| std::str::from_utf8(host).ok());
     let url = |scheme: &str| Url::parse(&format!("{scheme}://{}", host?)).ok();
     // A `Host` header is a host and a port, and nothing more.
     let is_origin = |url: &Url| url.path() == "/" && url.username().is_empty() && url.password().is_none();
@@ -225,8 +295,7 @@ mod tests {
         let (trusted, allowed) = (origins(&["https://*.trusted.test"]), origins(&["https://allowed.test"]));
         let rules = [TrustRule { from: origins(&["https://front.test"]), to: origins(&["https://*.regions.test"]) }];
         let named = NamedOrigins { trusted: &trusted, trust_rules: &rules, anonymous: [&allowed, &[]] };
-        let host = host.map(HeaderValue::from_static);
-        let caller = CallerAddress::new(request.parse().unwrap(), host.as_ref(), base);
+        let caller = CallerAddress::new(&request.parse().unwrap(), host.map(str::as_bytes), base);
         let policy = Policy::new(&caller, named);
         let mut url = Url::parse(address).unwrap();
         policy.authorize(&mut url).map(|credentials| {
@@ -284,6 +353,34 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_known_by_its_parts() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        for text in
+            ["https://api.test/a?b=c", "https://u@api.test:1/", "http://[::1]:8080/a", "/a?b", "*", "api.test:443"]
+        {
+            let caller = CallerAddress::new(&uri(text), None, None);
+            assert_eq!(caller.uri(), Some(uri(text)));
+            assert!(caller.is(&uri(text)) && !caller.is(&uri("https://api.test/other")), "{text}");
+            assert_eq!((caller.query(), caller.is_path_only()), (uri(text).query(), uri(text).authority().is_none()));
+        }
+        let caller = CallerAddress::new(&uri("https://api.test/a"), None, None);
+        assert!(caller.is(&uri("HTTPS://API.test/a")) && !caller.is(&uri("https://api.test/a?b")));
+        for (other, is_own) in [
+            ("https://api.test/b", true),
+            ("https://API.test/b", true),
+            ("https://api.test", true),
+            ("https://api.tes/t", false),
+            ("https://api.test:443/", false),
+            ("http://api.test/", false),
+            ("/a", false),
+        ] {
+            assert_eq!(caller.has_authority_of(&uri(other)), is_own, "{other}");
+        }
+        let caller = CallerAddress::new(&uri("https://u@api.test/a"), None, None);
+        assert!(!caller.has_authority_of(&uri("https://u@api.test/b")));
+    }
+
+    #[test]
     fn an_operation_is_resumed_from_where_it_was_started() {
         let trusted = origins(&["https://trusted.test"]);
         let rules = [TrustRule { from: origins(&["https://*.maps.test"]), to: origins(&["https://*.maps.test"]) }];
@@ -303,8 +400,7 @@ mod tests {
             ("/start", "https://evil.test/1", "https://evil.test/1", None, false),
             ("/start", "https://evil.test/1", "https://trusted.test/", None, true),
         ] {
-            let host = host.map(HeaderValue::from_static);
-            let caller = CallerAddress::new(request.parse().unwrap(), host.as_ref(), None);
+            let caller = CallerAddress::new(&request.parse().unwrap(), host.map(str::as_bytes), None);
             let policy = Policy::new(&caller, named);
             let may_resume = policy.may_resume(&started.parse().unwrap(), &monitor.parse().unwrap());
             assert_eq!(may_resume, expected, "{started}, {monitor}, resumed at {request}");

@@ -27,10 +27,6 @@ impl<'a> Resolver<'a> {
         Self { policy: Policy::new(caller, named) }
     }
 
-    fn request_uri(&self) -> &'a Uri {
-        &self.policy.caller().uri
-    }
-
     pub(crate) fn policy(&self) -> &Policy<'a> {
         &self.policy
     }
@@ -109,7 +105,7 @@ impl<'a> Resolver<'a> {
         mut url: Url,
         error: impl Fn(AddressErrorKind) -> AddressError,
     ) -> Result<Address, AddressError> {
-        let is_relative = url.host_str() == Some(NO_HOST) && self.policy.has_no_origin();
+        let is_relative = url.host_str() == Some(NO_HOST) && self.policy.is_known_by_path_only();
         let credentials = match is_relative {
             true => Some(Credentials::Send),
             false => self.policy.authorize(&mut url),
@@ -120,7 +116,7 @@ impl<'a> Resolver<'a> {
                 true => AddressErrorKind::NoRequestHost,
                 false => AddressErrorKind::Untrusted,
             };
-            return Err(error(kind).with_uri(uri, self.request_uri()));
+            return Err(error(kind).with_uri(uri, &self.policy.caller().uri().unwrap_or_default()));
         };
         Ok(Address { uri: self.policy.in_form_of_request(&url, uri), credentials })
     }
@@ -148,10 +144,10 @@ impl<'a> Resolver<'a> {
     /// What may be remembered of an address that was resolved, and the whole of it where polls need more. What is `propagated`
     /// they add again; of the caller's own address nothing is remembered that the caller's query says.
     pub(crate) fn remembered(&self, propagated: &[String], uri: &Uri) -> (Uri, Option<Uri>) {
-        let request = self.request_uri();
-        let may_repeat_it = || uri.query().is_some() && request.query().is_some() && self.is_request_place(uri);
-        if uri == request || may_repeat_it() {
-            let remembered = without_user_info(without_sent(request.query(), uri));
+        let caller = self.policy.caller();
+        let may_repeat_it = || uri.query().is_some() && caller.query().is_some() && self.is_request_place(uri);
+        if caller.is(uri) || may_repeat_it() {
+            let remembered = without_user_info(without_sent(caller.query(), uri));
             let is_part = remembered != *uri;
             return (remembered, is_part.then(|| uri.clone()));
         }
@@ -160,25 +156,26 @@ impl<'a> Resolver<'a> {
 
     /// The address without the query parameters of the caller's request that polls add again.
     pub(crate) fn without_propagated(&self, propagated: &[String], uri: &Uri) -> Uri {
-        without_propagated(propagated, self.request_uri().query(), uri)
+        without_propagated(propagated, self.policy.caller().query(), uri)
     }
 
     /// The same for the name of an operation, which may be an address.
     pub(crate) fn name_without_propagated(&self, propagated: &[String], name: String) -> String {
-        text_without_propagated(propagated, self.request_uri().query(), name)
+        text_without_propagated(propagated, self.policy.caller().query(), name)
     }
 
     /// Whether an address is that of the caller's request, whatever the query, and whether or not it is encrypted.
     fn is_request_place(&self, uri: &Uri) -> bool {
-        let request = self.request_uri();
+        let caller = self.policy.caller();
         // Most are plainly another place. (It buys 1,200 instructions for each poll whose address has a query.)
-        let is_plain = |uri: &Uri| {
-            uri.path().bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b':'))
+        let is_plain = |path: &str| {
+            path.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b':'))
         };
-        if is_plain(uri) && is_plain(request) && uri.path() != request.path() {
+        if uri.path() != caller.path() && is_plain(uri.path()) && is_plain(caller.path()) {
             return false;
         }
-        let (Some(named), Some(own)) = (self.absolute(uri), self.absolute(request)) else { return false };
+        let own = caller.uri().and_then(|own| self.absolute(&own));
+        let (Some(named), Some(own)) = (self.absolute(uri), own) else { return false };
         is_same_path(named.path(), own.path()) && named.host_str() == own.host_str() && named.port() == own.port()
     }
 }
@@ -219,13 +216,13 @@ pub(crate) fn header_text(value: &HeaderValue) -> Option<&str> {
 }
 
 fn trimmed_text(value: &HeaderValue) -> Option<&str> {
-    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_matches([' ', '\t']);
+    let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_ascii();
     // A URL parser drops tabs, so what was checked would not be what is written.
     (!text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
 }
 
 fn unquoted(text: &str) -> &str {
-    let text = text.trim_matches([' ', '\t']);
+    let text = text.trim_ascii();
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 

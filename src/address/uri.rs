@@ -110,6 +110,14 @@ impl<'a> Parameter<'a> {
         self.decoded().0
     }
 
+    fn is_api_version(self) -> bool {
+        let plain = self.0.as_bytes().split_at_checked(API_VERSION.len());
+        let is_plainly = plain.is_some_and(|(name, rest)| {
+            name.eq_ignore_ascii_case(API_VERSION.as_bytes()) && rest.first().is_none_or(|byte| *byte == b'=')
+        });
+        is_plainly || self.has_name(API_VERSION)
+    }
+
     fn has_name(self, name: &str) -> bool {
         self.name().eq_ignore_ascii_case(name)
     }
@@ -141,7 +149,7 @@ fn is_of(query: Option<&str>, parameter: &Parameter<'_>) -> bool {
 
 /// Removes the parameters that are `dropped`, but never `api-version`.
 fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Uri {
-    let is_dropped = |parameter: &Parameter<'_>| !parameter.has_name(API_VERSION) && dropped(parameter);
+    let is_dropped = |parameter: &Parameter<'_>| !parameter.is_api_version() && dropped(parameter);
     // As a whole a parameter may stay, though a piece of it must not.
     let has_dropped =
         |parameter: &Parameter<'_>| parameter.0.contains(';') && parameter.pieces().any(|piece| is_dropped(&piece));

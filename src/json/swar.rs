@@ -68,19 +68,23 @@ pub(crate) fn skip_nested(bytes: &[u8], depth: &mut usize, in_string: &mut bool)
         if first_equal(word, b'\\') != 0 {
             break;
         }
+        let quotes = equal(word, b'"');
         // Long strings have nothing else.
-        if carry != 0 && first_equal(word, b'"') == 0 {
+        if carry != 0 && quotes == 0 {
             rest = after;
             continue;
         }
-        let inside = from_odd_to_even(equal(word, b'"')) ^ carry;
+        let inside = from_odd_to_even(quotes) ^ carry;
         // `[` and `]` are `{` and `}` without this bit, and nothing else is.
         let brackets = word | (LOW * 0x20);
-        let closing = count(equal(brackets, b'}') & !inside);
-        if closing >= open {
-            break;
+        let (opening, closing) = (equal(brackets, b'{') & !inside, equal(brackets, b'}') & !inside);
+        if opening | closing != 0 {
+            let closing = count(closing);
+            if closing >= open {
+                break;
+            }
+            open = open + count(opening) - closing;
         }
-        open = open + count(equal(brackets, b'{') & !inside) - closing;
         carry = if inside >> 63 == 0 { 0 } else { HIGH };
         rest = after;
     }

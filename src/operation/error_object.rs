@@ -189,6 +189,14 @@ impl fmt::Debug for ErrorObject {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_no_json_is_no_error() {
+        for json in ["", "{", r#"{"code": oops}"#, "oops", r#"{"code": "a"} b"#] {
+            assert_eq!(failure(json), None, "{json}");
+        }
+        assert_eq!(failure(r#"  {"code": "a"} "#).unwrap().json(), r#"{"code": "a"}"#);
+    }
+
     fn failure(json: &str) -> Option<ErrorObject> {
         ErrorObject::parse(json)
     }

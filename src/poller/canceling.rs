@@ -43,7 +43,7 @@ fn resolve(
 ) -> Result<Address, AddressError> {
     let operation = &cancel.operation;
     let named = config.named_origins(&operation.protocol);
-    let caller = CallerAddress::new(request.clone(), host, config.base_uri.as_ref());
+    let caller = CallerAddress::new(request, host.map(HeaderValue::as_bytes), config.base_uri.as_ref());
     let resolver = Resolver::new(&caller, named);
     if let Some((_, started)) = operation.start() {
         if !resolver.policy().may_resume(started, &operation.monitor) {
@@ -52,14 +52,14 @@ fn resolve(
         }
     }
     let address = resolver.resolve(&cancel.reference, cancel.base())?;
-    Ok(with_propagated(config, request, operation, address))
+    Ok(with_propagated(config, request.query(), operation, address))
 }
 
 impl Poller {
     /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none.
     pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
         self.config().spoken(&self.operation.protocol)?;
-        let whole = self.whole.asked.as_deref().filter(|_| self.asked() == Target::Monitor);
+        let whole = self.whole_asked().filter(|_| self.asked() == Target::Monitor);
         let cancel = self.operation.cancel_at(whole.unwrap_or(&self.operation.monitor))?;
         let address = self.resolver().resolve(&cancel.reference, cancel.base()).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;

@@ -181,7 +181,7 @@ fn arrived(status: u16, headers: Headers) -> Arrived<()> {
     for &(name, value) in headers {
         head.headers.append(name, value.parse().expect("a value"));
     }
-    Arrived { head, body, effective_uri: None }
+    Arrived { head, body, is_empty: false, effective_uri: None }
 }
 
 /// Where a row comes from, and its first phase.

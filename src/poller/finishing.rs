@@ -181,21 +181,21 @@ impl<T: Io> Reading<T> {
         if choice == FinalResponse::Status {
             return None;
         }
-        let here = poller.located(&LOCATION, &self.response.head.headers, &self.base());
-        let given = || poller.whole.location.as_deref().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
+        let here = poller.located(&LOCATION, &self.response.head.headers, self.base());
+        let whole = || poller.whole.as_ref()?.location.as_ref();
+        let given = || whole().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
         let by = &poller.operation.rule().by;
         let places = Places {
             method: poller.start_method(),
             by,
             resource,
             location: here.or_else(given),
-            original: poller.original().filter(|_| !matches!(by, By::RequestUri)),
+            original: &|| poller.original().filter(|_| !matches!(by, By::RequestUri)),
             document: self.document(),
         };
         let place = result::place(choice, places)?;
-        let request = &poller.context.template.caller.uri;
         // The caller wrote it himself.
-        if poller.context.caller == Caller::Starts && place == *request {
+        if poller.context.caller == Caller::Starts && poller.context.template.caller.is(&place) {
             return Some(Ok(Address { uri: place, credentials: Credentials::Send }));
         }
         Some(poller.resolver().check(&place))
@@ -221,10 +221,10 @@ impl<T: Io> Reading<T> {
         let document = members(&body);
         let headers = &self.response.head.headers;
         let poller = &self.poller;
-        let location = poller.location(headers, &base);
+        let location = poller.location(headers, base);
         let is_created = self.response.head.status == StatusCode::CREATED;
-        let created = if is_created { poller.located(&LOCATION, headers, &base) } else { None };
-        let named = poller.located(&RESOURCE_LOCATION, headers, &base).or_else(|| self.resource_in(&document, &base));
+        let created = if is_created { poller.located(&LOCATION, headers, base) } else { None };
+        let named = poller.located(&RESOURCE_LOCATION, headers, base).or_else(|| self.resource_in(&document, base));
         self.note_final_percent(&body);
         if let Some(location) = location {
             self.poller.note_location(&location);
@@ -260,15 +260,14 @@ impl<T: Io> Reading<T> {
     fn resource_in(&self, document: &[Member<'_>], base: &Uri) -> Option<Uri> {
         let poller = &self.poller;
         let operation = &poller.operation;
-        let known = Known {
-            monitor: Some(&operation.monitor),
-            start: operation.start().map(|(_, start)| start).or(Some(&poller.context.template.caller.uri)),
-            name: operation.id(),
-        };
         let reference = |rule: &ResourceRule| match rule {
             ResourceRule::Member(pointer) => details::string_at(document, pointer),
             ResourceRule::Link(relation) => details::link(&self.response.head.headers, document, relation),
-            ResourceRule::Template(template) => template.expand(&known),
+            ResourceRule::Template(template) => {
+                let request = poller.context.template.caller.uri();
+                let start = operation.start().map(|(_, start)| start).or(request.as_ref());
+                template.expand(&Known { monitor: Some(&operation.monitor), start, name: operation.id() })
+            }
         };
         let reference = poller.rules().resource.iter().find_map(reference)?;
         let resource = poller.resolver().locate(&reference, base)?;
@@ -294,7 +293,7 @@ impl Poller {
     /// The address of the start request, if that is known.
     fn original(&self) -> Option<Uri> {
         match self.context.caller {
-            Caller::Starts => Some(self.context.template.caller.uri.clone()),
+            Caller::Starts => self.context.template.caller.uri(),
             Caller::Resumes => self.operation.start().map(|(_, uri)| uri.clone()),
         }
     }

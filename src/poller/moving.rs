@@ -10,9 +10,9 @@ use crate::{
         policy::Address,
     },
     event::Event,
-    limits::{MAX_DRAIN_BYTES, MAX_MOVES},
+    limits::MAX_MOVES,
     poller::{
-        phases::{Action, Caller, Context, Poller, Purpose, remember_start},
+        phases::{Action, Caller, Context, Poller, remember_start},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
@@ -56,7 +56,7 @@ impl Poller {
         if retry_after.is_some() {
             self.delay(retry_after, now);
         }
-        self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+        self.drain(response, now)
     }
 
     fn redirect_address(&mut self, headers: &HeaderMap) -> Result<Address, AddressError> {
@@ -88,9 +88,9 @@ impl Poller {
         self.operation.credentials = credentials;
         if monitor != self.operation.monitor {
             let from = std::mem::replace(&mut self.operation.monitor, monitor);
-            if self.context.caller == Caller::Starts {
-                let Context { config, method, template, .. } = &self.context;
-                remember_start(config, &mut self.operation, method, &template.caller.uri);
+            let Context { config, method, template, .. } = &self.context;
+            if let (Caller::Starts, Some(request)) = (self.context.caller, template.caller.uri()) {
+                remember_start(config, &mut self.operation, method, &request);
             }
             self.emit(|operation| Event::Moved { operation, from: &from });
         }
@@ -99,14 +99,18 @@ impl Poller {
     /// A place where the result may be.
     pub(crate) fn note_location(&mut self, location: &Uri) {
         let (remembered, whole) = self.split(location);
-        self.whole.location = whole;
+        if whole.is_some() || self.whole.is_some() {
+            self.whole.get_or_insert_default().location = whole;
+        }
         self.operation.note_location(remembered);
     }
 
     /// From now on that is asked; returns what the operation may hold of it.
     fn ask(&mut self, address: Address) -> Address {
         let (uri, whole) = self.split(&address.uri);
-        self.whole.asked = whole;
+        if whole.is_some() || self.whole.is_some() {
+            self.whole.get_or_insert_default().asked = whole;
+        }
         Address { uri, ..address }
     }
 

@@ -38,16 +38,23 @@ pub(crate) struct Poller {
     pub(crate) context: Context,
     pub(crate) operation: Operation,
     pub(crate) schedule: Schedule,
-    pub(crate) whole: Whole,
-    pub(crate) unrecognized: Unrecognized,
+    // In boxes, because few operations have any of it.
+    pub(crate) whole: Option<Box<Whole>>,
+    pub(crate) unrecognized: Option<Box<Unrecognized>>,
 }
 
 /// Addresses that have secrets of the caller's request, which the operation does not hold.
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
-    pub(crate) asked: Option<Box<Uri>>,
+    pub(crate) asked: Option<Uri>,
     /// Where the result may be.
-    pub(crate) location: Option<Box<Uri>>,
+    pub(crate) location: Option<Uri>,
+}
+
+impl Whole {
+    pub(crate) fn of(asked: Option<Uri>, location: Option<Uri>) -> Option<Box<Self>> {
+        (asked.is_some() || location.is_some()).then(|| Box::new(Self { asked, location }))
+    }
 }
 
 /// What never changes.
@@ -79,10 +86,10 @@ pub(crate) struct Unrecognized {
 
 impl Unrecognized {
     /// The status of a stored operation has been reported.
-    pub(crate) fn of_resumed(operation: &Operation) -> Self {
-        let words = &operation.protocol.rules().words;
-        let reported = operation.status.iter().filter(|status| !words.meaning(status).is_recognized);
-        Self { reported: reported.cloned().collect(), is_new: false }
+    pub(crate) fn of_resumed(operation: &Operation) -> Option<Box<Self>> {
+        let status = operation.status.as_ref()?;
+        let is_recognized = operation.protocol.rules().words.meaning(status).is_recognized;
+        (!is_recognized).then(|| Box::new(Self { reported: vec![status.clone()], is_new: false }))
     }
 }
 
@@ -246,12 +253,17 @@ impl Poller {
             Some(result) => (&result.uri, result.credentials),
             None => (&self.operation.monitor, self.operation.credentials),
         };
-        self.complete(Address { uri: self.whole.asked.as_deref().unwrap_or(uri).clone(), credentials })
+        self.complete(Address { uri: self.whole_asked().unwrap_or(uri).clone(), credentials })
+    }
+
+    /// The same, where it is more than the operation may hold.
+    pub(crate) fn whole_asked(&self) -> Option<&Uri> {
+        self.whole.as_ref()?.asked.as_ref()
     }
 
     /// An address as it is asked, with what polls add to it.
     pub(crate) fn complete(&self, address: Address) -> Address {
-        with_propagated(self.config(), &self.context.template.caller.uri, &self.operation, address)
+        with_propagated(self.config(), self.context.template.caller.query(), &self.operation, address)
     }
 
     pub(crate) fn resolver(&self) -> Resolver<'_> {
@@ -261,7 +273,7 @@ impl Poller {
     }
 
     /// What the operation may hold of an address, and the whole of it where that is more.
-    pub(crate) fn split(&self, uri: &Uri) -> (Uri, Option<Box<Uri>>) {
+    pub(crate) fn split(&self, uri: &Uri) -> (Uri, Option<Uri>) {
         split(&self.resolver(), self.config(), self.context.caller, uri)
     }
 
@@ -273,7 +285,7 @@ impl Poller {
     /// An address as it is asked, before polls add to it.
     pub(crate) fn whole_of(&self, uri: &Uri) -> Uri {
         let (remembered, whole) = self.split(uri);
-        whole.map_or(remembered, |whole| *whole)
+        whole.unwrap_or(remembered)
     }
 
     /// The address that a header names.
@@ -330,22 +342,26 @@ impl Poller {
 }
 
 /// What an operation may hold of an address, and the whole of it where that is more.
-pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, uri: &Uri) -> (Uri, Option<Box<Uri>>) {
-    let (remembered, whole) = match caller {
+pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, uri: &Uri) -> (Uri, Option<Uri>) {
+    match caller {
         Caller::Starts => resolver.remembered(&config.propagate_query, uri),
         // Its own address may be the monitor's, whose query is the service's.
         Caller::Resumes => (resolver.without_propagated(&config.propagate_query, uri), None),
-    };
-    (remembered, whole.map(Box::new))
+    }
 }
 
 /// An address with the query parameters of the caller's request that are propagated, and with the `api-version` of the start
 /// request, where credentials may go.
-pub(crate) fn with_propagated(config: &Config, request: &Uri, operation: &Operation, address: Address) -> Address {
+pub(crate) fn with_propagated(
+    config: &Config,
+    query: Option<&str>,
+    operation: &Operation,
+    address: Address,
+) -> Address {
     if address.credentials == Credentials::Withhold {
         return address;
     }
-    let uri = propagate_query(&config.propagate_query, request.query(), &address.uri).unwrap_or(address.uri);
+    let uri = propagate_query(&config.propagate_query, query, &address.uri).unwrap_or(address.uri);
     let version = || propagate_api_version(&config.propagate_query, operation.start()?.1.query(), &uri);
     Address { uri: version().unwrap_or(uri), ..address }
 }

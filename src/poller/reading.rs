@@ -32,7 +32,7 @@ use crate::{
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
 /// A status in the service's own word, and what that means.
-struct Understood {
+struct StatusWord {
     word: Box<str>,
     meaning: Meaning,
 }
@@ -161,14 +161,14 @@ impl<T: Io> Reading<T> {
         self.decide(status, StatusErrorKind::Missing, now)
     }
 
-    fn understood(&self, word: Box<str>) -> Understood {
-        Understood { meaning: self.poller.rules().words.meaning(&word), word }
+    fn understood(&self, word: Box<str>) -> StatusWord {
+        StatusWord { meaning: self.poller.rules().words.meaning(&word), word }
     }
 
     /// Goes on by the status, or without one; `why_missing` says why it is missing.
     fn decide(
         mut self: Box<Self>,
-        status: Option<Understood>,
+        status: Option<StatusWord>,
         why_missing: StatusErrorKind,
         now: Duration,
     ) -> Action<T> {
@@ -234,21 +234,20 @@ impl<T: Io> Reading<T> {
     }
 
     /// What a reference in the response is relative to.
-    pub(crate) fn base(&self) -> Uri {
-        self.redirected_to().cloned().unwrap_or_else(|| self.poller.operation.monitor.clone())
+    pub(crate) fn base(&self) -> &Uri {
+        self.redirected_to().unwrap_or(&self.poller.operation.monitor)
     }
 
     fn running(mut self: Box<Self>, state: OperationState, meaning: Option<Meaning>, now: Duration) -> Action<T> {
-        let base = self.base();
+        let location = self.poller.location(&self.response.head.headers, self.base());
         let poller = &mut self.poller;
         poller.operation.state = state;
         let progress = &mut poller.operation.progress;
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
-        let headers = &self.response.head.headers;
-        if let Some(location) = poller.location(headers, &base) {
+        if let Some(location) = location {
             poller.note_location(&location);
         }
-        match self.relocation(&base) {
+        match self.relocation() {
             Some(Ok(address)) => self.poller.move_to(address),
             Some(Err(error)) => return self.poller.fail_address(error),
             None => {}
@@ -263,7 +262,7 @@ impl<T: Io> Reading<T> {
     }
 
     /// Where the status response says that the monitor will be.
-    fn relocation(&self, base: &Uri) -> Option<Result<Address, AddressError>> {
+    fn relocation(&self) -> Option<Result<Address, AddressError>> {
         let start_rule = self.poller.operation.rule();
         let relocation = start_rule.monitor.relocation.as_ref()?;
         let header = relocation.header.as_ref().or(start_rule.by.header())?;
@@ -275,7 +274,7 @@ impl<T: Io> Reading<T> {
         if !may_move || (is_same() && head.headers.get_all(header).iter().count() == 1) {
             return None;
         }
-        self.poller.resolver().resolve_header(header, &head.headers, base)
+        self.poller.resolver().resolve_header(header, &head.headers, self.base())
     }
 
     /// Keeps the body for an error, up to a limit.
@@ -325,6 +324,14 @@ impl<T: Io> Reading<T> {
 }
 
 impl Poller {
+    /// Reads the body of a response of which nobody needs any, so that its connection can be used again.
+    pub(crate) fn drain<T: Io>(self: Box<Self>, response: Box<PartialResponse<T::Body>>, now: Duration) -> Action<T> {
+        if response.is_empty {
+            return self.wait();
+        }
+        self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+    }
+
     /// Begins with the body of a response.
     pub(crate) fn read<T: Io>(
         self: Box<Self>,
@@ -337,14 +344,14 @@ impl Poller {
     }
 
     pub(crate) fn emit_polled(&mut self) {
-        let is_unrecognized = std::mem::take(&mut self.unrecognized.is_new);
+        let is_unrecognized = self.unrecognized.as_mut().is_some_and(|words| std::mem::take(&mut words.is_new));
         self.emit(|operation| Event::Polled { operation, is_unrecognized });
     }
 
     /// The status is not recognized: to be reported with the poll, unless it has been.
     fn note_unrecognized(&mut self) {
         let Some(status) = &self.operation.status else { return };
-        let Unrecognized { reported, is_new } = &mut self.unrecognized;
+        let Unrecognized { reported, is_new } = &mut **self.unrecognized.get_or_insert_default();
         let is_new_word = !reported.iter().any(|word| word.eq_ignore_ascii_case(status));
         if is_new_word && reported.len() < MAX_UNRECOGNIZED_WORDS {
             reported.push(status.clone());

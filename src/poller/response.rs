@@ -14,6 +14,8 @@ pub(crate) struct PartialResponse<B> {
     /// Where it came from, if the transport has followed redirects by itself.
     pub(crate) effective_uri: Option<Uri>,
     pub(crate) body: B,
+    /// Whether it was known from the head on that there is nothing in the body.
+    pub(crate) is_empty: bool,
     retry_after: Option<RetryAfter>,
     arrived: Duration,
 }
@@ -21,10 +23,10 @@ pub(crate) struct PartialResponse<B> {
 impl<B> PartialResponse<B> {
     /// In a box, because many bytes go through many hands. `now` is when the head arrived, and `wall` tells the time of day then.
     pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: impl Fn() -> SystemTime) -> Box<Self> {
-        let Arrived { head, body, effective_uri } = arrived;
+        let Arrived { head, body, is_empty, effective_uri } = arrived;
         let retry_after = RetryAfter::of(&head.headers, wall);
         let frames = FrameBuffer::default();
-        Box::new(Self { head, frames, effective_uri, body, retry_after, arrived: now })
+        Box::new(Self { head, frames, effective_uri, body, is_empty, retry_after, arrived: now })
     }
 
     /// How long it asks to wait.
@@ -48,6 +50,8 @@ impl<B> PartialResponse<B> {
 pub(crate) struct Arrived<B> {
     pub(crate) head: response::Parts,
     pub(crate) body: B,
+    /// Whether the body is known to have nothing in it.
+    pub(crate) is_empty: bool,
     /// Where it came from, if the transport has followed redirects by itself.
     pub(crate) effective_uri: Option<Uri>,
 }

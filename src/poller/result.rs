@@ -14,7 +14,6 @@ pub(crate) enum Document {
 }
 
 /// What is known of where a result may be.
-#[derive(Debug)]
 pub(crate) struct Places<'a> {
     /// The start request's method.
     pub(crate) method: &'a Method,
@@ -24,8 +23,8 @@ pub(crate) struct Places<'a> {
     pub(crate) resource: Option<Uri>,
     /// The `Location` of the final status response, or that beside the monitor's.
     pub(crate) location: Option<Uri>,
-    /// The address of the start request.
-    pub(crate) original: Option<Uri>,
+    /// The address of the start request, which few need.
+    pub(crate) original: &'a dyn Fn() -> Option<Uri>,
     pub(crate) document: Document,
 }
 
@@ -35,7 +34,7 @@ pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
         FinalResponse::Status => None,
         FinalResponse::Resource => places.resource,
         FinalResponse::Location => places.location,
-        FinalResponse::OriginalUri => places.original,
+        FinalResponse::OriginalUri => (places.original)(),
         FinalResponse::Auto => {
             let is_at_location = places.by.header() == Some(&LOCATION);
             match (places.resource, places.method) {
@@ -43,7 +42,7 @@ pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
                 (None, &Method::PUT | &Method::PATCH) if is_at_location && places.document == Document::OfResource => {
                     None
                 }
-                (None, &Method::PUT | &Method::PATCH) => places.original,
+                (None, &Method::PUT | &Method::PATCH) => (places.original)(),
                 (None, &Method::POST) if !is_at_location => places.location,
                 (None, _) => None,
             }
@@ -83,7 +82,7 @@ mod tests {
             by,
             resource: resource.map(Uri::from_static),
             location: Some(Uri::from_static("/location")),
-            original: Some(Uri::from_static("/original")),
+            original: &|| Some(Uri::from_static("/original")),
             document,
         };
         for (choice, method, by, resource, document, expected) in [
@@ -110,7 +109,7 @@ mod tests {
             by: &by_other,
             resource: None,
             location: None,
-            original: None,
+            original: &|| None,
             document: OfStatus,
         };
         for choice in [Status, Resource, Location, OriginalUri, Auto] {

@@ -1,8 +1,11 @@
 //! Resuming: a stored operation, judged from the request that resumes it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use http::Method;
+use http::Uri;
 
 use crate::{
     address::{
@@ -23,7 +26,7 @@ use crate::{
         starting::Moment,
     },
     protocol::Protocol,
-    request::template::RequestTemplate,
+    request::template::FollowedRequest,
 };
 
 /// By how much two readings of the wall clock may differ for no reason.
@@ -32,44 +35,30 @@ const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
 /// Goes on with an operation, by the settings of today.
 pub(crate) fn resume<T: Io>(
     config: Arc<Config>,
-    (method, template): (Method, RequestTemplate),
+    request: FollowedRequest,
     resume: Resume,
     beginning: Moment,
 ) -> Action<T> {
+    let FollowedRequest { method, uri, template } = request;
     let is_stored = resume.operation.is_some();
-    let mut operation = match resume.operation {
-        Some(operation) => Arc::unwrap_or_clone(operation),
-        None => operation_at(&config, &template),
-    };
-    if let Some(spoken) = config.spoken(&operation.protocol) {
-        operation.protocol = spoken.clone();
-    }
-
-    if operation.progress.consecutive_failures > config.max_consecutive_failures {
-        // It was given up, and dropped before that was stored.
-        operation.progress.consecutive_failures = 0;
-    }
-
+    let operation = resume.operation.unwrap_or_else(|| Arc::new(operation_at(&config, &uri)));
     let wall = beginning.wall;
     let by_clock = operation.accepted_at.and_then(|accepted| wall.duration_since(accepted).ok());
     // Stored times are in milliseconds.
     let is_older = |age: &Duration| age.saturating_sub(CLOCK_TOLERANCE) > operation.elapsed;
     let age = by_clock.filter(is_older).unwrap_or(operation.elapsed);
-    let timeout = match (resume.timeout, operation.progress.deadline) {
-        (None, Some(deadline)) => Some(deadline.duration_since(wall).unwrap_or_default()),
-        (timeout, _) => {
-            let timeout = timeout.or(config.timeout);
-            operation.progress.deadline = timeout.and_then(|timeout| wall.checked_add(timeout));
-            timeout
-        }
+    let deadline = operation.progress.deadline.filter(|_| resume.timeout.is_none());
+    let timeout = match deadline {
+        Some(deadline) => Some(deadline.duration_since(wall).unwrap_or_default()),
+        None => resume.timeout.or(config.timeout),
     };
-    let spans = Spans::begin(Beginning::Resumed, &method, &template.caller.uri, &operation);
+    let spans = Spans::begin(Beginning::Resumed, &method, &uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
-    let asked = (!is_stored).then(|| Box::new(template.caller.uri.clone()));
-    let whole = Whole { asked, location: None };
+    let whole = Whole::of((!is_stored).then_some(uri), None);
     let context = Context { config, method, template, spans, caller: Caller::Resumes, age };
-    let unrecognized = Unrecognized::of_resumed(&operation);
-    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized });
+    let operation = Arc::unwrap_or_clone(operation);
+    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized: None });
+    poller.adapt(deadline.or_else(|| wall.checked_add(timeout?)));
     poller.record_elapsed(Duration::ZERO);
     poller.emit(|operation| Event::Resumed { operation });
     if poller.operation.protocol.is_unknown() {
@@ -85,8 +74,7 @@ pub(crate) fn resume<T: Io>(
 }
 
 /// An operation of which nothing but the monitor's address is known, which is that of the caller's request.
-fn operation_at(config: &Config, template: &RequestTemplate) -> Operation {
-    let caller = &template.caller.uri;
+fn operation_at(config: &Config, caller: &Uri) -> Operation {
     // Its query is the monitor's: another process would not find the operation without it.
     let uri = without_user_info(without_propagated(&config.propagate_query, caller.query(), caller));
     let protocol = config.protocols.first().map_or_else(Protocol::operation_location, Protocol::clone);
@@ -95,19 +83,33 @@ fn operation_at(config: &Config, template: &RequestTemplate) -> Operation {
 }
 
 impl Poller {
+    /// By the settings of today.
+    fn adapt(&mut self, deadline: Option<SystemTime>) {
+        let operation = &mut self.operation;
+        operation.progress.deadline = deadline;
+        if let Some(spoken) = self.context.config.spoken(&operation.protocol) {
+            operation.protocol = spoken.clone();
+        }
+        if operation.progress.consecutive_failures > self.context.config.max_consecutive_failures {
+            // It was given up, and dropped before that was stored.
+            operation.progress.consecutive_failures = 0;
+        }
+        self.unrecognized = Unrecognized::of_resumed(operation);
+    }
+
     /// Judges what was stored from the caller's request, as the header of a start response is.
     fn judge(&mut self) -> Result<(), AddressError> {
-        let request = &self.context.template.caller.uri;
         if let Some((_, started)) = self.operation.start() {
             if !self.resolver().policy().may_resume(started, &self.operation.monitor) {
                 let kind = match self.resolver().policy().has_no_origin() {
                     true => AddressErrorKind::NoRequestHost,
                     false => AddressErrorKind::ResumedElsewhere,
                 };
-                return Err(AddressError::new(kind, None, None).with_uri(started.clone(), request));
+                let request = self.context.template.caller.uri().unwrap_or_default();
+                return Err(AddressError::new(kind, None, None).with_uri(started.clone(), &request));
             }
         }
-        if self.whole.asked.is_some() {
+        if self.whole_asked().is_some() {
             return Ok(());
         }
         if let Some(result) = self.result() {

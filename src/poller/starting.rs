@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, Method, Uri,
+    HeaderMap, HeaderName, Uri,
     header::{CONTENT_TYPE, LOCATION},
 };
 use http_body::Frame;
@@ -29,10 +29,10 @@ use crate::{
         scanner::{Scanner, Selectors},
         selector::Match,
     },
-    limits::{MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_ID_BYTES, START_BODY_TIME},
+    limits::{MAX_DETAILS_BYTES, MAX_EMPTY_FRAMES, MAX_ID_BYTES, START_BODY_TIME},
     operation::{Operation, details},
     poller::{
-        phases::{Action, Caller, Context, Poller, Purpose, Unrecognized, Whole, remember_start, split},
+        phases::{Action, Caller, Context, Poller, Whole, remember_start, split},
         reason::Io,
         response::PartialResponse,
         schedule::Schedule,
@@ -42,7 +42,7 @@ use crate::{
         start_rule::{By, StartRule, WhenMissing},
         template::Known,
     },
-    request::template::{CapturedRequest, RequestTemplate},
+    request::template::{CapturedRequest, FollowedRequest},
 };
 
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
@@ -181,13 +181,13 @@ fn accept<T: Io>(
     beginning: Moment,
     now: Duration,
 ) -> Action<T> {
-    let (method, template) = captured.into_template(config.template_rules());
-    let (operation, whole, refusal) = operation(&config, &method, &template, &response, &candidate, beginning.wall);
-    let spans = Spans::begin(Beginning::Accepted, &method, &template.caller.uri, &operation);
+    let request = captured.into_followed(config.template_rules());
+    let (operation, whole, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
+    let FollowedRequest { method, uri, template } = request;
+    let spans = Spans::begin(Beginning::Accepted, &method, &uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);
     let context = Context { config, method, template, spans, caller: Caller::Starts, age: Duration::ZERO };
-    let unrecognized = Unrecognized::default();
-    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized });
+    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized: None });
     poller.record_elapsed(now);
     poller.emit(|operation| Event::Accepted { operation });
     if let Some(error) = refusal {
@@ -195,33 +195,31 @@ fn accept<T: Io>(
     }
     poller.delay(response.retry_after(now), now);
     response.frames.clear();
-    poller.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+    poller.drain(response, now)
 }
 
 /// What is known of an operation that was accepted, its whole addresses where they are more, and the error if the monitor
 /// must not be asked.
 fn operation<B>(
     config: &Config,
-    method: &Method,
-    template: &RequestTemplate,
+    request: &FollowedRequest,
     response: &PartialResponse<B>,
     candidate: &Candidate,
     wall: SystemTime,
-) -> (Operation, Whole, Option<AddressError>) {
+) -> (Operation, Option<Box<Whole>>, Option<AddressError>) {
     let rule = candidate.rule();
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
     let named = config.named_origins(&candidate.protocol);
-    let resolver = Resolver::new(&template.caller, named);
-    let (address, refusal) = match monitor_address(rule, headers, &body, &template.caller.uri, &resolver) {
+    let resolver = Resolver::new(&request.template.caller, named);
+    let (address, refusal) = match monitor_address(rule, headers, &body, &request.uri, &resolver) {
         Ok(address) => (address, None),
         Err(error) => {
-            let uri = error.uri().cloned().unwrap_or_else(|| without_secrets(&template.caller.uri));
+            let uri = error.uri().cloned().unwrap_or_else(|| without_secrets(&request.uri));
             (Address { uri, credentials: Credentials::Withhold }, Some(error))
         }
     };
     let (uri, asked) = split(&resolver, config, Caller::Starts, &address.uri);
-    let mut whole = Whole { asked, location: None };
     let mut operation = Operation::new(Address { uri, ..address }, candidate.protocol.clone(), candidate.start_rule);
     let name = match rule.by {
         By::Name { .. } | By::NameHeader { .. } => name(rule, headers, &body),
@@ -231,16 +229,17 @@ fn operation<B>(
     operation.id = id.map(Box::from);
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
+    let mut whole_location = None;
     // A `Location` that does not name the monitor may be where the result is.
     if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
-        if let Some(location) = resolver.locate_header(&LOCATION, headers, &template.caller.uri) {
-            let (remembered, whole_location) = split(&resolver, config, Caller::Starts, &location);
-            whole.location = whole_location;
+        if let Some(location) = resolver.locate_header(&LOCATION, headers, &request.uri) {
+            let (remembered, whole) = split(&resolver, config, Caller::Starts, &location);
+            whole_location = whole;
             operation.note_location(remembered);
         }
     }
-    remember_start(config, &mut operation, method, &template.caller.uri);
-    (operation, whole, refusal)
+    remember_start(config, &mut operation, &request.method, &request.uri);
+    (operation, Whole::of(asked, whole_location), refusal)
 }
 
 /// How much of the body has been read.

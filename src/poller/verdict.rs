@@ -49,21 +49,21 @@ pub(crate) struct HeadFacts {
 pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -> Head {
     let is_result = facts.target == Target::Result;
     let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
-    let is_final_error = is_among(&rule.final_errors);
+    let is_final_error = || is_among(&rule.final_errors);
     // For a plain monitor a 404 is an outcome like any other.
-    let is_plain = is_final_error && rule.when_status_missing != MissingStatus::Error;
-    let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && !is_result && !is_plain;
-    let asks_to_wait = is_final_error && status.is_server_error() && facts.has_retry_after;
+    let is_plain = || is_final_error() && rule.when_status_missing != MissingStatus::Error;
+    let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && !is_result && !is_plain();
+    let asks_to_wait = || status.is_server_error() && facts.has_retry_after && is_final_error();
     match status.as_u16() {
         _ if rule.result_redirects.contains(&status) => Head::NamesResult,
         301 | 302 | 307 | 308 => Head::Moves,
         _ if is_among(&rule.successes) && (!is_early || facts.is_last_failure) => Head::Succeeded,
-        _ if rule.retryable.contains(&status) || is_early || asks_to_wait => Head::Retry,
+        _ if rule.retryable.contains(&status) || is_early || asks_to_wait() => Head::Retry,
         200..=299 if is_result => Head::Return,
         204 => Head::Succeeded,
         200..=299 => Head::ReadStatus,
         304 if facts.has_status && !is_result => Head::NoStatus,
-        _ if is_final_error => Head::ReadStatus,
+        _ if is_final_error() => Head::ReadStatus,
         _ => Head::Unexpected,
     }
 }

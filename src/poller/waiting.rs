@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::{
     error::status::StatusErrorKind,
     event::{Event, PollFailure},
-    limits::{MAX_DRAIN_BYTES, MAX_ERROR_BODY_BYTES},
+    limits::MAX_ERROR_BODY_BYTES,
     poller::{
-        phases::{Action, Ended, Poller, Purpose, Waiting},
+        phases::{Action, Ended, Poller, Waiting},
         reason::{Io, Reason, Unusable},
         response::PartialResponse,
     },
@@ -74,7 +74,7 @@ impl Poller {
             FailedPoll::NoStatus(response, why) if is_last => self.read(response, now).has_no_status(why, now),
             FailedPoll::Http(mut response) | FailedPoll::NoStatus(mut response, _) => {
                 response.frames.clear();
-                self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+                self.drain(response, now)
             }
         }
     }

@@ -4,13 +4,10 @@
 //! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one
 //! buffer, of which an operation keeps the values, beside names that it shares with others.
 
-use std::{fmt, iter};
+use std::{fmt, iter, ops::Range};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{CONNECTION, HOST},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
 
 use crate::request::names::{NAME_WORD, NameList, NameLists};
 
@@ -22,6 +19,7 @@ pub(crate) struct CapturedHeaders {
     free: usize,
 }
 
+#[allow(clippy::large_enum_variant, reason = "it saves every request an allocation")]
 enum Buffer {
     None,
     /// Here if they fit, so that most requests cost no allocation for them; made where it stays, because it is long to move.
@@ -35,7 +33,7 @@ const TYPICAL_BYTES: usize = 320;
 /// Behind each value: its length, and in the lowest bit whether it is sensitive.
 const VALUE_WORD: usize = size_of::<u32>();
 
-/// No transport sends longer values.
+/// No transport sends longer values, and polls do not repeat them.
 const MAX_VALUE_BYTES: usize = u32::MAX as usize >> 1;
 
 /// Whether polls repeat the `Host` header: only where nothing else names the host.
@@ -85,7 +83,7 @@ impl CapturedHeaders {
     }
 
     /// As polls need them.
-    pub(crate) fn into_repeated(self, lists: &NameLists) -> RepeatedHeaders {
+    pub(crate) fn repeated(&self, lists: &NameLists) -> RepeatedHeaders {
         let buffer = match &self.buffer {
             Buffer::None => &[][..],
             Buffer::Few(few) => few,
@@ -122,15 +120,17 @@ impl RepeatedHeaders {
     pub(crate) fn of(headers: &HeaderMap, host: Host, lists: &NameLists) -> Self {
         let mut captured = CapturedHeaders::new();
         captured.capture(headers, host);
-        captured.into_repeated(lists)
+        captured.repeated(lists)
     }
 
-    /// The `Host` header, where it is kept.
-    pub(crate) fn host(&self) -> Option<HeaderValue> {
-        self.iter().find(|(name, _)| *name == HOST).map(|(_, value)| value)
+    /// The first value of that name.
+    pub(crate) fn get(&self, name: &HeaderName) -> Option<&[u8]> {
+        let name = name.as_str().as_bytes();
+        let index = self.names.texts().position(|it| it == name)?;
+        self.places().nth(index).map(|(place, _)| &self.values[place])
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&HeaderName, HeaderValue)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.names.iter().zip(self.values())
     }
 
@@ -138,16 +138,23 @@ impl RepeatedHeaders {
         self.names.with_values(self.values())
     }
 
-    /// From the back on, in the order of the names. They share their bytes.
+    /// They share their bytes.
     fn values(&self) -> impl Iterator<Item = HeaderValue> {
+        self.places().map_while(|(place, is_sensitive)| {
+            let mut value = HeaderValue::from_maybe_shared(self.values.slice(place)).ok()?;
+            value.set_sensitive(is_sensitive);
+            Some(value)
+        })
+    }
+
+    /// Where each value is, in the order of the names, which is from the back on, and whether it is sensitive.
+    fn places(&self) -> impl Iterator<Item = (Range<usize>, bool)> {
         let mut begin = self.values.len();
         iter::from_fn(move || {
             let (rest, word) = self.values[..begin].split_last_chunk()?;
             let (end, word) = (rest.len(), u32::from_le_bytes(*word));
             begin = end.checked_sub((word >> 1) as usize)?;
-            let mut value = HeaderValue::from_maybe_shared(self.values.slice(begin..end)).ok()?;
-            value.set_sensitive(word & 1 == 1);
-            Some(value)
+            Some((begin..end, word & 1 == 1))
         })
     }
 }

@@ -2,15 +2,15 @@
 
 use std::{
     fmt, iter,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limits::{MAX_NAME_LISTS, MAX_SHARED_NAME_BYTES};
 
-/// The latest lists of a layer. Clients send the same headers again and again, with other values, so that most operations find
-/// their names here: each holds 100 bytes less, and its polls name their headers without parsing them.
+/// The lists that a layer has seen last. Clients send the same headers again and again, with other values, so that most
+/// operations find their names here: each holds 100 bytes less, and its polls name their headers without parsing them.
 #[derive(Default)]
 pub(crate) struct NameLists(Mutex<Vec<NameList>>);
 
@@ -20,8 +20,9 @@ pub(crate) struct NameList(Arc<Names>);
 
 struct Names {
     packed: Box<[u8]>,
-    /// What a poll's headers begin as: to clone it and to put the values in takes a third of what it takes to insert them.
-    headers: HeaderMap,
+    /// What a poll's headers begin as: to clone it and to put the values in takes a third of what it takes to insert them. Made
+    /// for names that are shared, because it is long.
+    headers: OnceLock<HeaderMap>,
 }
 
 /// Before each name: its length.
@@ -30,50 +31,125 @@ pub(crate) const NAME_WORD: usize = size_of::<u16>();
 impl NameLists {
     /// The list of these names, each behind its length.
     pub(crate) fn share(&self, packed: &[u8]) -> NameList {
+        let new = || NameList(Arc::new(Names { packed: packed.into(), headers: OnceLock::new() }));
+        if packed.len() > MAX_SHARED_NAME_BYTES {
+            return new();
+        }
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = lists.iter().find(|list| *list.0.packed == *packed) {
-            return list.clone();
+        if let Some(index) = lists.iter().position(|list| *list.0.packed == *packed) {
+            let list = lists[index].clone();
+            if index > 0 {
+                // The longest unused is the last.
+                lists[..=index].rotate_right(1);
+            }
+            drop(lists);
+            list.0.headers.get_or_init(|| list.with_appended(iter::repeat(HeaderValue::from_static(""))));
+            return list;
         }
-        let list = NameList::new(packed);
-        if packed.len() <= MAX_SHARED_NAME_BYTES {
-            lists.truncate(MAX_NAME_LISTS - 1);
-            lists.insert(0, list.clone());
-        }
+        let list = new();
+        lists.truncate(MAX_NAME_LISTS - 1);
+        lists.insert(0, list.clone());
         list
     }
 }
 
 impl NameList {
-    fn new(packed: &[u8]) -> Self {
-        let mut headers = HeaderMap::new();
-        for name in names(packed) {
-            headers.append(name, HeaderValue::from_static(""));
-        }
-        Self(Arc::new(Names { packed: packed.into(), headers }))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = HeaderName> {
+        self.texts().filter_map(|name| HeaderName::from_bytes(name).ok())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &HeaderName> {
-        self.0.headers.iter().map(|(name, _)| name)
+    /// As they were the names of headers before, they are so again.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut packed = &*self.0.packed;
+        iter::from_fn(move || {
+            let (length, rest) = packed.split_first_chunk()?;
+            let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+            packed = rest;
+            Some(name)
+        })
     }
 
     pub(crate) fn with_values(&self, values: impl Iterator<Item = HeaderValue>) -> HeaderMap {
-        let mut headers = self.0.headers.clone();
+        let Some(shared) = self.0.headers.get() else { return self.with_appended(values) };
+        let mut headers = shared.clone();
         headers.values_mut().zip(values).for_each(|(free, value)| *free = value);
         headers
     }
-}
 
-fn names(mut packed: &[u8]) -> impl Iterator<Item = HeaderName> {
-    iter::from_fn(move || {
-        let (length, rest) = packed.split_first_chunk()?;
-        let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
-        packed = rest;
-        HeaderName::from_bytes(name).ok()
-    })
+    fn with_appended(&self, values: impl Iterator<Item = HeaderValue>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        self.iter().zip(values).for_each(|(name, value)| _ = headers.append(name, value));
+        headers
+    }
 }
 
 impl fmt::Debug for NameLists {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NameLists").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(names: &[&str]) -> Vec<u8> {
+        names.iter().flat_map(|name| [&(name.len() as u16).to_le_bytes(), name.as_bytes()].concat()).collect()
+    }
+
+    fn held(lists: &NameLists) -> usize {
+        lists.0.lock().unwrap().len()
+    }
+
+    fn filled(list: &NameList) -> Vec<String> {
+        let values = (0..).map(HeaderValue::from);
+        let headers = list.with_values(values);
+        headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn lists_are_shared_by_the_same_names_in_the_same_order() {
+        let lists = NameLists::default();
+        let kinds: [(&[&str], &[&str]); 5] = [
+            (&["x-aa", "x-b"], &["x-aa: 0", "x-b: 1"]),
+            (&["x-ab", "x-b"], &["x-ab: 0", "x-b: 1"]),
+            (&["x-b", "x-aa"], &["x-b: 0", "x-aa: 1"]),
+            (&["x-a", "x-a", "b"], &["x-a: 0", "x-a: 1", "b: 2"]),
+            (&[], &[]),
+        ];
+        for round in 0..3 {
+            for (names, expected) in kinds {
+                let list = lists.share(&packed(names));
+                assert_eq!(filled(&list), expected, "{round}");
+                assert_eq!(list.0.headers.get().is_some(), round > 0);
+            }
+        }
+        assert_eq!(held(&lists), kinds.len());
+    }
+
+    #[test]
+    fn the_lists_that_were_used_last_are_held() {
+        let lists = NameLists::default();
+        let share = |n: usize| lists.share(&packed(&[&format!("x-{n}")]));
+        for n in 0..100 {
+            share(n);
+            share(0);
+            assert!(held(&lists) <= MAX_NAME_LISTS);
+        }
+        assert!(share(0).0.headers.get().is_some() && share(99).0.headers.get().is_some());
+        assert!(share(50).0.headers.get().is_none());
+    }
+
+    #[test]
+    fn long_lists_are_not_held() {
+        let lists = NameLists::default();
+        let longest = "x".repeat(MAX_SHARED_NAME_BYTES - NAME_WORD);
+        let longer = longest.clone() + "x";
+        for _ in 0..2 {
+            assert_eq!(filled(&lists.share(&packed(&[&longer]))), [format!("{longer}: 0")]);
+        }
+        assert_eq!(held(&lists), 0);
+        lists.share(&packed(&[&longest]));
+        assert_eq!(held(&lists), 1);
     }
 }

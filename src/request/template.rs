@@ -29,33 +29,25 @@ pub(crate) struct RequestHead {
     pub(crate) extensions: Extensions,
     /// Of single requests, where the transport has such a thing.
     pub(crate) timeout: Option<Duration>,
+    /// Whether the request resumes an operation.
+    pub(crate) is_resume: bool,
 }
 
 impl RequestHead {
     #[inline(always)]
     pub(crate) fn of<B>(request: &mut Request<B>) -> Self {
-        let extensions = match resumes(request.method(), request.extensions()) {
+        let is_resume = resumes(request.method(), request.extensions());
+        let (uri, extensions) = match is_resume {
             // It is not sent.
-            true => mem::take(request.extensions_mut()),
-            false => request.extensions().clone(),
+            true => (mem::take(request.uri_mut()), mem::take(request.extensions_mut())),
+            false => (request.uri().clone(), request.extensions().clone()),
         };
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            version: request.version(),
-            extensions,
-            timeout: None,
-        }
-    }
-
-    /// Whether the request resumes an operation.
-    pub(crate) fn is_resume(&self) -> bool {
-        resumes(&self.method, &self.extensions)
+        Self { method: request.method().clone(), uri, version: request.version(), extensions, timeout: None, is_resume }
     }
 }
 
 /// Nothing but a `GET` resumes an operation.
-fn resumes(method: &Method, extensions: &Extensions) -> bool {
+pub(crate) fn resumes(method: &Method, extensions: &Extensions) -> bool {
     method == Method::GET && extensions.get::<Resume>().is_some()
 }
 
@@ -85,32 +77,36 @@ impl CapturedRequest {
     }
 
     /// It did start an operation.
-    pub(crate) fn into_template(self, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
-        self.head.into_template(self.headers.into_repeated(rules.names), rules)
+    pub(crate) fn into_followed(self, rules: TemplateRules<'_>) -> FollowedRequest {
+        self.head.into_followed(self.headers.repeated(rules.names), rules)
     }
 }
 
 impl RequestHead {
     /// Of a request that resumes an operation.
-    pub(crate) fn resuming(self, headers: &HeaderMap, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
+    #[inline]
+    pub(crate) fn resuming(self, headers: &HeaderMap, rules: TemplateRules<'_>) -> FollowedRequest {
         let headers = RepeatedHeaders::of(headers, self.host(), rules.names);
-        self.into_template(headers, rules)
+        self.into_followed(headers, rules)
     }
 
     fn host(&self) -> Host {
         if has_authority(&self.uri) { Host::Drop } else { Host::Keep }
     }
 
-    fn into_template(mut self, headers: RepeatedHeaders, rules: TemplateRules<'_>) -> (Method, RequestTemplate) {
+    fn into_followed(mut self, headers: RepeatedHeaders, rules: TemplateRules<'_>) -> FollowedRequest {
         if !self.extensions.is_empty() {
             // A layer below would take it for its own.
             self.extensions.remove::<Resume>();
             rules.omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
         }
-        let Self { method, uri, version, extensions, timeout } = self;
-        let host = if has_authority(&uri) { None } else { headers.host() };
-        let caller = CallerAddress::new(uri, host.as_ref(), rules.base);
-        (method, RequestTemplate { caller, version, extensions, headers, timeout })
+        let Self { method, uri, version, extensions, timeout, .. } = self;
+        let host = if has_authority(&uri) { None } else { headers.get(&HOST) };
+        let caller = CallerAddress::new(&uri, host, rules.base);
+        let prefers_other = headers.get(&ACCEPT).is_some_and(|accept| !is_json(accept));
+        let timeout = timeout.map(Box::new);
+        let template = RequestTemplate { caller, version, extensions, headers, timeout, prefers_other };
+        FollowedRequest { method, uri, template }
     }
 }
 
@@ -135,6 +131,14 @@ impl OmittedExtension {
     }
 }
 
+/// A request of the caller that starts an operation, or resumes one.
+#[derive(Debug)]
+pub(crate) struct FollowedRequest {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) template: RequestTemplate,
+}
+
 /// What is kept of the caller's request in order to poll.
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
@@ -142,7 +146,10 @@ pub(crate) struct RequestTemplate {
     version: Version,
     extensions: Extensions,
     headers: RepeatedHeaders,
-    timeout: Option<Duration>,
+    /// In a box, because few have one.
+    timeout: Option<Box<Duration>>,
+    /// Whether the caller asks for something else first than JSON.
+    prefers_other: bool,
 }
 
 /// A request that the layer sends.
@@ -177,16 +184,16 @@ impl RequestTemplate {
         let headers = request.headers_mut();
         *headers = self.headers_for(credentials);
         // It was kept for addresses that name no host.
-        if names_host && !has_authority(&self.caller.uri) {
+        if names_host && self.caller.is_path_only() {
             headers.remove(HOST);
         }
-        if accept == Accept::JsonFirst {
+        if accept == Accept::JsonFirst && self.prefers_other {
             accept_json_first(headers);
         }
-        if credentials == Credentials::Send {
+        if credentials == Credentials::Send && !self.extensions.is_empty() {
             *request.extensions_mut() = self.extensions.clone();
         }
-        PollRequest { request, credentials, timeout: self.timeout }
+        PollRequest { request, credentials, timeout: self.timeout.as_deref().copied() }
     }
 
     fn headers_for(&self, credentials: Credentials) -> HeaderMap {
@@ -210,19 +217,17 @@ impl Credentials {
     }
 }
 
+/// Whether JSON is the first of the media ranges.
+fn is_json(accept: &[u8]) -> bool {
+    let first = accept.split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default().trim_ascii();
+    let suffix = first.last_chunk::<5>();
+    first == b"*/*"
+        || first.eq_ignore_ascii_case(b"application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
+}
+
 /// Puts JSON before what the caller accepts: a service that can answer HTML, too, would, and the status would be lost.
 fn accept_json_first(headers: &mut HeaderMap) {
-    let is_json_first = |value: &HeaderValue| {
-        let first = value.as_bytes().split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default().trim_ascii();
-        let suffix = first.last_chunk::<5>();
-        first == b"*/*"
-            || first.eq_ignore_ascii_case(b"application/json")
-            || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
-    };
-    let Some(first) = headers.get(ACCEPT) else { return };
-    if is_json_first(first) {
-        return;
-    }
     // Equal weights leave the choice to the service, so that the others get less.
     let values: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let ranges = values.iter().flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty());
@@ -241,7 +246,7 @@ mod tests {
 
     fn template_of(request: &Request<()>) -> RequestTemplate {
         let rules = TemplateRules { omitted: &[], base: None, names: &NameLists::default() };
-        captured(request).into_template(rules).1
+        captured(request).into_followed(rules).template
     }
 
     fn request(headers: &[(&str, &str)]) -> Request<()> {

@@ -92,8 +92,13 @@ impl<B: Body> OpenBody<B> {
         self.error.take()
     }
 
+    /// Whether it is known that nothing more comes.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.is_over || self.body.is_end_stream()
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if self.is_over || self.body.is_end_stream() {
+        if self.is_at_end() {
             self.is_over = true;
             return Poll::Ready(None);
         }

@@ -49,7 +49,7 @@ impl Clock {
             }
             Some(timer) => (Self::Other { began: timer.now(), timer: timer.clone() }, timer.wall_clock()),
         };
-        (clock, Moment { wall, seed: RandomState::new().hash_one(0) })
+        (clock, Moment { wall, seed: seed() })
     }
 
     /// Whether there is something to wait with. Asked before anything is sent.
@@ -80,6 +80,16 @@ impl Clock {
     }
 }
 
+/// Another one each time, from a first that nobody knows. (To ask for each takes ten times as long.)
+fn seed() -> u64 {
+    thread_local! {
+        static SEED: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
+    }
+    // Far from what the generators of jitter go on by, so that none of them soon follows another.
+    const STEP: u64 = 0xD1B5_4A32_D192_ED03;
+    SEED.replace(SEED.get().wrapping_add(STEP))
+}
+
 #[cold]
 fn try_tokio() -> Result<(), NoTimer> {
     if cfg!(target_family = "wasm") || Handle::try_current().is_err() {
@@ -95,9 +105,11 @@ fn try_tokio() -> Result<(), NoTimer> {
 fn tokio_wall(now: Instant) -> SystemTime {
     let (here, std_now) = (now.into_std(), std::time::Instant::now());
     let wall = SystemTime::now();
-    let ahead = here.saturating_duration_since(std_now);
-    let behind = std_now.saturating_duration_since(here);
-    wall.checked_add(ahead).and_then(|wall| wall.checked_sub(behind)).unwrap_or(wall)
+    let moved = match here.checked_duration_since(std_now) {
+        Some(ahead) => wall.checked_add(ahead),
+        None => wall.checked_sub(std_now.saturating_duration_since(here)),
+    };
+    moved.unwrap_or(wall)
 }
 
 pin_project! {

@@ -63,7 +63,7 @@ impl LroLayer {
             return ResponseFuture::refused(Error::NoTimer);
         }
         let Parts { method, uri, version, headers, extensions, .. } = start;
-        let head = RequestHead { method, uri, version, extensions, timeout: None };
+        let head = RequestHead { method, uri, version, extensions, timeout: None, is_resume: false };
         let start = Start { service, config, captured: CapturedRequest::new(head, &headers) };
         if start.may_start_operation(&response) {
             ResponseFuture::follow(start, response)

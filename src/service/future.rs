@@ -8,7 +8,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::Method;
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -17,7 +16,7 @@ use crate::{
     config::Config,
     error::{Error, boxed::BoxError},
     operation::Resume,
-    request::template::{RequestHead, RequestTemplate},
+    request::template::{FollowedRequest, RequestHead},
     service::{
         clock::{Clock, NoTimer},
         operating::{ErrorOf, Operating, OutputOf},
@@ -135,8 +134,8 @@ where
     }
 
     /// For a request that resumes an operation.
-    #[cold]
-    pub(crate) fn resume(service: S, config: Arc<Config>, request: (Method, RequestTemplate), resume: Resume) -> Self {
+    #[inline]
+    pub(crate) fn resume(service: S, config: Arc<Config>, request: FollowedRequest, resume: Resume) -> Self {
         Self { state: State::Operating { operating: Operating::resume(service, config, request, resume) } }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, header::HOST};
+use http::{HeaderMap, HeaderValue, header::HOST};
 
 use crate::{address::policy::CallerAddress, config::Config, event::tracing, request::template::RequestHead};
 
@@ -12,7 +12,7 @@ pub(crate) fn warn_once(config: &Config, head: &RequestHead, headers: &HeaderMap
     if config.has_warned_of_no_host.load(Ordering::Relaxed) || config.base_uri.is_some() || config.names_origins() {
         return;
     }
-    let caller = CallerAddress::new(head.uri.clone(), headers.get(HOST), None);
+    let caller = CallerAddress::new(&head.uri, headers.get(HOST).map(HeaderValue::as_bytes), None);
     if caller.url().is_none() && !config.has_warned_of_no_host.swap(true, Ordering::Relaxed) {
         tracing::no_host(&head.method, &head.uri);
     }

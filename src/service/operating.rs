@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Response, Uri};
+use http::{Response, Uri};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -32,7 +32,7 @@ use crate::{
         resuming,
         starting::{Moment, Started, Starting},
     },
-    request::template::{CapturedRequest, RequestTemplate},
+    request::template::{CapturedRequest, FollowedRequest},
     service::{
         body::{LroBody, Next, OpenBody},
         canceling::spawn_cancel,
@@ -130,12 +130,8 @@ where
     S: Service<R, Response: AsResponse>,
 {
     /// Goes on with an operation that the caller's request resumes.
-    pub(crate) fn resume(
-        service: S,
-        config: Arc<Config>,
-        request: (Method, RequestTemplate),
-        resume: Resume,
-    ) -> Pin<Box<Self>> {
+    #[inline]
+    pub(crate) fn resume(service: S, config: Arc<Config>, request: FollowedRequest, resume: Resume) -> Pin<Box<Self>> {
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         let action = resuming::resume(config.clone(), request, resume, beginning);
         Self::new(service, config, clock, UrlOf::<S, R>::default(), Step::Told(action))
@@ -231,7 +227,7 @@ where
             Poll::Ready(Next::End) => starting.on_end(self.clock.now()).into(),
             Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()).into(),
             Poll::Pending => match self.as_mut().poll_alarm(Some(Starting::<IoOf<S, R>>::WAKE_AT), cx) {
-                Poll::Ready(due) => starting.on_due(due.unwrap_or(Starting::<IoOf<S, R>>::WAKE_AT)).into(),
+                Poll::Ready(due) => starting.on_due(due.unwrap_or_else(|NoTimer| self.clock.now())).into(),
                 Poll::Pending => return Err(Step::Starting(starting)),
             },
         })
@@ -309,8 +305,16 @@ where
     ) -> Polled<S, R> {
         let Reading { poller, response, .. } = &mut *reading;
         let next = poller.context.spans.run(|| response.body.poll_next(cx));
+        let is_at_end = response.body.is_at_end();
         Ok(Step::Told(match next {
-            Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
+            Poll::Ready(Next::Frame(frame)) => {
+                let now = self.clock.now();
+                match reading.on_frame(frame, now) {
+                    // Most bodies have one frame, and their end is known with it.
+                    Action::Read(reading) if is_at_end => reading.on_end(now),
+                    action => action,
+                }
+            }
             Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
             Poll::Ready(Next::Broken) => reading.on_broken(self.clock.now()),
             Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
@@ -390,7 +394,8 @@ where
 fn arrived<T: AsResponse>(response: T, effective_uri: Option<Uri>) -> (Arrived<OpenBody<T::Body>>, T::Url) {
     let (response, url) = response.into_http();
     let (head, body) = response.into_parts();
-    (Arrived { head, body: OpenBody::new(body), effective_uri }, url)
+    let is_empty = body.is_end_stream();
+    (Arrived { head, body: OpenBody::new(body), is_empty, effective_uri }, url)
 }
 
 fn stalled() -> BoxError {

@@ -16,7 +16,7 @@ use crate::{
     layer::overrides::LroOverrides,
     operation::Operation,
     redact::Redacted,
-    request::template::{PollRequest, RequestHead},
+    request::template::{PollRequest, RequestHead, resumes},
     service::{
         Lro,
         body::LroBody,
@@ -61,7 +61,8 @@ pub(crate) fn head_of(request: &mut Request) -> Option<RequestHead> {
     *request.body_mut() = body;
     let (head, _) = http::Request::<Body>::try_from(bare?).ok()?.into_parts();
     let http::request::Parts { method, uri, version, extensions, .. } = head;
-    Some(RequestHead { method, uri, version, extensions, timeout: request.timeout().copied() })
+    let is_resume = resumes(&method, &extensions);
+    Some(RequestHead { method, uri, version, extensions, timeout: request.timeout().copied(), is_resume })
 }
 
 /// Extensions get into a request in no other form than that of `http`, whose address is made anew.

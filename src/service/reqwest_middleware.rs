@@ -23,7 +23,7 @@ use crate::{
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::canceling::cancel_address,
-    request::template::{CapturedRequest, PollRequest, RequestHead},
+    request::template::{CapturedRequest, PollRequest, RequestHead, resumes},
     service::{
         clock::Clock,
         future::ResponseFuture,
@@ -59,17 +59,18 @@ impl Middleware for LroLayer {
         }
         if let Some(resume) = extensions.get::<Resume>().cloned() {
             head.extensions.insert(resume);
+            head.is_resume = resumes(&head.method, &head.extensions);
         }
         if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
             prefer_respond_async(request.headers_mut());
         }
         let shared;
-        let outcome = if head.is_resume() {
+        let outcome = if head.is_resume {
             shared = SharedExtensions::of(extensions, &config);
             let resume = head.extensions.remove::<Resume>().unwrap_or_default();
             let service = ChainService { next, extensions: shared.clone() };
-            let template = config.resuming(head, request.headers());
-            ResponseFuture::<_, ChainRequest>::resume(service, config, template, resume).await
+            let followed = config.resuming(head, request.headers());
+            ResponseFuture::<_, ChainRequest>::resume(service, config, followed, resume).await
         } else {
             let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;

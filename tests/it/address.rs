@@ -3,8 +3,8 @@
 use http::{HeaderValue, Request, Response, Uri};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_lro::{
-    AddressErrorKind, Boxed, Cause, Error, LroLayer, Operation, OperationState, Protocol, ResponseExt, StartRule,
-    StatusRule,
+    AddressErrorKind, Boxed, Cause, Error, FinalResponse, LroLayer, Operation, OperationState, Protocol, ResponseExt,
+    StartRule, StatusRule,
     simulator::{Reply, Script, Simulator},
 };
 
@@ -518,6 +518,59 @@ async fn a_host_header_goes_to_its_host_alone() {
     layer.layer(service).oneshot(request).await.unwrap();
     let poll = &log.requests()[1];
     assert_eq!((poll.uri().host(), poll.headers().get("host")), (Some("ops.example"), None));
+}
+
+/// Start addresses that `http` makes of parts, though it would not read all of them as a text.
+fn odd_starts() -> Vec<Uri> {
+    let long = format!("/p?code=SECRET&x={}", "q".repeat(65_510));
+    let odd = ["*", "@evil.test/x", ".evil.test/x", "evil.test", "?a", "", &long];
+    let build = |path: &str| Uri::builder().scheme("https").authority("api.test").path_and_query(path).build().ok();
+    odd.into_iter().filter_map(build).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_path_becomes_part_of_the_host() {
+    let starts = odd_starts();
+    assert!(starts.len() >= 4);
+    for start in starts {
+        for (location, is_own) in [
+            ("https://api.test/1", true),
+            ("https://API.test:443/1", true),
+            ("/1", true),
+            ("https://evil.test/1", false),
+            ("https://api.test*/1", false),
+            ("https://api.test.evil.test/1", false),
+            ("https://no-host.invalid/1", false),
+        ] {
+            let (service, log) = answering(operation(location, DONE));
+            let request = Request::put(start.clone()).header("authorization", "Bearer secret");
+            let request = request.body(String::new()).unwrap();
+            let layer = exact().final_response(FinalResponse::OriginalUri);
+            let outcome = layer.layer(service).oneshot(request).await;
+            let uris: Vec<Uri> = log.uris().iter().map(|uri| uri.parse().unwrap_or_default()).collect();
+            let short = start.to_string().chars().take(30).collect::<String>();
+            if is_own {
+                assert!(outcome.is_ok(), "{short} {location}: {outcome:?}");
+                assert_eq!(uris[1], "https://api.test/1", "{short} {location}");
+                assert_eq!(log.requests()[2].uri(), &start, "{short} {location}");
+            } else {
+                let error = outcome.unwrap_err();
+                let Error::Operation(error) = error else { panic!("{error:?}") };
+                assert!(matches!(error.cause(), Cause::Address(_)), "{short} {location}: {error:?}");
+                assert_eq!(uris.len(), 1, "{short} {location}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_request_leaves_nothing_of_its_query_in_the_operation() {
+    for start in odd_starts().into_iter().filter(|start| start.query().is_some_and(|query| query.contains("SECRET"))) {
+        let (service, _) = answering(operation("/p?code=SECRET&op=1", DONE));
+        let request = Request::post(start).body(String::new()).unwrap();
+        let response = exact().layer(service).oneshot(request).await.unwrap();
+        assert_eq!(response.operation().unwrap().monitor(), "https://api.test/p?op=1");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -192,3 +192,25 @@ async fn a_service_that_is_always_ready_does_not_keep_the_thread() {
     assert!(operation.poll().is_pending());
     assert!(polled.load(Ordering::SeqCst) > before, "it went on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn operations_of_one_layer_have_each_their_own_headers() {
+    let layer = exact();
+    let kinds: [&[(&str, &str)]; 5] = [
+        &[("x-aa", "1"), ("authorization", "first")],
+        &[("x-bb", "2"), ("authorization", "second")],
+        &[("authorization", "third"), ("x-aa", "3")],
+        &[("x-aa", "4"), ("x-aa", "5"), ("cookie", "c")],
+        &[],
+    ];
+    for headers in kinds.into_iter().cycle().take(3 * kinds.len()) {
+        let (service, log) = answering(operation("/operations/1", &[r#"{"status": "Succeeded"}"#]));
+        let mut request = Request::post("https://a.example/start").body(String::new()).unwrap();
+        for &(name, value) in headers {
+            request.headers_mut().append(name, http::HeaderValue::from_static(value));
+        }
+        let sent = request.headers().clone();
+        layer.layer(service).oneshot(request).await.unwrap();
+        assert_eq!(log.requests()[1].headers(), &sent);
+    }
+}

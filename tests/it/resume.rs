@@ -492,3 +492,18 @@ async fn user_information_of_the_request_is_in_no_output() {
     let stored = stored.lock().unwrap();
     assert!(stored.contains("Succeeded") && !stored.contains("SECRET"), "{stored}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_at_the_own_origin_is_polled_with_credentials_whatever_was_stored() {
+    let stored = serde_json::json!({
+        "version": 1, "protocol": "operation-location", "monitor": "https://api.good.example/op/1", "state": "Running",
+        "anonymous": true
+    });
+    let operation: Operation = serde_json::from_value(stored).unwrap();
+    let (service, log) =
+        crate::support::answering(|_, _| Ok(http::Response::new(r#"{"status": "Succeeded"}"#.to_owned())));
+    let request = Request::get("https://api.good.example/any").header("authorization", "Bearer a");
+    let request = request.extension(operation.resume()).body(String::new()).unwrap();
+    exact().layer(service).oneshot(request).await.unwrap();
+    assert_eq!(log.requests()[0].headers()["authorization"], "Bearer a");
+}
