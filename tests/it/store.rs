@@ -356,6 +356,20 @@ async fn a_result_at_the_own_address_is_asked_for_by_all_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_places_of_a_result_the_later_one_is_asked() {
+    const MOVED: &[Reply] = &[
+        (202, &[("operation-location", "/op/1"), ("location", "/start?code=CODESECRET&r=1")], ""),
+        (200, &[("location", "/r/2")], r#"{"status": "Running"}"#),
+        SUCCEEDED,
+        RESULT,
+    ];
+    let layer = exact().final_response(tower_lro::FinalResponse::Location);
+    let (_, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), MOVED).await;
+    let expected = "https://api.good.example/r/2?api-version=1&subscription-key=KEYSECRET";
+    assert_eq!(log.uris()[3], expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_monitor_at_the_own_address_is_canceled_by_all_of_it() {
     let (send, mut sent) = tokio::sync::mpsc::unbounded_channel();
     let canceller = Canceller::new(move |request: Request<String>| {
