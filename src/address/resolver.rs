@@ -82,7 +82,7 @@ impl<'a> Resolver<'a> {
         self.resolve("", uri)
     }
 
-    /// Whether a URI has the scheme and the authority of the caller's request, letter by letter: then it may be asked as it is.
+    /// Whether a URI has the scheme and the authority of the caller's request: then it may be asked as it is.
     pub(crate) fn is_plainly_own(&self, uri: &Uri) -> bool {
         matches!(uri.scheme_str(), Some("http" | "https")) && self.policy.caller().has_authority_of(uri)
     }

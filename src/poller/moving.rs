@@ -12,7 +12,7 @@ use crate::{
     event::Event,
     limits::MAX_MOVES,
     poller::{
-        phases::{Action, Caller, Context, Poller, remember_start},
+        phases::{Action, Caller, Context, Poller, Whole, remember_start},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
@@ -99,18 +99,21 @@ impl Poller {
     /// A place where the result may be.
     pub(crate) fn note_location(&mut self, location: &Uri) {
         let (remembered, whole) = self.split(location);
-        if whole.is_some() || self.whole.is_some() {
-            self.whole.get_or_insert_default().location = whole;
-        }
+        self.set_whole(|it| &mut it.location, whole);
         self.operation.note_location(remembered);
+    }
+
+    /// One that is whole by itself takes the place of one that was not.
+    fn set_whole(&mut self, place: impl FnOnce(&mut Whole) -> &mut Option<Uri>, whole: Option<Uri>) {
+        if whole.is_some() || self.whole.is_some() {
+            *place(self.whole.get_or_insert_default()) = whole;
+        }
     }
 
     /// From now on that is asked; returns what the operation may hold of it.
     fn ask(&mut self, address: Address) -> Address {
         let (uri, whole) = self.split(&address.uri);
-        if whole.is_some() || self.whole.is_some() {
-            self.whole.get_or_insert_default().asked = whole;
-        }
+        self.set_whole(|it| &mut it.asked, whole);
         Address { uri, ..address }
     }
 

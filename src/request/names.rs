@@ -54,11 +54,11 @@ impl NameLists {
 }
 
 impl NameList {
+    /// They were names of headers before, so that none is left out.
     pub(crate) fn iter(&self) -> impl Iterator<Item = HeaderName> {
         self.texts().filter_map(|name| HeaderName::from_bytes(name).ok())
     }
 
-    /// As they were the names of headers before, they are so again.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         let mut packed = &*self.0.packed;
         iter::from_fn(move || {
