@@ -2,6 +2,7 @@
 
 mod row;
 mod rows;
+mod settings;
 
 use std::{
     collections::BTreeSet,

@@ -6,14 +6,11 @@ use self::Happens::{
     After, Broken, Due, End, Flood, Frame as Data, Head, NoTimer, ServiceError, ServiceGone, Stall, Trailers,
     Unsendable,
 };
-use crate::{
-    config::Config,
-    poller::chart::row::{Begin, Happens, Headers, Row, answered, stored},
-    protocol::{
-        Protocol,
-        final_response::FinalResponse,
-        start_rule::StartRule,
-        status_rule::{MissingStatus, StatusRule},
+use crate::poller::chart::{
+    row::{Begin, Happens, Headers, Row, answered, stored},
+    settings::{
+        at_most_two_seconds, by_body_or_message, by_header, by_link, no_failures, odata, odata_at_location,
+        odata_with_errors, patient_for_half_a_second, resource,
     },
 };
 
@@ -28,56 +25,6 @@ const FAILED: Happens = Data(r#"{"status":"Failed"}"#);
 const AT_RESOURCE: Happens = Data(r#"{"status":"Succeeded","resourceLocation":"/result"}"#);
 const HEAD_OF_MESSAGE: Happens = Data("HTTP/1.1 200 OK\r\n\r\n");
 const PASSED: Happens = After(Duration::from_secs(20));
-
-fn speak(config: &mut Config, monitor: StatusRule) {
-    let start = StartRule::by_header("operation-location").monitor(monitor);
-    config.protocols = vec![Protocol::builder("own").announced(start).build().expect("a protocol")];
-}
-
-/// The status is in a header.
-fn by_header(config: &mut Config) {
-    speak(config, StatusRule::new().status_header("x-status"));
-}
-
-/// The status is in the body, unless that is an HTTP message.
-fn by_body_or_message(config: &mut Config) {
-    let plain = StatusRule::new().status_at("/status").when_status_missing(MissingStatus::Succeeded);
-    speak(config, plain.unwrap_application_http());
-}
-
-fn by_link(config: &mut Config) {
-    config.protocols = vec![Protocol::durable_functions()];
-}
-
-fn odata(config: &mut Config) {
-    config.protocols = vec![Protocol::odata()];
-}
-
-fn odata_with_errors(config: &mut Config) {
-    odata(config);
-    config.error_on_failure = true;
-}
-
-fn patient_for_half_a_second(config: &mut Config) {
-    config.max_wait = Some(Duration::from_millis(500));
-}
-
-fn at_most_two_seconds(config: &mut Config) {
-    config.timeout = Some(Duration::from_secs(2));
-}
-
-fn no_failures(config: &mut Config) {
-    config.max_consecutive_failures = 0;
-}
-
-fn resource(config: &mut Config) {
-    config.final_response = Some(FinalResponse::Resource);
-}
-
-fn odata_at_location(config: &mut Config) {
-    odata(config);
-    config.final_response = Some(FinalResponse::Location);
-}
 
 pub(super) const STARTS: &[Row] = &[
     Row(
