@@ -92,12 +92,12 @@ impl CallerAddress {
             (Some(own), Some(other)) => own.eq_ignore_ascii_case(other),
             (own, other) => own == other,
         };
-        let (scheme, authority) = self.origin();
         // Most have another path.
-        uri.path() == self.path()
-            && uri.query() == self.query()
-            && is_same(scheme, uri.scheme_str())
-            && is_same(authority, uri.authority().map(Authority::as_str))
+        if uri.path() != self.path() || uri.query() != self.query() {
+            return false;
+        }
+        let (scheme, authority) = self.origin();
+        is_same(scheme, uri.scheme_str()) && is_same(authority, uri.authority().map(Authority::as_str))
     }
 
     /// The scheme and the authority, neither of which has `://` in it.

@@ -124,7 +124,7 @@ impl<'a> Parameter<'a> {
 }
 
 fn parameters(query: Option<&str>) -> impl Iterator<Item = Parameter<'_>> {
-    query.into_iter().flat_map(|query| query.split('&')).filter(|text| !text.is_empty()).map(Parameter)
+    query.unwrap_or_default().split('&').filter(|text| !text.is_empty()).map(Parameter)
 }
 
 fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {

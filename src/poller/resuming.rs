@@ -54,10 +54,15 @@ pub(crate) fn resume<T: Io>(
     };
     let spans = Spans::begin(Beginning::Resumed, &method, &uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
-    let whole = Whole::of((!is_stored).then_some(uri), None);
-    let context = Context { config, method, template, spans, caller: Caller::Resumes, age };
-    let operation = Arc::unwrap_or_clone(operation);
-    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized: None });
+    // Of a stored one nothing of the caller's own address is asked.
+    let whole = (!is_stored).then(|| Box::new(Whole { asked: Some(uri), location: None }));
+    let mut poller = Box::new(Poller {
+        context: Context { config, method, template, spans, caller: Caller::Resumes, age },
+        operation: Arc::unwrap_or_clone(operation),
+        schedule,
+        whole,
+        unrecognized: None,
+    });
     poller.adapt(deadline.or_else(|| wall.checked_add(timeout?)));
     poller.record_elapsed(Duration::ZERO);
     poller.emit(|operation| Event::Resumed { operation });

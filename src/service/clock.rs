@@ -105,9 +105,9 @@ fn try_tokio() -> Result<(), NoTimer> {
 fn tokio_wall(now: Instant) -> SystemTime {
     let (here, std_now) = (now.into_std(), std::time::Instant::now());
     let wall = SystemTime::now();
-    let moved = match here.checked_duration_since(std_now) {
-        Some(ahead) => wall.checked_add(ahead),
-        None => wall.checked_sub(std_now.saturating_duration_since(here)),
+    let moved = match std_now.checked_duration_since(here) {
+        Some(behind) => wall.checked_sub(behind),
+        None => wall.checked_add(here.saturating_duration_since(std_now)),
     };
     moved.unwrap_or(wall)
 }
