@@ -15,8 +15,8 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri, request};
 use http_body::Frame;
 
 use self::Happens::{
-    After, Broken, Due, End, Flood, Frame as Data, Head, NoTimer, ServiceError, ServiceGone, Stall, Trailers,
-    Unsendable,
+    After, Broken, Due, End, Flood, Frame as Data, Head, LastFrame as LastData, NoTimer, ServiceError, ServiceGone,
+    Stall, Trailers, Unsendable,
 };
 use crate::{
     address::policy::{Address, Credentials},
@@ -148,7 +148,7 @@ fn after_sending(mut sending: Sending, happens: Happens, now: Duration) -> Optio
     Some(match happens {
         Head(status, headers) => {
             _ = sending.request();
-            sending.on_response(arrived(status, headers), now, || SystemTime::UNIX_EPOCH + now)
+            sending.on_response(arrived(status, headers, now), now)
         }
         Due => sending.on_late(now),
         ServiceError => sending.on_service_error("refused", now),
@@ -162,6 +162,7 @@ fn after_sending(mut sending: Sending, happens: Happens, now: Duration) -> Optio
 fn after_reading(reading: Box<Reading<NoIo>>, happens: Happens, now: Duration) -> Option<Action<NoIo>> {
     Some(match happens {
         Data(text) => reading.on_frame(Frame::data(text.into()), now),
+        LastData(text) => reading.on_last_frame(Frame::data(text.into()), now),
         Flood => reading.on_frame(Frame::data(vec![b' '; MAX_DRAIN_BYTES + 1].into()), now),
         Stall => (0..=MAX_EMPTY_FRAMES).fold(Action::Read(reading), |action, _| match action {
             Action::Read(reading) => reading.on_frame(Frame::data(Bytes::new()), now),
@@ -176,13 +177,14 @@ fn after_reading(reading: Box<Reading<NoIo>>, happens: Happens, now: Duration) -
     })
 }
 
-fn arrived(status: u16, headers: Headers) -> Arrived<()> {
+fn arrived(status: u16, headers: Headers, now: Duration) -> Box<PartialResponse<()>> {
     let (mut head, body) = Response::new(()).into_parts();
     head.status = StatusCode::from_u16(status).expect("a status");
     for &(name, value) in headers {
         head.headers.append(name, value.parse().expect("a value"));
     }
-    Arrived { head, body, is_empty: false, effective_uri: None }
+    let arrived = Arrived { head, body, is_empty: false, effective_uri: None };
+    PartialResponse::new(arrived, now, || SystemTime::UNIX_EPOCH + now)
 }
 
 /// Where a row comes from, and its first phase.
@@ -194,7 +196,7 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
     let beginning = Moment { wall: SystemTime::UNIX_EPOCH, seed: 0 };
     match from {
         Origin::Answer(status, headers) => {
-            let response = PartialResponse::new(arrived(status, headers), Duration::ZERO, || beginning.wall);
+            let response = arrived(status, headers, Duration::ZERO);
             let captured = captured(Request::post("https://example.com/start"));
             ("Response", Starting::begin(config, captured, response, beginning).into())
         }

@@ -157,7 +157,6 @@ impl<T: Io> Reading<T> {
             let elsewhere = elsewhere.filter(|address| !address.as_ref().is_ok_and(|address| is_here(&address.uri)));
             match elsewhere {
                 Some(Ok(address)) => {
-                    self.response.frames.clear();
                     self.poller.fetch(address, now);
                     return self.drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now);
                 }

@@ -67,10 +67,6 @@ impl FrameBuffer {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none() && self.others.is_empty() && self.tail.is_empty()
     }

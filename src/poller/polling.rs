@@ -1,6 +1,6 @@
 //! Polling: send a request, and see from the head of its response what comes of it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::{
     address::error::{AddressError, AddressErrorKind},
@@ -9,7 +9,7 @@ use crate::{
     poller::{
         phases::{Action, Sending, Waiting},
         reason::{Io, Reason, Unusable},
-        response::{Arrived, PartialResponse},
+        response::PartialResponse,
         verdict::{self, Head, HeadFacts, Target},
         waiting::FailedPoll,
     },
@@ -53,16 +53,10 @@ impl Sending {
         self.0.fail_address(AddressError::new(AddressErrorKind::Unresolvable, None, None))
     }
 
-    /// The head of the response is there; `wall` tells the time of day, which few need.
-    pub(crate) fn on_response<T: Io>(
-        self,
-        arrived: Arrived<T::Body>,
-        now: Duration,
-        wall: impl Fn() -> SystemTime,
-    ) -> Action<T> {
+    /// The head of the response has arrived.
+    pub(crate) fn on_response<T: Io>(self, response: Box<PartialResponse<T::Body>>, now: Duration) -> Action<T> {
         let Self(mut poller) = self;
         poller.record_elapsed(now);
-        let response = PartialResponse::new(arrived, now, wall);
         let status = response.head.status;
         poller.context.spans.answered(status);
         if let Some(Err(error)) = response.effective_uri.as_ref().map(|uri| poller.resolver().check(uri)) {

@@ -80,6 +80,14 @@ impl<T: Io> Reading<T> {
         }
     }
 
+    /// The last frame of the body. Most bodies have one, and their end is known with it.
+    pub(crate) fn on_last_frame(self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Action<T> {
+        match self.on_frame(frame, now) {
+            Action::Read(reading) => reading.on_end(now),
+            action => action,
+        }
+    }
+
     /// The body is at its end.
     pub(crate) fn on_end(mut self: Box<Self>, now: Duration) -> Action<T> {
         self.poller.record_elapsed(now);
@@ -206,8 +214,8 @@ impl<T: Io> Reading<T> {
         self.collect(Unusable::Status(why), limit, now)
     }
 
-    fn broke_off(self, now: Duration) -> Action<T> {
-        let Self { poller, response, .. } = self;
+    fn broke_off(self: Box<Self>, now: Duration) -> Action<T> {
+        let Self { poller, response, .. } = *self;
         poller.poll_failed(FailedPoll::Body(response), now)
     }
 
@@ -254,7 +262,6 @@ impl<T: Io> Reading<T> {
         }
         let retry_after = self.response.retry_after(now);
         self.poller.delay(retry_after, now);
-        self.response.frames.clear();
         if meaning.is_some_and(|meaning| !meaning.is_recognized) {
             self.poller.note_unrecognized();
         }
@@ -284,12 +291,12 @@ impl<T: Io> Reading<T> {
         Action::Read(self)
     }
 
-    pub(crate) fn unusable(mut self, why: Unusable) -> Action<T> {
+    pub(crate) fn unusable(mut self: Box<Self>, why: Unusable) -> Action<T> {
         if why == Unusable::Failed {
             self.note_details();
             self.poller.emit_polled();
         }
-        let Self { poller, response, .. } = self;
+        let Self { poller, response, .. } = *self;
         poller.fail(Reason::Response(why, response))
     }
 
@@ -306,7 +313,7 @@ impl<T: Io> Reading<T> {
         Action::Read(self)
     }
 
-    fn drained(mut self) -> Action<T> {
+    fn drained(mut self: Box<Self>) -> Action<T> {
         if matches!(self.purpose, Purpose::DrainStatus { .. }) {
             self.note_percent();
             self.poller.emit_polled();
@@ -338,9 +345,14 @@ impl Poller {
         response: Box<PartialResponse<T::Body>>,
         now: Duration,
     ) -> Box<Reading<T>> {
-        let search = StatusSearch::new(self.rule());
-        let purpose = Purpose::Drain { left: MAX_DRAIN_BYTES };
-        Box::new(Reading { poller: self, response, search, purpose, until: now, empty_frames: 0 })
+        Box::new(Reading {
+            search: StatusSearch::new(self.rule()),
+            poller: self,
+            response,
+            purpose: Purpose::Drain { left: MAX_DRAIN_BYTES },
+            until: now,
+            empty_frames: 0,
+        })
     }
 
     pub(crate) fn emit_polled(&mut self) {

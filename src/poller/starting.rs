@@ -176,7 +176,7 @@ impl<T: Io> Starting<T> {
 fn accept<T: Io>(
     config: Arc<Config>,
     captured: CapturedRequest,
-    mut response: Box<PartialResponse<T::Body>>,
+    response: Box<PartialResponse<T::Body>>,
     candidate: Candidate,
     beginning: Moment,
     now: Duration,
@@ -194,7 +194,6 @@ fn accept<T: Io>(
         return poller.fail_address(error);
     }
     poller.delay(response.retry_after(now), now);
-    response.frames.clear();
     poller.drain(response, now)
 }
 
@@ -231,12 +230,12 @@ fn operation<B>(
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
     let mut whole_location = None;
     // A `Location` that does not name the monitor may be where the result is.
-    if rule.by.header() != Some(&LOCATION) && headers.contains_key(LOCATION) {
-        if let Some(location) = resolver.locate_header(&LOCATION, headers, &request.uri) {
-            let (remembered, whole) = split(&resolver, config, Caller::Starts, &location);
-            whole_location = whole;
-            operation.note_location(remembered);
-        }
+    let is_monitor = rule.by.header() == Some(&LOCATION);
+    let location = if is_monitor { None } else { resolver.locate_header(&LOCATION, headers, &request.uri) };
+    if let Some(location) = location {
+        let (remembered, whole) = split(&resolver, config, Caller::Starts, &location);
+        whole_location = whole;
+        operation.note_location(remembered);
     }
     remember_start(config, &mut operation, &request.method, &request.uri);
     (operation, Whole::of(asked, whole_location), refusal)

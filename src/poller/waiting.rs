@@ -72,10 +72,7 @@ impl Poller {
                 self.read(response, now).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now)
             }
             FailedPoll::NoStatus(response, why) if is_last => self.read(response, now).has_no_status(why, now),
-            FailedPoll::Http(mut response) | FailedPoll::NoStatus(mut response, _) => {
-                response.frames.clear();
-                self.drain(response, now)
-            }
+            FailedPoll::Http(response) | FailedPoll::NoStatus(response, _) => self.drain(response, now),
         }
     }
 }

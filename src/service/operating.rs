@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use http::{Response, Uri};
@@ -157,8 +157,7 @@ where
         let Start { service, config, captured } = start;
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         // Monitors are found from where the request was sent to, and not from where that has led.
-        let (arrived, url) = arrived(response, None);
-        let response = PartialResponse::new(arrived, Duration::ZERO, || beginning.wall);
+        let (response, url) = arrived(response, None, Duration::ZERO, || beginning.wall);
         let step = step(config.clone(), captured, response, beginning);
         Self::new(service, config, clock, url, step)
     }
@@ -178,8 +177,8 @@ where
 {
     #[cold]
     pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
+        let mut step = mem::replace(self.as_mut().project().step, Step::Over);
         for _ in 0..MAX_STEPS_PER_WAKE {
-            let step = mem::replace(self.as_mut().project().step, Step::Over);
             let next = match step {
                 Step::Told(_) => Ok(step),
                 Step::PassesThrough(response) => return Poll::Ready(Ok(self.respond(*response, None))),
@@ -190,20 +189,20 @@ where
                 Step::Reading(reading) => self.as_mut().poll_reading(reading, cx),
                 Step::Over => return Poll::Pending,
             };
-            let (step, is_pending) = match next {
+            step = match next {
                 // In the same turn, so that nothing comes between the report of an end and the caller's knowing of it.
                 Ok(Step::Told(action)) => match self.as_mut().act(action) {
-                    Ok(step) => (step, false),
+                    Ok(step) => step,
                     Err(outcome) => return Poll::Ready(outcome),
                 },
-                Ok(next) => (next, false),
-                Err(same) => (same, true),
+                Ok(next) => next,
+                Err(same) => {
+                    *self.project().step = same;
+                    return Poll::Pending;
+                }
             };
-            *self.as_mut().project().step = step;
-            if is_pending {
-                return Poll::Pending;
-            }
         }
+        *self.project().step = step;
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -271,10 +270,10 @@ where
                 // It may hold a permit of a limit.
                 drop(future);
                 let effective_uri = response.effective_uri(|| sending.poller().target().uri);
-                let (arrived, url) = arrived(response, effective_uri);
-                let this = self.project();
-                *this.last_url = url;
-                Ok(Step::Told(sending.on_response(arrived, this.clock.now(), || this.clock.wall())))
+                let now = self.clock.now();
+                let (response, url) = arrived(response, effective_uri, now, || self.clock.wall());
+                *self.project().last_url = url;
+                Ok(Step::Told(sending.on_response(response, now)))
             }
             Poll::Ready(Err(mut error)) => {
                 R::redact(&mut error);
@@ -307,14 +306,8 @@ where
         let next = poller.context.spans.run(|| response.body.poll_next(cx));
         let is_at_end = response.body.is_at_end();
         Ok(Step::Told(match next {
-            Poll::Ready(Next::Frame(frame)) => {
-                let now = self.clock.now();
-                match reading.on_frame(frame, now) {
-                    // Most bodies have one frame, and their end is known with it.
-                    Action::Read(reading) if is_at_end => reading.on_end(now),
-                    action => action,
-                }
-            }
+            Poll::Ready(Next::Frame(frame)) if is_at_end => reading.on_last_frame(frame, self.clock.now()),
+            Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
             Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
             Poll::Ready(Next::Broken) => reading.on_broken(self.clock.now()),
             Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
@@ -391,11 +384,17 @@ where
 }
 
 /// A response in the machine's form, and where it came from.
-fn arrived<T: AsResponse>(response: T, effective_uri: Option<Uri>) -> (Arrived<OpenBody<T::Body>>, T::Url) {
+fn arrived<T: AsResponse>(
+    response: T,
+    effective_uri: Option<Uri>,
+    now: Duration,
+    wall: impl Fn() -> SystemTime,
+) -> (Box<PartialResponse<OpenBody<T::Body>>>, T::Url) {
     let (response, url) = response.into_http();
     let (head, body) = response.into_parts();
     let is_empty = body.is_end_stream();
-    (Arrived { head, body: OpenBody::new(body), is_empty, effective_uri }, url)
+    let arrived = Arrived { head, body: OpenBody::new(body), is_empty, effective_uri };
+    (PartialResponse::new(arrived, now, wall), url)
 }
 
 fn stalled() -> BoxError {

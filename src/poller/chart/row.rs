@@ -52,6 +52,8 @@ pub(super) enum Happens {
     Due,
     Head(u16, Headers),
     Frame(&'static str),
+    /// With it the end of the body is known.
+    LastFrame(&'static str),
     /// More than is read of a body that nobody needs.
     Flood,
     /// More frames without data than are waited for.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use self::Happens::{
-    After, Broken, Due, End, Flood, Frame as Data, Head, NoTimer, ServiceError, ServiceGone, Stall, Trailers,
-    Unsendable,
+    After, Broken, Due, End, Flood, Frame as Data, Head, LastFrame as LastData, NoTimer, ServiceError, ServiceGone,
+    Stall, Trailers, Unsendable,
 };
 use crate::poller::chart::{
     row::{Begin, Happens, Headers, Row, answered, stored},
@@ -237,6 +237,12 @@ pub(super) const HEADS: &[Row] = &[
 ];
 
 pub(super) const STATUSES: &[Row] = &[
+    Row(
+        "the last frame",
+        STORED,
+        &[OK, LastData(r#"{"status":"Succeeded","#)],
+        "Request ► Sending ► Reading(Status) ► Done",
+    ),
     Row(
         "a body that breaks off is asked for again",
         STORED,
