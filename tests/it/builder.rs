@@ -136,6 +136,37 @@ async fn links_are_monitors_by_their_relation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_members_that_are_there_twice_the_first_counts() {
+    let own = |start: StartRule, monitor| {
+        let jobs = Protocol::builder("jobs").announced(start.monitor(monitor)).resource_at("/out/at");
+        jobs.build().unwrap()
+    };
+    let by_header = StartRule::by_header("x-job");
+    let protocol = own(by_header, StatusRule::new().status_at("/status").failure_at("/failure/text"));
+    for (rest, expected) in [
+        (r#""out": {"at": "/things/9"}, "failure": {"text": "why"}"#, (Some("/things/9"), Some("why"))),
+        (r#""out": null, "out": {"at": "/things/9"}, "failure": {}, "failure": {"text": "why"}"#, (None, None)),
+    ] {
+        let failed = Reply::json(format!(r#"{{"status": "Failed", {rest}}}"#));
+        let script = Script::new(Reply::http(202).header("x-job", "/operations/{id}")).polls([failed]);
+        let layer = exact().protocols([protocol.clone()]);
+        let response = send(layer, script, start_at("https://example.com/v1/jobs")).await.0.unwrap();
+        let operation = response.operation().unwrap();
+        let message = operation.error().and_then(|error| error.message());
+        assert_eq!((operation.resource().map(http::Uri::path), message), expected, "{rest}");
+    }
+    let by_link = own(StartRule::by_link("/links/monitor"), StatusRule::new().status_at("/status"));
+    for (links, polled) in [
+        (r#""links": {"monitor": "/operations/{id}"}"#, true),
+        (r#""links": null, "links": {"monitor": "/operations/{id}"}"#, false),
+    ] {
+        let start = Reply::json(format!("{{{links}}}")).code(202);
+        let (_, state, requests) = ends(by_link.clone(), start, [Reply::status("Succeeded")]).await;
+        assert_eq!((state.is_some(), requests), (polled, if polled { 2 } else { 1 }), "{links}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn origins_and_results_are_the_protocols() {
     let monitor = StatusRule::new().status_at("/status").result_redirects([302]).relocated_by("x-next", [200]);
     let builder = || {

@@ -459,3 +459,27 @@ async fn a_status_that_nobody_knows_is_reported_once() {
     layer.layer(service).oneshot(post()).await.unwrap();
     assert_eq!((log.uris().len(), reported.lock().unwrap().len()), (31, 2 + 8));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_nobody_knows_is_reported_once_in_several_steps() {
+    let words = ["Baking", "baking", "Cooling", "Cooling", "Running", "Succeeded"];
+    let (service, _) = answering(service_that("operation-location", move |index| {
+        ok(&format!(r#"{{"status": "{}"}}"#, words[index - 1]))
+    }));
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let layer = exact().max_wait(Duration::ZERO).on_event({
+        let reported = reported.clone();
+        move |event| {
+            if let Event::Polled { operation, is_unrecognized: true, .. } = event {
+                reported.lock().unwrap().push(operation.status().unwrap_or_default().to_owned());
+            }
+        }
+    });
+    let mut outcome = layer.clone().layer(service.clone()).oneshot(post()).await;
+    while let Err(error) = outcome {
+        let (operation, _) = error.pending().unwrap();
+        let step = Request::get("https://api.test/").extension(operation.resume()).body(String::new()).unwrap();
+        outcome = layer.clone().layer(service.clone()).oneshot(step).await;
+    }
+    assert_eq!(*reported.lock().unwrap(), ["Baking", "Cooling"]);
+}

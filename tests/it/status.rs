@@ -1,7 +1,10 @@
 //! The meaning of status responses.
 
+use std::sync::{Arc, Mutex};
+
 use tower_lro::{
-    Cause, Error, Operation, OperationState, Protocol, ResponseExt, StatusErrorKind,
+    Cause, Error, Event, LroLayer, Operation, OperationState, Protocol, ResponseExt, StartRule, StatusErrorKind,
+    StatusRule,
     simulator::{Fault, Reply, Script},
 };
 
@@ -340,18 +343,24 @@ async fn a_plain_result_is_handed_over_however_long_it_is() {
     assert_eq!(text(outcome.unwrap()).await, result);
 }
 
-#[tokio::test(start_paused = true)]
-async fn percentages_are_reported_as_they_come() {
-    let percents = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let layer = exact().on_event({
+/// The percentages that are reported with the polls.
+async fn percentages<const N: usize>(layer: LroLayer, script: Script, polls: [Reply; N]) -> Vec<Option<f64>> {
+    let percents = Arc::new(Mutex::new(Vec::new()));
+    let layer = layer.on_event({
         let percents = percents.clone();
         move |event| {
-            if let tower_lro::Event::Polled { operation, .. } = event {
+            if let Event::Polled { operation, .. } = event {
                 percents.lock().unwrap().push(operation.percent_complete());
             }
         }
     });
-    let script = polls([
+    play(layer, script.polls(polls)).await.0.unwrap();
+    std::mem::take(&mut *percents.lock().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn percentages_are_reported_as_they_come() {
+    let polls = [
         Reply::status("NotStarted"),
         Reply::json(r#"{"status": "Running", "percentComplete": 10}"#),
         Reply::json(r#"{"percentCompleted": 27.5, "status": "Running"}"#),
@@ -361,10 +370,60 @@ async fn percentages_are_reported_as_they_come() {
         Reply::status("Running").header("x-progress", "in progress"),
         Reply::json(format!(r#"{{"status": "Running", "log": "{}", "percentComplete": 90}}"#, "x".repeat(70_000))),
         Reply::json(r#"{"status": "Succeeded", "percentageComplete": 100}"#),
-    ]);
-    play(layer, script).await.0.unwrap();
+    ];
     let expected = [10.0, 27.5, 27.5, 60.0, 65.0, 65.0, 90.0, 100.0].map(Some);
-    assert_eq!(percents.lock().unwrap().split_first(), Some((&None, &expected[..])));
+    let percents = percentages(exact(), Script::azure_maps(), polls).await;
+    assert_eq!(percents.split_first(), Some((&None, &expected[..])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_percentage_is_found_behind_what_is_no_json() {
+    for rest in [
+        &br#""ratio": NaN, "percentComplete": 50}"#[..],
+        br#""number": 007, "percentComplete": 50}"#,
+        b"\"message\": \"\xe9chec\", \"percentComplete\": 50}",
+        br#""parent": {"percentComplete": 7, "x": oops}, "percentComplete": 50}"#,
+    ] {
+        let running = Reply::json(r#"{"status": "Running", "percentComplete": 10}"#);
+        let failed = Reply::http(200).body([&br#"{"status": "Failed", "#[..], rest].concat());
+        let percents = percentages(exact(), Script::azure_maps(), [running, failed]).await;
+        assert_eq!(percents, [10.0, 50.0].map(Some), "{}", rest.escape_ascii());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_place_of_a_percentage_counts_whatever_is_there_twice() {
+    let rule = StatusRule::new().status_at("/status").percent_at("/meta/progress");
+    let start = StartRule::by_header("operation-location").monitor(rule);
+    let own = Protocol::builder("own").announced(start).build().unwrap();
+    for (body, expected) in [
+        (r#"{"meta": {"progress": null, "progress": 50}, "status": "Failed", "percentComplete": 7}"#, Some(50.0)),
+        (r#"{"status": "Failed", "percentComplete": 7, "meta": {"eta": NaN, "progress": 50}}"#, Some(50.0)),
+        (r#"{"status": "Failed", "meta": {"eta": 50}, "percentComplete": 7}"#, Some(7.0)),
+    ] {
+        let layer = exact().protocols([own.clone()]);
+        assert_eq!(percentages(layer, Script::azure_maps(), [Reply::json(body)]).await, [expected], "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_percentage_is_found_wherever_http_decides_that_it_is_running() {
+    let running = Reply::json(r#"{"properties": {"provisioningState": "Succeeded"}, "percentComplete": 50}"#);
+    let ended = Reply::json(r#"{"properties": {"provisioningState": "Succeeded"}}"#);
+    let layer = exact().protocols([Protocol::azure_resource_manager()]);
+    let script = Script::new(Reply::http(202).header("location", "/operations/{id}"));
+    assert_eq!(percentages(layer, script, [running.code(202), ended]).await, [Some(50.0), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_result_is_not_searched_for_a_percentage_behind_its_status() {
+    let rest = format!(r#""rows": "{}", "percentComplete": 50}}"#, "x".repeat(70_000));
+    for (begin, expected) in
+        [(r#"{"status": "Failed", "#, None), (r#"{"percentComplete": 7, "status": "Failed", "#, Some(7.0))]
+    {
+        let body = Reply::json([begin, &rest].concat());
+        assert_eq!(percentages(exact(), Script::azure_maps(), [body]).await, [expected]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,9 @@ use std::{
 use http::{Request, Response, StatusCode};
 use serde_json::json;
 use tower::{Layer, ServiceExt, util::MapRequest};
-use tower_lro::{CancelRule, Canceller, Cause, Error, LroLayer, Operation, Protocol, Resume, StartRule, StatusRule};
+use tower_lro::{
+    CancelRule, Canceller, Cause, Error, FinalResponse, LroLayer, Operation, Protocol, Resume, StartRule, StatusRule,
+};
 
 use crate::support::{Log, answering, exact};
 
@@ -241,21 +243,22 @@ async fn an_operation_is_canceled_from_where_it_was_started_alone() {
 #[tokio::test(start_paused = true)]
 async fn a_stored_operation_knows_the_start_requests_path_where_canceling_needs_it() {
     let rule = || StartRule::by_header("x-job").monitor(StatusRule::new().status_at("/status"));
-    for (template, asked) in [
-        ("{parent}/cancel", "/v1/jobs/cancel"),
-        ("/{first}/cancel", "/v1/cancel"),
-        ("{monitor}/cancel", "/op/1/cancel"),
-        ("{monitor}/of{path}", "/op/1/of/v1/jobs/submit"),
+    for (template, asked, needs_start) in [
+        ("{parent}/cancel", "/v1/jobs/cancel", true),
+        ("/{first}/cancel", "/v1/cancel", true),
+        ("{monitor}/cancel", "/op/1/cancel", false),
+        ("{monitor}/of{path}", "/op/1/of/v1/jobs/submit", true),
     ] {
         let jobs =
             Protocol::builder("jobs").announced(rule()).cancel(CancelRule::new("PUT", template)).build().unwrap();
-        let layer = exact().protocol(jobs).max_wait(Duration::ZERO);
+        let layer = exact().protocol(jobs).final_response(FinalResponse::Status).max_wait(Duration::ZERO);
         let (service, log) =
             answering(|_, _| Ok(Response::builder().status(202).header("x-job", "/op/1").body(String::new())?));
         let request = Request::post("https://api.good.example/v1/jobs/submit?code=SECRET").body(String::new()).unwrap();
         let error = layer.clone().layer(service.clone()).oneshot(request).await.unwrap_err();
         let json = serde_json::to_value(error.pending().unwrap().0).unwrap();
         assert!(!json.to_string().contains("SECRET"), "{json}");
+        assert_eq!(json.get("start").is_some(), needs_start, "{template}: {json}");
         let stored: Operation = serde_json::from_value(json).unwrap();
         let cancel = layer.cancel_for(&stored).unwrap().request("https://api.good.example/".parse().unwrap());
         layer.layer(service).oneshot(cancel).await.unwrap();
