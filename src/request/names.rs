@@ -38,10 +38,8 @@ impl NameLists {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = lists.iter().position(|list| *list.0.packed == *packed) {
             let list = lists[index].clone();
-            if index > 0 {
-                // The longest unused is the last.
-                lists[..=index].rotate_right(1);
-            }
+            // The longest unused is the last.
+            lists[..=index].rotate_right(1);
             drop(lists);
             list.0.headers.get_or_init(|| list.with_appended(iter::repeat(HeaderValue::from_static(""))));
             return list;
