@@ -417,7 +417,7 @@ async fn a_percentage_is_found_wherever_http_decides_that_it_is_running() {
 
 #[tokio::test(start_paused = true)]
 async fn a_large_result_is_not_searched_for_a_percentage_behind_its_status() {
-    let rest = format!(r#""rows": "{}", "percentComplete": 50}}"#, "x".repeat(70_000));
+    let rest = format!(r#""percentComplete": 50, "rows": "{}"}}"#, "x".repeat(70_000));
     for (begin, expected) in
         [(r#"{"status": "Failed", "#, None), (r#"{"percentComplete": 7, "status": "Failed", "#, Some(7.0))]
     {
