@@ -429,6 +429,18 @@ async fn no_more_than_16_addresses_of_a_header_are_resolved_joined_or_repeated()
     }
 }
 
+/// The layer, and the statuses that it reports because nobody knows them.
+fn reporting(layer: LroLayer) -> (LroLayer, Arc<Mutex<Vec<String>>>) {
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let sink = reported.clone();
+    let layer = layer.on_event(move |event| {
+        if let Event::Polled { operation, is_unrecognized: true, .. } = event {
+            sink.lock().unwrap().push(operation.status().unwrap_or_default().to_owned());
+        }
+    });
+    (layer, reported)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_status_that_nobody_knows_is_reported_once() {
     let bodies: &[&str] = &[
@@ -439,15 +451,7 @@ async fn a_status_that_nobody_knows_is_reported_once() {
         r#"{"status": "Done"}"#,
         r#"{"status": "Succeeded"}"#,
     ];
-    let reported = Arc::new(Mutex::new(Vec::new()));
-    let layer = exact().on_event({
-        let reported = reported.clone();
-        move |event| {
-            if let Event::Polled { operation, is_unrecognized: true, .. } = event {
-                reported.lock().unwrap().push(operation.status().unwrap_or_default().to_owned());
-            }
-        }
-    });
+    let (layer, reported) = reporting(exact());
     let operation = ends(layer.clone(), "operation-location", bodies).await;
     assert_eq!(operation.state(), OperationState::Succeeded);
     assert_eq!(*reported.lock().unwrap(), ["Baking", "Done"]);
@@ -466,15 +470,7 @@ async fn a_status_that_nobody_knows_is_reported_once_in_several_steps() {
     let (service, _) = answering(service_that("operation-location", move |index| {
         ok(&format!(r#"{{"status": "{}"}}"#, words[index - 1]))
     }));
-    let reported = Arc::new(Mutex::new(Vec::new()));
-    let layer = exact().max_wait(Duration::ZERO).on_event({
-        let reported = reported.clone();
-        move |event| {
-            if let Event::Polled { operation, is_unrecognized: true, .. } = event {
-                reported.lock().unwrap().push(operation.status().unwrap_or_default().to_owned());
-            }
-        }
-    });
+    let (layer, reported) = reporting(exact().max_wait(Duration::ZERO));
     let mut outcome = layer.clone().layer(service.clone()).oneshot(post()).await;
     while let Err(error) = outcome {
         let (operation, _) = error.pending().unwrap();
