@@ -103,6 +103,12 @@ impl Config {
         self.protocols.iter().any(|protocol| protocol.may_start(method, status, headers))
     }
 
+    /// Whether start requests ask for asynchronous work.
+    #[inline]
+    pub(crate) fn asks_for_async(&self) -> bool {
+        self.ask_for_async && self.protocols.iter().any(|protocol| protocol.rules().needs_respond_async)
+    }
+
     /// What polls repeat of a request that resumes an operation.
     #[inline]
     pub(crate) fn resuming(&self, head: RequestHead, headers: &HeaderMap) -> FollowedRequest {

@@ -123,7 +123,7 @@ impl<B: Body> BufferedBody<B> {
 
     fn is_end_stream(&self) -> bool {
         let is_read = self.frames.is_empty() && self.rest.error.is_none();
-        is_read && (self.rest.is_over || self.rest.body.is_end_stream())
+        is_read && self.rest.is_at_end()
     }
 }
 

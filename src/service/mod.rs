@@ -164,7 +164,7 @@ impl<S> Lro<S> {
         if !has_authority(&head.uri) {
             hostless::warn_once(&config, &head, request.headers_mut());
         }
-        if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
+        if config.asks_for_async() {
             prefer_respond_async(request.headers_mut());
         }
         Ok(Start::new(self.take_inner(), config, head, request.headers_mut()))

@@ -61,7 +61,7 @@ impl Middleware for LroLayer {
             head.extensions.insert(resume);
             head.is_resume = resumes(&head.method, &head.extensions);
         }
-        if config.ask_for_async && config.protocols.iter().any(|protocol| protocol.rules().needs_respond_async) {
+        if config.asks_for_async() {
             prefer_respond_async(request.headers_mut());
         }
         let shared;

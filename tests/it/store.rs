@@ -366,7 +366,7 @@ async fn of_two_places_of_a_result_the_later_one_is_asked() {
         SUCCEEDED,
         RESULT,
     ];
-    let layer = exact().final_response(tower_lro::FinalResponse::Location);
+    let layer = exact().final_response(FinalResponse::Location);
     let (_, log) = stored(layer, "POST", &format!("https://api.good.example{PATH}"), MOVED).await;
     let expected = "https://api.good.example/r/2?api-version=1&subscription-key=KEYSECRET";
     assert_eq!(log.uris()[3], expected);
