@@ -23,6 +23,7 @@ pub(crate) struct StatusSearch {
 }
 
 impl StatusSearch {
+    #[inline]
     pub(crate) fn new(rule: &StatusRule) -> Self {
         Self { scanner: Scanner::new(rule.interest()), scanned: 0, status: None, percent: None }
     }
