@@ -248,9 +248,8 @@ impl<T: Io> Reading<T> {
             self.poller.operation.percent = None;
         }
         let is_whole = self.response.frames.bytes() <= MAX_DETAILS_BYTES;
-        if is_whole && self.search.scanned() < body.len() {
-            self.search = StatusSearch::new(self.poller.rule());
-            self.search.read(body, self.poller.rule());
+        if is_whole {
+            self.search.read(body.get(self.search.scanned()..).unwrap_or_default(), self.poller.rule());
         }
         self.note_percent();
     }
