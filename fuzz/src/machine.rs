@@ -99,11 +99,26 @@ pub struct Summary {
 ///
 /// If the layer breaks a rule.
 pub fn check(bytes: &[u8]) -> Summary {
+    run(bytes).0
+}
+
+/// Plays the tape, and says all that the caller, the server and the observer have seen.
+///
+/// # Panics
+///
+/// If the layer breaks a rule.
+pub fn transcript(bytes: &[u8]) -> String {
+    let world = run(bytes).1;
+    let scene = world.lock();
+    scene.transcript.clone()
+}
+
+fn run(bytes: &[u8]) -> (Summary, Arc<World>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime needs no more than memory").block_on(play(bytes))
 }
 
-async fn play(bytes: &[u8]) -> Summary {
+async fn play(bytes: &[u8]) -> (Summary, Arc<World>) {
     let mut tape = Tape::new(bytes);
     let settings = Settings::read(&mut tape);
     let moves = tape.part();
@@ -128,7 +143,7 @@ async fn play(bytes: &[u8]) -> Summary {
         request.extensions_mut().insert(operation.resume());
         caller.send(request, purpose, Some(&operation)).await;
     }
-    summary
+    (summary, caller.world)
 }
 
 struct Caller {

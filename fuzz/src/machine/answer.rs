@@ -23,6 +23,13 @@ const READING: [&str; 2] = ["azure-resource-manager", "aip-151"];
 impl Scene {
     /// What the future gives.
     pub fn on_output<B>(&mut self, output: &Result<http::Response<B>, Error<Lost>>) {
+        match output {
+            Ok(response) => {
+                let (status, headers) = (response.status(), response.headers());
+                self.record(format_args!("{status} {headers:?} {:?}", response.operation()));
+            }
+            Err(error) => self.record(format_args!("{error}: {error:?}")),
+        }
         let is_accepted = self.reported.began_at.is_some();
         match output {
             Ok(response) => self.on_response(response, is_accepted),
@@ -145,6 +152,7 @@ impl Scene {
 
     /// That the body that came out is the server's.
     pub fn on_body(&mut self, out: &Replayed) {
+        self.record(format_args!("{out:?}"));
         let Some(Response { body: plan, .. }) = self.last_response().cloned() else { return };
         let is_replayed = match (self.reported.unwraps, out.end) {
             (true, _) => true,

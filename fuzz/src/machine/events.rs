@@ -19,6 +19,7 @@ impl Scene {
     pub fn on_event(&mut self, event: &Event<'_>) {
         let now = self.now();
         let text = format!("{event:?}");
+        self.record(&text);
         self.rule(!text.contains(SECRET) || !self.secret_is_safe(), || format!("an event has a secret: {text}"));
         let Some(operation) = event.operation() else { return self.on_unmatched(event) };
         self.rule(self.reported.ended.is_none(), || format!("an event after the last: {text}"));

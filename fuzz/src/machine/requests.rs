@@ -76,6 +76,7 @@ impl Scene {
 
     pub fn on_call(&mut self, request: &Request<Payload>) -> (usize, Reply) {
         self.activity += 1;
+        self.record(format_args!("{} {} {:?}", request.method(), request.uri(), request.headers()));
         self.rule(self.stage != Stage::Over, || "a request was sent after the end".to_owned());
         let open = self.held[Held::Call as usize] + self.held[Held::Body as usize];
         self.rule(open == 0, || "a request was sent while another one was open".to_owned());

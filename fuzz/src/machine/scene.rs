@@ -1,6 +1,9 @@
 //! `Scene`: what has happened so far, and the rules on waiting.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::{self, Write},
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, Request, Uri};
 use tokio::time::Instant;
@@ -108,6 +111,8 @@ pub struct Scene {
     pub settings: Settings,
     epoch: Instant,
     broken: Vec<String>,
+    /// All that the caller, the server and the observer have seen.
+    pub transcript: String,
     pub stage: Stage,
     pub start: String,
     pub purpose: Purpose,
@@ -148,6 +153,7 @@ impl Scene {
             settings,
             epoch: Instant::now(),
             broken: Vec::new(),
+            transcript: String::new(),
             stage: Stage::Starting,
             start: String::new(),
             purpose: Purpose::Starts,
@@ -172,6 +178,11 @@ impl Scene {
 
     pub fn broken(&mut self, rule: impl Into<String>) {
         self.broken.push(rule.into());
+    }
+
+    pub fn record(&mut self, what: impl fmt::Display) {
+        let now = self.now();
+        _ = writeln!(self.transcript, "{now:?} {what}");
     }
 
     pub fn rule(&mut self, holds: bool, rule: impl FnOnce() -> String) {
