@@ -70,7 +70,7 @@ pub enum AddressErrorKind {
     /// The request that [resumes](crate::Resume) an operation is addressed to another origin than the request that started it,
     /// and that origin is not [trusted](crate::LroLayer::trust_origin).
     ResumedElsewhere,
-    /// The monitor moved more than 10 times without giving a status.
+    /// There were more than 10 redirects or moves in a row, without a status between them.
     TooManyMoves,
 }
 
@@ -115,14 +115,14 @@ impl fmt::Display for AddressError {
             None => "the address".to_owned(),
         };
         match self.kind {
-            AddressErrorKind::Missing => f.write_str("the monitor redirects without a `location`"),
+            AddressErrorKind::Missing => f.write_str("a redirect has no `location`"),
             AddressErrorKind::NotText => write!(f, "{place} is not text"),
             AddressErrorKind::Ambiguous => write!(f, "{place} names several different addresses"),
             AddressErrorKind::Unresolvable => write!(f, "{place} cannot be resolved to a URI"),
             AddressErrorKind::Scheme => write!(f, "{place} names neither an http nor an https URI"),
             AddressErrorKind::UserInfo => write!(f, "{place} names a URI with user information"),
             AddressErrorKind::TooManyMoves => {
-                write!(f, "the monitor moved more than {MAX_MOVES} times without giving a status")
+                write!(f, "there were more than {MAX_MOVES} redirects or moves in a row")
             }
             AddressErrorKind::Untrusted => {
                 self.fmt_refused(&place, f)?;
@@ -142,7 +142,7 @@ impl fmt::Display for AddressError {
                 )
             }
             AddressErrorKind::ResumedElsewhere => {
-                f.write_str("the resuming request")?;
+                f.write_str("the request")?;
                 if let Some(uris) = &self.uris {
                     let (request, started) = (Redacted(&uris.request), Redacted(&uris.refused));
                     write!(f, " is addressed to {request}, but the operation was started at {started}, which")?;

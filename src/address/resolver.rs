@@ -27,10 +27,6 @@ impl<'a> Resolver<'a> {
         Self { policy: Policy::new(caller, named) }
     }
 
-    pub(crate) fn policy(&self) -> &Policy<'a> {
-        &self.policy
-    }
-
     /// Resolves a header against `base` ([RFC 3986, section 5]), and decides whether the outcome may be asked. `None` if the
     /// response has no such header.
     ///
@@ -80,6 +76,19 @@ impl<'a> Resolver<'a> {
             return Ok(Address { uri: uri.clone(), credentials: Credentials::Send });
         }
         self.resolve("", uri)
+    }
+
+    /// Decides whether the caller's request may resume, or cancel, an operation that was started elsewhere.
+    pub(crate) fn check_started(&self, started: &Uri, monitor: &Uri) -> Result<(), AddressError> {
+        if self.policy.may_resume(started, monitor) {
+            return Ok(());
+        }
+        let kind = match self.policy.has_no_origin() {
+            true => AddressErrorKind::NoRequestHost,
+            false => AddressErrorKind::ResumedElsewhere,
+        };
+        let request = self.policy.caller().uri().unwrap_or_default();
+        Err(AddressError::new(kind, None, None).with_uri(started.clone(), &request))
     }
 
     /// Whether a URI has the scheme and the authority of the caller's request: then it may be asked as it is.

@@ -143,10 +143,10 @@ mod on {
                     info!(target: TARGET, delay = %Short(delay), lro.polls = operation.polls(), "pending");
                 }
                 Event::Finished { operation, outcome } => self.finished(operation, outcome),
-                Event::CancelSent { status, .. } => {
-                    let status = status.map(|status| status.as_u16());
-                    info!(target: TARGET, { http.response.status_code = status }, "cancel request sent");
+                Event::CancelSent { status: Some(status), .. } => {
+                    info!(target: TARGET, { http.response.status_code = status.as_u16() }, "cancel request sent");
                 }
+                Event::CancelSent { status: None, .. } => info!(target: TARGET, "cancel request failed"),
                 Event::Unmatched { .. } => {}
             }
         }

@@ -4,7 +4,7 @@ use http::{HeaderValue, Request, Uri};
 
 use crate::{
     address::{
-        error::{AddressError, AddressErrorKind},
+        error::AddressError,
         policy::{Address, CallerAddress},
         resolver::Resolver,
     },
@@ -46,18 +46,19 @@ fn resolve(
     let caller = CallerAddress::new(request, host.map(HeaderValue::as_bytes), config.base_uri.as_ref());
     let resolver = Resolver::new(&caller, named);
     if let Some((_, started)) = operation.start() {
-        if !resolver.policy().may_resume(started, &operation.monitor) {
-            let error = AddressError::new(AddressErrorKind::ResumedElsewhere, None, None);
-            return Err(error.with_uri(started.clone(), request));
-        }
+        resolver.check_started(started, &operation.monitor)?;
     }
     let address = resolver.resolve(&cancel.reference, cancel.base())?;
     Ok(with_propagated(config, request.query(), operation, address))
 }
 
 impl Poller {
-    /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none.
+    /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none, or if
+    /// the operation has ended: some services delete the result of one that has.
     pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
+        if self.operation.state.is_terminal() {
+            return None;
+        }
         self.config().spoken(&self.operation.protocol)?;
         let whole = self.whole_asked().filter(|_| self.asked() == Target::Monitor);
         let cancel = self.operation.cancel_at(whole.unwrap_or(&self.operation.monitor))?;

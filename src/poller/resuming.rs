@@ -9,7 +9,7 @@ use http::Uri;
 
 use crate::{
     address::{
-        error::{AddressError, AddressErrorKind},
+        error::AddressError,
         policy::{Address, Credentials},
         uri::{without_propagated, without_user_info},
     },
@@ -105,14 +105,7 @@ impl Poller {
     /// Judges what was stored from the caller's request, as the header of a start response is.
     fn judge(&mut self) -> Result<(), AddressError> {
         if let Some((_, started)) = self.operation.start() {
-            if !self.resolver().policy().may_resume(started, &self.operation.monitor) {
-                let kind = match self.resolver().policy().has_no_origin() {
-                    true => AddressErrorKind::NoRequestHost,
-                    false => AddressErrorKind::ResumedElsewhere,
-                };
-                let request = self.context.template.caller.uri().unwrap_or_default();
-                return Err(AddressError::new(kind, None, None).with_uri(started.clone(), &request));
-            }
+            self.resolver().check_started(started, &self.operation.monitor)?;
         }
         if self.whole_asked().is_some() {
             return Ok(());

@@ -23,9 +23,10 @@ pub(crate) fn spawn_cancel(
     let (config, operation) = (config.clone(), operation.clone());
     match Handle::try_current() {
         Ok(runtime) => {
-            let sent = canceller.send(request);
+            let canceller = canceller.clone();
             runtime.spawn(async move {
-                let status = sent.await;
+                // Called here, because this may come from a drop, where a panic of the caller's code would be the second.
+                let status = canceller.send(request).await;
                 config.emit(&Event::CancelSent { operation: &operation, status });
             });
         }

@@ -118,11 +118,6 @@ impl<S> Lro<S> {
         self.inner
     }
 
-    #[cfg(any(feature = "reqwest", feature = "reqwest-0-12"))]
-    fn layer(&self) -> &LroLayer {
-        &self.layer
-    }
-
     /// Takes the inner service, which is ready, and leaves its clone behind, which need not be.
     fn take_inner(&mut self) -> S
     where
@@ -251,7 +246,8 @@ where
 
     fn call(&mut self, mut request: http::Request<ReqBody>) -> Self::Future {
         let config = LroOverrides::config_for(request.extensions(), &self.layer);
-        if config.is_disabled() {
+        // What cancels an operation must not be sent to where it is addressed.
+        if config.is_disabled() && request.extensions().get::<Cancel>().is_none() {
             return ResponseFuture::pass_through(self.inner.call(request));
         }
         let head = RequestHead::of(&mut request);

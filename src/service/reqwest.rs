@@ -14,7 +14,7 @@ use crate::{
     address::policy::Address,
     error::{Error, boxed::BoxError, failed::OperationFailed},
     layer::overrides::LroOverrides,
-    operation::Operation,
+    operation::{Operation, cancel::Cancel},
     redact::Redacted,
     request::template::{PollRequest, RequestHead, resumes},
     service::{
@@ -42,8 +42,9 @@ where
         let Some(head) = head_of(&mut request) else {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         };
-        let config = LroOverrides::config_for(&head.extensions, self.layer());
-        if config.is_disabled() {
+        let config = LroOverrides::config_for(&head.extensions, &self.layer);
+        // What cancels an operation must not be sent to where it is addressed.
+        if config.is_disabled() && head.extensions.get::<Cancel>().is_none() {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         }
         self.begin(config, head, request)

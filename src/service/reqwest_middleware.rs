@@ -47,14 +47,17 @@ impl Middleware for LroLayer {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let config = LroOverrides::config_for(extensions, self);
-        let head = if config.is_disabled() { None } else { head_of(&mut request) };
-        let Some(mut head) = head else { return next.run(request, extensions).await };
+        let Some(mut head) = head_of(&mut request) else { return next.run(request, extensions).await };
+        let config = LroOverrides::config_for(with_settings(extensions, &head), self);
+        let cancel = extensions.get::<Cancel>().or_else(|| head.extensions.get()).cloned();
+        // What cancels an operation must not be sent to where it is addressed.
+        if config.is_disabled() && cancel.is_none() {
+            return next.run(request, extensions).await;
+        }
         if Clock::check(config.timer.as_ref()).is_err() {
             return Err(MiddlewareError::middleware(Error::<MiddlewareError>::NoTimer));
         }
-        if let Some(cancel) = extensions.get::<Cancel>() {
-            let cancel = cancel.clone();
+        if let Some(cancel) = cancel {
             return send_cancel(&config, &head, cancel, request, extensions, next).await;
         }
         if let Some(resume) = extensions.get::<Resume>().cloned() {
@@ -74,18 +77,25 @@ impl Middleware for LroLayer {
         } else {
             let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;
-            let start = Start { service: (), config, captured };
+            let start = Start { service: (), config, captured, is_sent: true };
             if !start.may_start_operation(&response) {
                 return Ok(response);
             }
             let Start { config, captured, .. } = start;
             shared = SharedExtensions::of(extensions, &config);
             let service = ChainService { next, extensions: shared.clone() };
-            ResponseFuture::<_, ChainRequest>::follow(Start { service, config, captured }, response).await
+            ResponseFuture::<_, ChainRequest>::follow(Start { service, config, captured, is_sent: true }, response)
+                .await
         };
         shared.give_back(extensions);
         outcome.map_err(into_middleware_error)
     }
+}
+
+/// The extensions that have settings: the middleware's, or those of the request itself.
+fn with_settings<'a>(extensions: &'a Extensions, head: &'a RequestHead) -> &'a Extensions {
+    let has_some = extensions.get::<LroLayer>().is_some() || extensions.get::<LroOverrides>().is_some();
+    if has_some { extensions } else { &head.extensions }
 }
 
 fn into_middleware_error(error: Error<MiddlewareError>) -> MiddlewareError {

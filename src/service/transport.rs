@@ -4,7 +4,10 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, St
 use http_body::Body;
 
 use crate::{
-    address::policy::{Address, Credentials},
+    address::{
+        policy::{Address, Credentials},
+        uri::has_authority,
+    },
     operation::cancel::Cancel,
     request::template::PollRequest,
     service::body::LroBody,
@@ -72,13 +75,16 @@ impl<B: Default, T: AsResponse, E> AsRequest<T, E> for Request<B> {
     }
 
     fn redirect_to(&mut self, Address { uri, credentials }: Address) {
+        // It is that of the address to which the caller sent it.
+        if has_authority(&uri) {
+            self.headers_mut().remove(HOST);
+        }
         *self.uri_mut() = uri;
         // A layer below would take it for its own.
         self.extensions_mut().remove::<Cancel>();
         if credentials == Credentials::Withhold {
             self.extensions_mut().clear();
-            let hidden: Vec<_> =
-                self.headers().keys().filter(|&name| credentials.hides(name) && name != HOST).cloned().collect();
+            let hidden: Vec<_> = self.headers().keys().filter(|&name| credentials.hides(name)).cloned().collect();
             hidden.into_iter().filter(|name| name != http::header::CONTENT_TYPE).for_each(|name| {
                 self.headers_mut().remove(name);
             });

@@ -129,6 +129,26 @@ async fn nothing_of_an_earlier_poll_is_left_at_the_end() {
     let operation = ends(exact().protocols([Protocol::location()]), "location", bodies).await;
     assert_eq!((operation.state(), operation.status()), (OperationState::Succeeded, None));
     assert_eq!(operation.percent_complete(), None);
+    // A redirect names the result, or a result that must not be asked.
+    for (location, resource) in [("/result", "/result"), ("https://elsewhere.test/a", "/a"), ("ftp://x/", "/known")] {
+        let (service, _) = answering(service_that("operation-location", move |index| match index {
+            1 => Ok(Response::builder()
+                .header("resource-location", "/known")
+                .body(r#"{"status": "Running", "percentComplete": 75}"#.to_owned())?),
+            2 => Ok(Response::builder().status(303).header("location", location).body(String::new())?),
+            _ => ok("the result"),
+        }));
+        let operation = match exact().layer(service).oneshot(post()).await {
+            Ok(response) => response.operation().unwrap().clone(),
+            Err(Error::Operation(error)) => error.operation().clone(),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!((operation.state(), operation.status()), (OperationState::Succeeded, None), "{location}");
+        assert_eq!(operation.percent_complete(), None, "{location}");
+        if resource != "/known" {
+            assert_eq!(operation.resource().map(http::Uri::path), Some(resource));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,6 +306,20 @@ fn without_a_timer_nothing_is_sent() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     assert_eq!(runtime.block_on(future).unwrap().status(), StatusCode::OK);
     assert_eq!(*sent.lock().unwrap(), 1);
+}
+
+#[test]
+fn a_request_that_was_sent_is_not_said_to_be_unsent_when_its_future_leaves_the_runtime() {
+    let service = service_fn(|_: Request<String>| async {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let mut call = Box::pin(exact().layer(service).oneshot(post()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let polled = runtime.block_on(async { futures_util::FutureExt::now_or_never(&mut call) });
+    assert!(polled.is_none());
+    let elsewhere = std::thread::spawn(move || futures_util::FutureExt::now_or_never(&mut call));
+    assert_eq!(elsewhere.join().unwrap().unwrap().unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod address;
 mod any_stack;
 mod builder;
+mod cancel;
 mod deadline;
 mod delays;
 mod error;

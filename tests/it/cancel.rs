@@ -1,0 +1,155 @@
+//! Canceling an operation at the service: what is sent, where to, and when nothing is.
+
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tower::{BoxError, Layer, ServiceExt};
+use tower_lro::{
+    Canceller, Cause, Error, LroLayer, LroOverrides, Operation, OperationError, OperationState, Protocol,
+    simulator::Simulator,
+};
+
+use crate::support::{Server, answering, exact, quick, seconds};
+
+/// Notes what it is to send.
+fn noting() -> (Canceller, UnboundedReceiver<String>) {
+    let (note, noted) = unbounded_channel();
+    let canceller = Canceller::new(move |request: Request<String>| {
+        note.send(format!("{} {}", request.method(), request.uri())).unwrap();
+        async { Ok(StatusCode::OK) }
+    });
+    (canceller, noted)
+}
+
+fn running(protocol: &str, monitor: &str) -> Operation {
+    serde_json::from_value(json!({"version": 1, "protocol": protocol, "monitor": monitor, "state": "Running"})).unwrap()
+}
+
+/// A job of OGC API Processes, with a result that does not come.
+fn job(index: usize, _: &Request<()>) -> Result<Response<String>, BoxError> {
+    let response = Response::builder();
+    Ok(match index {
+        0 => response.status(201).header("location", "/jobs/1").header("preference-applied", "respond-async"),
+        1 => response.status(200),
+        _ => response.status(503),
+    }
+    .body(r#"{"type": "process", "jobID": "1", "status": "successful"}"#.to_owned())?)
+}
+
+/// OGC API Processes delete the result of a job that has ended.
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_has_ended_is_not_canceled() {
+    let request = || Request::post("https://example.com/processes/a/execution").body(String::new()).unwrap();
+    let (canceller, mut noted) = noting();
+    let layer = || exact().protocols([Protocol::ogc_processes()]).max_consecutive_failures(u32::MAX);
+    let (service, log) = answering(job);
+    let error = layer().timeout(seconds(9)).cancel_on_timeout(canceller).layer(service).oneshot(request()).await;
+    let Err(Error::Operation(error)) = error else { panic!() };
+    assert!(matches!(error.cause(), Cause::Timeout));
+    assert_eq!(error.operation().state(), OperationState::Succeeded);
+    assert!(log.uris().len() > 2 && log.uris()[2].ends_with("/results"), "{:?}", log.uris());
+    assert_eq!(noted.recv().await, None, "by the timeout");
+
+    let (canceller, mut noted) = noting();
+    let call = layer().cancel_on_drop(canceller).layer(answering(job).0).oneshot(request());
+    assert!(tokio::time::timeout(seconds(9), call).await.is_err());
+    assert_eq!(noted.recv().await, None, "by the drop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canceller_that_panics_does_so_in_its_own_task() {
+    let canceller = Canceller::new(|_| -> std::future::Ready<Result<StatusCode, BoxError>> { panic!("canceller") });
+    let (service, _) =
+        answering(|_, _| Ok(Response::builder().status(202).header("content-location", "/op/1").body(String::new())?));
+    let layer = exact().protocols([Protocol::fhir()]).cancel_on_drop(canceller);
+    let request = Request::get("https://example.com/$export").header("prefer", "respond-async");
+    let call = layer.layer(service).oneshot(request.body(String::new()).unwrap());
+    assert!(tokio::time::timeout(seconds(1), call).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_explicit_host_does_not_go_to_another_address() {
+    for (layer, is_sent) in [
+        (exact().trust_origin("https://eu.test".parse().unwrap()), true),
+        (exact().allow_anonymous_origin("https://eu.test".parse().unwrap()), true),
+        (exact(), false),
+    ] {
+        let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
+        let cancel = running("fhir", "https://eu.test/op/1").cancel().unwrap();
+        let mut request = cancel.request::<String>("https://api.test/".parse().unwrap());
+        request.headers_mut().insert("host", "api.test".parse().unwrap());
+        _ = layer.protocol(Protocol::fhir()).layer(service).oneshot(request).await;
+        assert_eq!(log.requests().len(), usize::from(is_sent));
+        assert!(log.requests().iter().all(|request| !request.headers().contains_key("host")));
+    }
+    // Where the address is a path alone, the header says what it is a path at.
+    let (service, log) = answering(|_, _| Ok(Response::new(String::new())));
+    let cancel = running("fhir", "https://api.test/op/1").cancel().unwrap();
+    let mut request = cancel.request::<String>("/".parse().unwrap());
+    request.headers_mut().insert("host", "api.test".parse().unwrap());
+    exact().protocol(Protocol::fhir()).layer(service).oneshot(request).await.unwrap();
+    let [request] = &log.requests()[..] else { panic!() };
+    assert_eq!(request.uri(), "/op/1");
+    assert_eq!(request.headers()["host"], "api.test");
+}
+
+/// It would delete something else.
+#[tokio::test]
+async fn a_disabled_layer_does_not_send_a_cancel_request_to_the_service_itself() {
+    let cancel = |service: &str| {
+        let cancel = running("fhir", &format!("{service}op/1")).cancel().unwrap();
+        cancel.request::<reqwest::Body>(service.parse().unwrap())
+    };
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let service = server.url("/");
+    for is_per_request in [false, true] {
+        let layer = if is_per_request { quick().protocol(Protocol::fhir()) } else { LroLayer::disabled() };
+        let request = || {
+            let mut request = cancel(&service);
+            if is_per_request {
+                request.extensions_mut().insert(LroOverrides::disabled());
+            }
+            request
+        };
+        let is_refused = |error: &OperationError<reqwest::Error>| matches!(error.cause(), Cause::Protocol);
+
+        let (http, log) = answering(|_, _| Ok(Response::new(String::new())));
+        let outcome = layer.layer(http).oneshot(request().map(|_| String::new())).await;
+        assert!(matches!(outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Protocol)));
+        assert!(log.uris().is_empty());
+
+        let client = layer.layer(reqwest::Client::new());
+        let outcome = client.oneshot(reqwest::Request::try_from(request()).unwrap()).await;
+        assert!(matches!(outcome, Err(Error::Operation(error)) if is_refused(&error)));
+
+        let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(layer).build();
+        let error = client.execute(request().try_into().unwrap()).await.unwrap_err();
+        let found = OperationError::find(&error).expect("the layer's own error");
+        assert!(matches!(found.cause(), Cause::Protocol), "{error:?}");
+    }
+    assert!(simulator.recorded().is_empty());
+}
+
+/// A request shows its extensions in the form of `http` alone, and a middleware's are others.
+#[tokio::test]
+async fn reqwest_middleware_finds_what_is_in_the_request_itself() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let client = |layer: LroLayer| {
+        reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).with(layer.protocol(Protocol::fhir())).build()
+    };
+    let cancel = running("fhir", &server.url("/op/1")).cancel().unwrap();
+    let request = cancel.request::<reqwest::Body>(server.url("/").parse().unwrap());
+    client(quick()).execute(request.try_into().unwrap()).await.unwrap();
+    let [request] = &simulator.recorded()[..] else { panic!() };
+    assert_eq!((request.method.as_str(), request.uri.path()), ("DELETE", "/op/1"));
+
+    let mut request = Request::post(server.url("/")).body(reqwest::Body::default()).unwrap();
+    request.extensions_mut().insert(LroOverrides::new(|layer| layer.max_wait(Duration::ZERO)));
+    let layer = quick().min_delay(Duration::from_millis(1));
+    let error = client(layer).execute(request.try_into().unwrap()).await.unwrap_err();
+    assert!(OperationError::find(&error).unwrap().operation().polls() == 0, "{error:?}");
+}
