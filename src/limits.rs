@@ -20,7 +20,7 @@ pub(crate) const MAX_URI_BYTES: usize = u16::MAX as usize - 1;
 /// How much of a status word is kept. Longer ones are cut off and end in an ellipsis; no service's word comes near it.
 pub(crate) const MAX_STATUS_WORD_BYTES: usize = 64;
 
-/// How many keys a JSON pointer may have. Each costs the scanner 12 bytes.
+/// How many keys a JSON pointer may have. Each costs the scanner 24 bytes.
 pub(crate) const MAX_POINTER_DEPTH: usize = 8;
 
 /// The longest key of a JSON pointer: the scanner keeps a key that comes in pieces in as much room as a status word.

@@ -111,3 +111,11 @@ fn protocols_of_files_keep_the_rules() {
         assert!(count(wanted) > 50, "{} tapes come to {wanted:?}", count(wanted));
     }
 }
+
+#[test]
+fn transcripts_say_all_that_was_seen() {
+    let transcripts = corpus("machine", machine::transcript);
+    for seen in ["POST https://", "GET https://", "Accepted", "Polled", "Finished", "200 OK", "Pending"] {
+        assert!(transcripts.iter().any(|transcript| transcript.contains(seen)), "nobody has seen {seen}");
+    }
+}

@@ -44,11 +44,16 @@ impl<T: Io> Reading<T> {
         self.poller.operation.state = state;
         let headers = &self.response.head.headers;
         let outcome = self.poller.rule().outcome_header.as_ref().and_then(|header| header_text(headers.get(header)?));
-        if let Some(outcome) = outcome.and_then(outcome_status) {
+        let outcome = outcome.and_then(outcome_status);
+        if let Some(outcome) = outcome {
             self.response.head.status = outcome;
             self.poller.operation.state = state_of(outcome);
         }
         if self.poller.rule().unwraps_messages && is_message(&self.response.head.headers) {
+            // Until the message says what came of it.
+            let operation = &mut self.poller.operation;
+            let is_told = outcome.is_some() || operation.status.is_some();
+            operation.is_success_assumed = operation.state == OperationState::Succeeded && !is_told;
             let mut seen = 0;
             if application_http::end_of_head(&self.response.frames.to_bytes(), &mut seen) {
                 return self.unwrap(now);
@@ -62,8 +67,7 @@ impl<T: Io> Reading<T> {
 
     /// The operation has succeeded, whatever is in the body.
     pub(crate) fn succeed_by_head(mut self: Box<Self>, now: Duration) -> Action<T> {
-        // What an earlier poll said is no longer so.
-        self.poller.operation.status = None;
+        self.poller.has_succeeded();
         self.finish(OperationState::Succeeded, now)
     }
 
@@ -124,6 +128,7 @@ impl<T: Io> Reading<T> {
             self.response.head.status = status;
             self.response.head.headers = headers;
             self.poller.operation.state = state_of(status);
+            self.poller.operation.is_success_assumed = false;
             rest = length;
         }
         self.search.read(&body[rest..], self.poller.rule());
@@ -267,8 +272,8 @@ impl<T: Io> Reading<T> {
                 template.expand(&Known { monitor: Some(&operation.monitor), start, name: operation.id() })
             }
         };
-        let reference = poller.rules().resource.iter().find_map(reference)?;
-        let resource = poller.resolver().locate(&reference, base)?;
+        let address = |rule| poller.resolver().locate(&reference(rule)?, base);
+        let resource = poller.rules().resource.iter().find_map(address)?;
         Some(poller.whole_of(&resource))
     }
 }

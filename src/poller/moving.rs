@@ -29,17 +29,18 @@ impl Poller {
         now: Duration,
     ) -> Action<T> {
         let names_result = to == Target::Result && self.asked() == Target::Monitor;
+        if names_result {
+            self.has_succeeded();
+        }
         let address = match self.redirect_address(&response.head.headers) {
             Ok(address) => address,
             Err(_) if names_result && self.rule().result_may_be_missing => {
-                self.operation.state = OperationState::Succeeded;
-                self.operation.status = None;
+                self.emit_polled();
                 return self.done(response);
             }
             Err(error) => {
-                if names_result {
-                    self.operation.state = OperationState::Succeeded;
-                    self.operation.more_mut().resource = error.uri().map(|uri| self.remembered(uri));
+                if let Some(refused) = error.uri().filter(|_| names_result) {
+                    self.operation.more_mut().resource = Some(self.remembered(refused));
                 }
                 return self.fail_address(error);
             }
@@ -57,6 +58,13 @@ impl Poller {
             self.delay(retry_after, now);
         }
         self.drain(response, now)
+    }
+
+    /// The operation has succeeded, as the head of a response says. What an earlier poll said is no longer so.
+    pub(crate) fn has_succeeded(&mut self) {
+        self.operation.state = OperationState::Succeeded;
+        self.operation.status = None;
+        self.operation.percent = None;
     }
 
     fn redirect_address(&mut self, headers: &HeaderMap) -> Result<Address, AddressError> {

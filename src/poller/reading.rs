@@ -114,10 +114,8 @@ impl<T: Io> Reading<T> {
         self.poller.record_elapsed(now);
         match self.purpose {
             Purpose::Status => self.poller.time_out(),
-            Purpose::Drain { .. } | Purpose::DrainStatus { .. } => self.drained(),
-            // Some of the details are missing, but it has ended.
-            Purpose::MessageHead { .. } | Purpose::Details { .. } => self.conclude(now),
-            Purpose::Error { why, .. } => self.unusable(why),
+            // Some of it is missing, but the operation's end is known, or none of it is needed.
+            _ => self.on_end(now),
         }
     }
 

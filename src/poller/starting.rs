@@ -85,6 +85,8 @@ struct Considered {
     searched: usize,
     /// Whether the body meets the rule's condition.
     is_met: Option<bool>,
+    /// Whether it does unless more is found that speaks against it.
+    has_running_status: bool,
     /// Whether the operation is named, by the body where that is needed.
     is_named: Option<bool>,
     /// Whether a header announces it.
@@ -265,7 +267,8 @@ impl Considered {
             rule.condition.as_ref().map_or_else(|| Selectors::from([]), |condition| condition.selectors.clone());
         let has_link = matches!(rule.by, By::Relation(_)) && is_named == Some(true);
         let is_announced = has_link || rule.by.announcing_header().is_some();
-        Some(Self { scanner: Scanner::new(&selectors), searched: 0, is_met, is_named, is_announced, candidate })
+        let scanner = Scanner::new(&selectors);
+        Some(Self { scanner, searched: 0, is_met, has_running_status: false, is_named, is_announced, candidate })
     }
 
     fn read<B>(&mut self, data: &[u8], response: &PartialResponse<B>) {
@@ -278,7 +281,14 @@ impl Considered {
             let Some(word) = found.text() else { continue };
             let is_running = condition.selectors[found.selector].matches == Match::String
                 && !words.meaning(word).state.is_terminal();
-            self.is_met = Some(self.is_met.unwrap_or(true) && is_running);
+            match is_running {
+                true => self.has_running_status = true,
+                false => self.is_met = Some(false),
+            }
+        }
+        let selectors = rule.condition.iter().flat_map(|condition| condition.selectors.iter()).enumerate();
+        if self.has_running_status && selectors.map(|(index, _)| index).all(|index| self.scanner.has_passed(index)) {
+            self.is_met.get_or_insert(true);
         }
         if self.scanner.is_at_end() {
             self.close(response, Body::Whole);
@@ -294,7 +304,7 @@ impl Considered {
         let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
         // A header announces an operation as long as nothing else is said; a name in half a body does not.
         let is_enough = body == Body::Whole || self.is_announced;
-        self.is_met.get_or_insert(is_enough && starts);
+        self.is_met.get_or_insert(self.has_running_status || (is_enough && starts));
         if self.is_named.is_none() {
             let is_named = is_named(rule, &response.head.headers, &response.frames.to_bytes());
             self.is_named = Some(is_named.unwrap_or(false));

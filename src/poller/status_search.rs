@@ -54,17 +54,20 @@ impl StatusSearch {
         let Found { selector, read, .. } = found;
         self.scanned = self.scanned.saturating_add(read);
         let Some(word) = found.word else { return read };
-        match selector.checked_sub(rule.status.len()) {
-            None if self.status.as_ref().is_none_or(|(first, _)| selector < *first) => {
-                self.status = Some((selector, Word::of(word)));
+        let percent = match selector.checked_sub(rule.status.len()) {
+            Some(percent) => percent,
+            None => {
+                if self.status.as_ref().is_none_or(|(first, _)| selector < *first) {
+                    self.status = Some((selector, Word::of(word)));
+                }
+                let Some(percent) = rule.percent_of_status(selector) else { return read };
+                percent
             }
-            None => {}
-            Some(percent) if self.percent.is_none_or(|(first, _)| percent < first) => {
-                let unit = rule.percent.get(percent).map_or(PercentUnit::Hundred, |at| at.unit);
-                self.percent =
-                    found.text().and_then(|text| number(text, unit)).map(|number| (percent, number)).or(self.percent);
-            }
-            Some(_) => {}
+        };
+        if self.percent.is_none_or(|(first, _)| percent < first) {
+            let unit = rule.percent.get(percent).map_or(PercentUnit::Hundred, |at| at.unit);
+            let number = found.text().and_then(|text| number(text, unit));
+            self.percent = number.map(|number| (percent, number)).or(self.percent);
         }
         read
     }

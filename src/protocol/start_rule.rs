@@ -220,7 +220,7 @@ impl StartRule {
         self
     }
 
-    /// The methods of start requests. All, unless they are given.
+    /// The methods of start requests, beside those that were given before. All, unless some are given.
     pub fn methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         for name in methods {
             match Method::from_bytes(name.as_ref().as_bytes()) {

@@ -32,7 +32,7 @@ use crate::{
 ///     // `{"job": {"phase": "Running"}}`. Without a phase it is still running; a 410 is the operation's own failure.
 ///     StatusRule::new().status_at("/job/phase").when_status_missing(MissingStatus::Running).final_error_statuses([410]),
 ///     // `{"progress": 30}`: `100` is then among the protocol's words for success.
-///     StatusRule::new().status_scalar_at("/progress").fraction_at("/progress"),
+///     StatusRule::new().status_scalar_at("/progress").percent_at("/progress"),
 ///     // `{"finished": true}`, or an `{"error": …}`: `finished` and `error` are the words.
 ///     StatusRule::new().status_present("/error").status_true("/finished").when_status_missing(MissingStatus::Running),
 ///     // `X-Job-Status: Running`. A 409 is transient, and the poll is repeated.
@@ -71,6 +71,8 @@ pub struct StatusRule {
     pub(crate) failure: Vec<Pointer>,
     /// The status members, and behind them those that have a percentage.
     interest: Selectors,
+    /// Whether a status is a percentage, too, which most are not.
+    has_percent_as_status: bool,
     pub(crate) mistake: Mistake,
 }
 
@@ -147,6 +149,7 @@ impl StatusRule {
             percent: Vec::new(),
             failure: Vec::new(),
             interest: Arc::new([]),
+            has_percent_as_status: false,
             mistake: Mistake::default(),
         };
         rule.percent = PERCENT
@@ -170,7 +173,21 @@ impl StatusRule {
     fn compiled(mut self) -> Self {
         let percent = self.percent.iter().map(|at| Selector::new(at.pointer.clone(), Match::Scalar));
         self.interest = self.status.iter().cloned().chain(percent).collect();
+        self.has_percent_as_status =
+            self.status.iter().any(|status| self.percent.iter().any(|at| at.pointer == status.pointer));
         self
+    }
+
+    /// The index of the percentage that a status is, too. Members are found once, whatever they are looked for.
+    #[inline]
+    pub(crate) fn percent_of_status(&self, index: usize) -> Option<usize> {
+        if self.has_percent_as_status { self.percent_at_status(index) } else { None }
+    }
+
+    #[cold]
+    fn percent_at_status(&self, index: usize) -> Option<usize> {
+        let status = self.status.get(index)?;
+        self.percent.iter().position(|at| at.pointer == status.pointer)
     }
 
     /// Whether it says anywhere how an operation ends.

@@ -148,10 +148,15 @@ impl Alarm {
                     let sleep = timer.sleep(due.saturating_sub(now));
                     self.set(Self::Other { sleep, due });
                 }
-                match self.project() {
-                    AlarmProjection::Other { sleep, .. } => Ok(sleep.as_mut().poll(cx)),
-                    _ => Ok(Poll::Pending),
+                let polled = match self.as_mut().project() {
+                    AlarmProjection::Other { sleep, .. } => sleep.as_mut().poll(cx),
+                    _ => Poll::Pending,
+                };
+                // Not to be polled again, though it may have been early by what the timer rounds to.
+                if polled.is_ready() {
+                    self.set(Self::Unset);
                 }
+                Ok(polled)
             }
         };
         match polled {

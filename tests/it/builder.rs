@@ -174,6 +174,7 @@ async fn origins_and_results_are_the_protocols() {
             .announced(StartRule::by_header("x-job").requires_header("x-really").monitor(monitor.clone()))
             .trusts(["https://example.com"], ["https://*.example.net"])
             .allows(["https://public.test"])
+            .resource_at("/links/other")
             .resource_at("/links/self")
             .final_response(FinalResponse::Resource)
             .build()
@@ -182,7 +183,7 @@ async fn origins_and_results_are_the_protocols() {
     let start = |host: &str| {
         Reply::http(202).header("x-job", &format!("https://{host}/operations/{{id}}")).header("x-really", "")
     };
-    let done = Reply::json(r#"{"status": "Succeeded", "links": {"self": "/resources/{id}"}}"#);
+    let done = Reply::json(r#"{"status": "Succeeded", "links": {"self": "/resources/{id}", "other": "http://["}}"#);
     for (host, has_credentials) in [("example.com", true), ("eu.example.net", true), ("public.test", false)] {
         let polls = [Reply::status("Running").header("x-next", "?moved"), done.clone()];
         let mut request = start_at("https://example.com/");
@@ -338,12 +339,19 @@ async fn conditions_hold_together() {
         (&reversed, r#"{"a": 1}"#, false),
         (&both, r#"{"state": "Creating"}"#, true),
         (&reversed, r#"{"state": "Succeeded"}"#, false),
+        (&both, r#"{"state": "Creating", "result": 1}"#, false),
+        (&reversed, r#"{"state": "Creating", "result": 1}"#, false),
+        (&both, r#"{"result": 1, "state": "Creating"}"#, false),
+        (&both, r#"{"state": "Creating", "result": null, "a": 1}"#, true),
         (&untrue, r#"{"done": true}"#, false),
         (&untrue, r#"{"done": false}"#, true),
     ] {
-        let start = Reply::json(body).header("location", "/operations/{id}");
-        let state = ends(protocol.clone(), start, [Reply::status("Succeeded")]).await.1;
-        assert_eq!(state.is_some(), is_operation, "{body}");
+        // However the body is split.
+        for chunk in [1000, 20, 7, 1] {
+            let start = Reply::json(body).header("location", "/operations/{id}").chunks(chunk);
+            let state = ends(protocol.clone(), start, [Reply::status("Succeeded")]).await.1;
+            assert_eq!(state.is_some(), is_operation, "{body} in pieces of {chunk}");
+        }
     }
 }
 

@@ -376,6 +376,23 @@ async fn percentages_are_reported_as_they_come() {
     assert_eq!(percents.split_first(), Some((&None, &expected[..])));
 }
 
+/// A member may be the status and the percentage.
+#[tokio::test(start_paused = true)]
+async fn a_percentage_is_found_where_the_status_is() {
+    let monitors = [
+        StatusRule::new().status_scalar_at("/progress").percent_at("/progress"),
+        StatusRule::new().status_at("/state").status_scalar_at("/progress").percent_at("/x").percent_at("/progress"),
+    ];
+    for (monitor, chunk) in monitors.into_iter().flat_map(|monitor| [(monitor.clone(), 1), (monitor, 1000)]) {
+        let rule = StartRule::by_header("operation-location").monitor(monitor);
+        let protocol = Protocol::builder("own").announced(rule).succeeded(["100", "100 %"]).build().unwrap();
+        let polls = [r#"{"progress": 30}"#, r#"{"progress": "45%", "a": 1}"#, r#"{"progress": "100 %"}"#]
+            .map(|body| Reply::json(body).chunks(chunk));
+        let percents = percentages(exact().protocols([protocol]), Script::azure_maps(), polls).await;
+        assert_eq!(percents, [30.0, 45.0, 100.0].map(Some));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_percentage_is_found_behind_what_is_no_json() {
     for rest in [

@@ -1,4 +1,4 @@
-//! A wall clock that jumps between the steps of an operation.
+//! Clocks that are not exact: a time of day that jumps between the steps of an operation, and a timer that is early.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
 use tower_lro::{
     Cause, Error, Operation, OperationState, ResponseExt, Sleep, Timer,
-    simulator::{Reply, Simulator, SimulatorBody},
+    simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
 use crate::support::{exact, polls, seconds, start};
@@ -94,4 +94,33 @@ async fn a_deadline_is_a_time_of_day() {
     assert_eq!((outcome, ages.len()), (Err(true), 17));
     let (outcome, ages) = stepped(std::array::from_fn::<_, 20, _>(|_| running()), 1_000_000_000 + 60).await;
     assert_eq!((outcome, ages.len()), (Err(true), 5));
+}
+
+/// A timer that rounds down, as those of browsers do.
+struct Early(Instant);
+
+impl Timer for Early {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        UNIX_EPOCH
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        // It must not be polled again when it is over.
+        Box::pin(async move { sleep(duration.saturating_sub(Duration::from_millis(1))).await })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_may_be_early() {
+    // The body is drained for as long as the delay, so that the same time ends both.
+    let stalled = Reply::accepted().fault(Fault::StalledAfter(0));
+    let script =
+        Script::new(stalled).polls([Reply::status("Running").retry_after(seconds(7)), Reply::status("Failed")]);
+    let layer = exact().timer(Early(Instant::now()));
+    let response = layer.layer(Simulator::new().script(script)).oneshot(start()).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), OperationState::Failed);
 }

@@ -25,7 +25,7 @@ pub(super) fn odata() -> ProtocolBuilder {
 pub(super) fn fhir() -> ProtocolBuilder {
     // A 500 is the outcome of the job, unless it has a `Retry-After`. That a token has expired says nothing of the job.
     let is_retryable = |code: u16| is_transient(code) && code != 500;
-    let final_errors = (400..=599).filter(|&code| !is_retryable(code) && ![401, 403, 407].contains(&code));
+    let final_errors = (400..=599).filter(|&code| !is_retryable(code) && !ABOUT_CREDENTIALS.contains(&code));
     let monitor = StatusRule::new()
         .http_status_only()
         .final_error_statuses(final_errors)
@@ -64,12 +64,12 @@ pub(super) fn aip_151() -> ProtocolBuilder {
 }
 
 /// The statuses of errors that say nothing of an operation, though they are not transient: a token has expired.
-const CREDENTIALS: [u16; 3] = [401, 403, 407];
+const ABOUT_CREDENTIALS: [u16; 3] = [401, 403, 407];
 
 pub(super) fn http_202() -> ProtocolBuilder {
     let monitor = StatusRule::new()
         .http_status_only()
-        .final_error_statuses((400..=499).filter(|code| !is_transient(*code) && !CREDENTIALS.contains(code)))
+        .final_error_statuses((400..=499).filter(|code| !is_transient(*code) && !ABOUT_CREDENTIALS.contains(code)))
         .relocated_by("location", [202]);
     Protocol::builder("http-202").announced(StartRule::by_header("location").monitor(monitor))
 }
@@ -88,7 +88,7 @@ pub(super) fn ogc_processes() -> ProtocolBuilder {
 }
 
 pub(super) fn redfish() -> ProtocolBuilder {
-    let is_final = |code: &u16| !is_transient(*code) && !CREDENTIALS.contains(code);
+    let is_final = |code: &u16| !is_transient(*code) && !ABOUT_CREDENTIALS.contains(code);
     let monitor = StatusRule::new()
         // Of a task. A task monitor has none: 202 until it answers as the operation would have.
         .status_at("/TaskState")

@@ -48,9 +48,10 @@ async fn odata_messages_are_handed_over_as_responses() {
     for chunk in [1, 3, 20, 1000] {
         let ended = run(Protocol::odata(), &accepted().polls([created.clone().chunks(chunk)]), start).await;
         let (status, headers, body, operation) = ended.outcome.unwrap();
+        let operation = operation.unwrap();
         assert_eq!(
-            (status.as_u16(), body.as_str(), operation.unwrap().state()),
-            (201, "{\"ID\": 1}", OperationState::Succeeded)
+            (status.as_u16(), body.as_str(), operation.state(), operation.is_success_assumed()),
+            (201, "{\"ID\": 1}", OperationState::Succeeded, false)
         );
         assert_eq!(
             (&headers["content-type"], headers.get("x-outer"), headers.len()),
@@ -69,6 +70,11 @@ async fn odata_messages_are_handed_over_as_responses() {
         let reply = Reply::http(200).header("content-type", "application/http").body(junk.to_owned());
         let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
         assert_eq!((ended.handed_over().0, ended.handed_over().1), (200, junk));
+        // Nobody has said that it has succeeded, unless a header has.
+        assert!(ended.handed_over().2.unwrap().is_success_assumed(), "{junk}");
+        let reply = Reply::http(200).header("content-type", "application/http").header("asyncresult", "201");
+        let ended = run(Protocol::odata(), &accepted().polls([reply.body(junk.to_owned())]), start).await;
+        assert!(!ended.handed_over().2.unwrap().is_success_assumed(), "{junk}");
     }
     // So is one that is not called a message, and one of another protocol.
     let message = "HTTP/1.1 404 Not Found\r\n\r\nno";
