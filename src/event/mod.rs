@@ -105,7 +105,7 @@ pub enum Event<'a> {
         /// The time until it is to be resumed.
         delay: Duration,
     },
-    /// The layer is done with the operation.
+    /// The layer is done with the operation. (Of a call in which the inner service panics nobody is told.)
     #[non_exhaustive]
     Finished {
         /// The operation, as it is in the response's extensions or in the error.

@@ -140,7 +140,7 @@ impl Scanner {
         matches!(self.at, At::Closed | At::NotJson)
     }
 
-    /// Whether the body began as a JSON object.
+    /// Whether what was read is of a JSON object, as far as it goes.
     pub(crate) fn is_object(&self) -> bool {
         !matches!(self.at, At::Start | At::NotJson)
     }

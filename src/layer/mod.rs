@@ -288,7 +288,8 @@ impl LroLayer {
     }
 
     /// Cancels operations at the service when their future is dropped, by the request that their protocol knows
-    /// ([`Operation::cancel`](crate::Operation::cancel)). Default: the operation goes on.
+    /// ([`Operation::cancel`](crate::Operation::cancel)), unless they have ended, and only the result was being fetched. Default: the
+    /// operation goes on.
     ///
     /// The `canceller` sends the request in a spawned task, so the future must be dropped inside a tokio runtime.
     /// [`Event::CancelSent`] says how it went. The request carries the caller's credentials; the canceller must add those that layers

@@ -87,11 +87,13 @@ pub struct Operation {
 pub(crate) struct Progress {
     /// The last delay of the backoff.
     pub(crate) backoff: Option<Duration>,
+    /// Failed polls since the last status. None after a call that ended in an error: a later one counts anew.
     pub(crate) consecutive_failures: u32,
-    /// How often the monitor has moved since the last status, or the result has been redirected.
+    /// How often the monitor has moved since the last status, or the result has been redirected. The same holds.
     pub(crate) moves: u8,
     /// Whether the monitor has ever given a status, or answered 202.
     pub(crate) has_status: bool,
+    /// Over once it has passed: a later call has another one.
     pub(crate) deadline: Option<SystemTime>,
 }
 
@@ -212,9 +214,10 @@ impl Operation {
     }
 
     /// Returns whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
-    /// status. It was taken for the result because it is a good response that is not a 202.
+    /// status. It was taken for the result because it is a good response that is not a 202. So is the success of a final response of
+    /// `application/http` whose message [could not be read](crate::StatusRule::unwrap_application_http).
     ///
-    /// Only protocols by HTTP status assume this ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
+    /// Only protocols by HTTP status assume the first ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
     /// whose state has another name, such as `{"state": "running"}`, it is wrong:
     /// [`Protocol::strict`] makes an error of it, and [`Protocol::builder`] can say where the state is.
     #[must_use]

@@ -151,7 +151,10 @@ fn after_sending(mut sending: Sending, happens: Happens, now: Duration) -> Optio
             sending.on_response(arrived(status, headers, now), now)
         }
         Due => sending.on_late(now),
-        ServiceError => sending.on_service_error("refused", now),
+        ServiceError => {
+            _ = sending.request();
+            sending.on_service_error("refused", now)
+        }
         ServiceGone => sending.on_service_gone("closed", now),
         Unsendable => sending.on_unsendable(),
         NoTimer => sending.into_poller().fail(Reason::NoTimer),

@@ -185,7 +185,7 @@ impl<T: Io> Reading<T> {
         if choice == FinalResponse::Status {
             return None;
         }
-        let here = poller.located(&LOCATION, &self.response.head.headers, self.base());
+        let here = poller.header_address(&LOCATION, &self.response.head.headers, self.base());
         let whole = || poller.whole.as_ref()?.location.as_ref();
         let given = || whole().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
         let by = &poller.operation.rule().by;
@@ -227,8 +227,9 @@ impl<T: Io> Reading<T> {
         let poller = &self.poller;
         let location = poller.location(headers, base);
         let is_created = self.response.head.status == StatusCode::CREATED;
-        let created = if is_created { poller.located(&LOCATION, headers, base) } else { None };
-        let named = poller.located(&RESOURCE_LOCATION, headers, base).or_else(|| self.resource_in(&document, base));
+        let created = if is_created { poller.header_address(&LOCATION, headers, base) } else { None };
+        let named =
+            poller.header_address(&RESOURCE_LOCATION, headers, base).or_else(|| self.resource_in(&document, base));
         self.note_final_percent(&body);
         if let Some(location) = location {
             self.poller.note_location(&location);

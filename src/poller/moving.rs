@@ -128,6 +128,6 @@ impl Poller {
     /// A `Location` that does not name the monitor may be where the result is.
     pub(crate) fn location(&self, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         let names_monitor = self.operation.rule().by.header() == Some(&LOCATION);
-        if names_monitor { None } else { self.located(&LOCATION, headers, base) }
+        if names_monitor { None } else { self.header_address(&LOCATION, headers, base) }
     }
 }

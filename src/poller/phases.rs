@@ -289,7 +289,7 @@ impl Poller {
     }
 
     /// The address that a header names.
-    pub(crate) fn located(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
+    pub(crate) fn header_address(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         // Most responses have no such header, and a resolver has to parse the request's address.
         headers.get(header)?;
         self.resolver().locate_header(header, headers, base).map(|uri| self.whole_of(&uri))

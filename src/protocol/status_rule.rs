@@ -315,7 +315,9 @@ impl StatusRule {
         self
     }
 
-    /// A final response of `application/http` is the outcome as an HTTP message, and becomes that response.
+    /// A final response of `application/http` is the outcome as an HTTP message, and becomes that response. One that is not a message, or
+    /// whose head is cut off, is returned as it is; unless something else says what came of the operation, its success is
+    /// [assumed](crate::Operation::is_success_assumed).
     pub fn unwrap_application_http(mut self) -> Self {
         self.unwraps_messages = true;
         self

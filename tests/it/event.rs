@@ -72,7 +72,7 @@ async fn events_come_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_outcome_is_one_finished_event() {
+async fn each_outcome_of_polls_is_one_finished_event() {
     for (layer, reply, outcome) in [
         (exact(), Reply::status("Failed"), "finished Response, Failed"),
         (exact(), Reply::http(204), "finished Response, Succeeded"),
