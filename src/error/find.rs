@@ -54,19 +54,33 @@ impl<E> OperationError<E> {
 
 impl<E: StdError + 'static> ErrorChain<E> for dyn StdError + 'static {
     fn operation_error(&self) -> Option<&OperationError<E>> {
-        std::iter::successors(Some(self), |&error| error.source()).find_map(|error| {
-            if let Some(boxed) = error.downcast_ref::<Boxed>() {
+        std::iter::successors(Some(self), |&error| next(error)).find_map(|error| {
+            if let Some(boxed) = plain::<Boxed>(error) {
                 return boxed.get_ref().operation_error();
             }
-            if let Some(Error::Service(boxed)) = error.downcast_ref::<Error<Boxed>>() {
+            if let Some(Error::Service(boxed)) = plain::<Error<Boxed>>(error) {
                 return boxed.get_ref().operation_error();
             }
-            error.downcast_ref().or_else(|| match error.downcast_ref::<Error<E>>()? {
+            plain(error).or_else(|| match plain::<Error<E>>(error)? {
                 Error::Operation(error) => Some(error),
                 Error::Service(_) | Error::NoTimer => None,
             })
         })
     }
+}
+
+/// An error of that type, also in a box or an `Arc`: as errors those are what they hold, and the source of each is that one's.
+fn plain<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let boxed = || error.downcast_ref::<Box<T>>().map(|error| &**error);
+    let shared = || error.downcast_ref::<Arc<T>>().map(|error| &**error);
+    error.downcast_ref().or_else(boxed).or_else(shared)
+}
+
+/// The error within, or the source: errors of I/O and shared ones give the source of what they hold for their own, and not that itself.
+fn next<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let of_io = || Some(error.downcast_ref::<io::Error>()?.get_ref()? as &'a (dyn StdError + 'static));
+    let shared = || Some(&**error.downcast_ref::<Arc<dyn StdError + Send + Sync>>()? as &'a (dyn StdError + 'static));
+    of_io().or_else(shared).or_else(|| error.source())
 }
 
 macro_rules! as_dyn_error {
@@ -87,8 +101,13 @@ as_dyn_error! {
     [] dyn StdError + Send + Sync + 'static,
     [] Boxed,
     [F] Error<F>,
-    [F] Arc<F>,
     [] io::Error,
+}
+
+impl<E: StdError + 'static, F: StdError + 'static> ErrorChain<E> for Arc<F> {
+    fn operation_error(&self) -> Option<&OperationError<E>> {
+        (&**self as &(dyn StdError + 'static)).operation_error()
+    }
 }
 
 impl<E: StdError + 'static> ErrorChain<E> for Box<dyn StdError> {

@@ -1,6 +1,9 @@
 //! Everything that sends requests again, above the layer and below: what each combination does.
 
-use std::future::{Ready, ready};
+use std::{
+    error::Error as StdError,
+    future::{Ready, ready},
+};
 
 use http::Request;
 use reqwest_middleware::ClientBuilder;
@@ -133,6 +136,26 @@ async fn an_operation_error_is_found_in_a_box() {
     assert!(Inner::find(&boxed).is_some());
     let chained = anyhow::Error::from(boxed).context("an upload");
     assert!(Inner::find(&chained).is_some());
+
+    // The error of the operation by itself, in what shows its source and not it.
+    let alone = async || {
+        let error = outcome(polls([Reply::http(403)])).await;
+        let Ok(Error::Operation(error)) = error.downcast::<Error<ConnectionLost>>().map(|error| *error) else {
+            panic!()
+        };
+        error
+    };
+    assert!(Inner::find(&std::io::Error::other(alone().await)).is_some());
+    assert!(Inner::find(&std::io::Error::other(std::io::Error::other(alone().await))).is_some());
+    assert!(Inner::find(&std::sync::Arc::new(alone().await)).is_some());
+    let (boxed, shared) = (Box::new(alone().await), std::sync::Arc::new(alone().await));
+    for error in [
+        Box::new(boxed) as BoxError,
+        shared.clone().into(),
+        (shared as std::sync::Arc<dyn StdError + Send + Sync>).into(),
+    ] {
+        assert!(Inner::find(&error).is_some(), "{error}");
+    }
 
     let error = outcome(Script::new(Reply::accepted().fault(Fault::Refused))).await;
     assert!(Inner::find(&*error).is_none(), "nothing was accepted");
