@@ -18,16 +18,16 @@ impl Display for Redacted<'_> {
         }
         if let Some(authority) = uri.authority() {
             let authority = authority.as_str();
-            f.write_str(authority.rsplit_once('@').map_or(authority, |(_, host)| host))?;
+            Escaped(authority.rsplit_once('@').map_or(authority, |(_, host)| host)).fmt(f)?;
         }
-        f.write_str(uri.path())?;
+        Escaped(uri.path()).fmt(f)?;
         for (index, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
             f.write_char(if index == 0 { '?' } else { '&' })?;
             match pair.split_once('=') {
                 Some((name, version)) if name.eq_ignore_ascii_case("api-version") && is_version(version) => {
                     f.write_str(pair)?
                 }
-                Some((name, _)) if !name.contains(';') => write!(f, "{name}={REPLACED}")?,
+                Some((name, _)) if !name.contains(';') => write!(f, "{}={REPLACED}", Escaped(name))?,
                 Some(_) => f.write_str(REPLACED)?,
                 None if pair.is_empty() => {}
                 None => f.write_str(REPLACED)?,
@@ -122,6 +122,9 @@ mod tests {
         ] {
             assert_eq!(Redacted(&Uri::from_static(uri)).to_string(), printed);
         }
+        // `http` takes all of Unicode in a path.
+        let uri: Uri = "https://h.test/\u{9b}2J\u{202e}é?\u{9b}a=1".parse().unwrap();
+        assert_eq!(Redacted(&uri).to_string(), "https://h.test/\\u{9b}2J\\u{202e}é?\\u{9b}a=***");
     }
 
     #[test]

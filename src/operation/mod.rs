@@ -18,7 +18,7 @@ use crate::{
     address::policy::{Address, Credentials},
     operation::{details::Details, error_object::ErrorObject},
     protocol::{Protocol, start_rule::StartRule, state::OperationState},
-    redact::{Escaped, Name, Redacted},
+    redact::{Name, Redacted},
 };
 
 /// One long-running operation: its monitor, its state, and all else that is known of it.
@@ -321,7 +321,7 @@ impl fmt::Debug for Operation {
             .field("monitor", &Redacted(&self.monitor))
             .field("protocol", &self.protocol.name())
             .field("state", &self.state)
-            .field("status", &self.status().map(|status| Escaped(status).to_string()))
+            .field("status", &self.status())
             .field("created", &self.created())
             .field("resource", &self.resource().map(Redacted))
             .field("percent_complete", &self.percent_complete())
