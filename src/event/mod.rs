@@ -23,7 +23,8 @@ use crate::{operation::Operation, redact::Redacted, timing::backoff::DelayReason
 /// `Finished`, also where the future is dropped. A poll that ends the operation at once with an error (a 403, an answer without a
 /// status) is reported by `Finished` alone, and a redirect by `Moved`. A response that started nothing is `Unmatched`.
 ///
-/// `Debug` is safe to log: query values are replaced, and neither headers nor bodies are part of it.
+/// `Debug` is safe to log as far as the layer can know: query values are replaced, and there are no headers in it. Of bodies it has what
+/// they say of the operation: its status, when it was created, and why it has failed, in the service's own words.
 ///
 /// # Example
 ///

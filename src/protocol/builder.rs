@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     address::{origin::Origin, policy::TrustRule},
-    limits::MAX_SELECTORS,
+    limits::{MAX_SELECTORS, MAX_STATUS_WORD_BYTES},
     protocol::{
         KNOWN_NAMES, Protocol, Rules,
         cancel_rule::CancelRule,
@@ -130,6 +130,7 @@ impl ProtocolBuilder {
     ///
     /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
     pub fn resource_link(mut self, relation: &str) -> Self {
+        self.mistake.relation(relation);
         self.rules.resource.push(ResourceRule::Link(relation.to_owned()));
         self
     }
@@ -224,6 +225,11 @@ impl ProtocolBuilder {
         }
         if let Some(word) = self.rules.words.contradiction() {
             self.mistake.contradiction(&format!("the status {word:?} has two meanings"));
+        }
+        if let Some(word) = self.rules.words.too_long() {
+            let problem =
+                format!("the status {word:?} is longer than the {MAX_STATUS_WORD_BYTES} bytes that are read of one");
+            self.mistake.contradiction(&problem);
         }
         match self.mistake.get() {
             Some(mistake) => Err(mistake),

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Method};
 
 use crate::protocol::{
-    error::{Mistake, ProtocolError},
+    error::Mistake,
     template::{Template, Variable},
 };
 
@@ -42,10 +42,7 @@ impl CancelRule {
     pub fn new(method: &str, template: &str) -> Self {
         let mut mistake = Mistake::default();
         let template = mistake.ok(Template::parse(template, &Variable::OF_OPERATION));
-        let method = Method::from_bytes(method.as_bytes()).unwrap_or_else(|_| {
-            mistake.note(ProtocolError::Method(method.to_owned()));
-            Method::DELETE
-        });
+        let method = mistake.method(method).unwrap_or(Method::DELETE);
         Self { method, template, body: None, mistake }
     }
 

@@ -2,12 +2,24 @@
 
 use std::{fmt, ops::RangeInclusive};
 
-use http::{HeaderName, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 
 use crate::{
     json::selector::Pointer,
     limits::{MAX_POINTER_DEPTH, MAX_POINTER_KEY_BYTES, MAX_SELECTORS},
 };
+
+const STANDARD_METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::CONNECT,
+    Method::OPTIONS,
+    Method::TRACE,
+    Method::PATCH,
+];
 
 /// What is wrong with the description of a [`Protocol`](crate::Protocol).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +34,7 @@ pub enum ProtocolError {
     Header(String),
     /// Not an HTTP status that can stand here.
     Status(u16),
-    /// Not a method.
+    /// Not a method, or a standard one that is not in capitals.
     Method(String),
     /// Not a JSON pointer ([RFC 6901]) to a member, of at most 8 keys of at most 63 bytes.
     ///
@@ -54,7 +66,7 @@ impl fmt::Display for ProtocolError {
             }
             Self::Header(name) => write!(f, "{name:?} is not the name of a header"),
             Self::Status(status) => write!(f, "{status} is not an HTTP status that can stand here"),
-            Self::Method(method) => write!(f, "{method:?} is not a method"),
+            Self::Method(method) => write!(f, "{method:?} is not a method (they are case-sensitive)"),
             Self::Pointer(pointer) => write!(
                 f,
                 "{pointer:?} is not a JSON pointer to a member, of at most {MAX_POINTER_DEPTH} keys of at most \
@@ -94,6 +106,26 @@ impl Mistake {
             self.note(ProtocolError::Header(name.to_owned()));
         }
         header
+    }
+
+    pub(crate) fn relation(&mut self, relation: &str) {
+        if relation.is_empty() || relation.contains(char::is_whitespace) {
+            self.contradiction("the relation of a link is one word");
+        }
+    }
+
+    /// Methods are case-sensitive ([RFC 9110, section 9.1]): `post` is none that anybody means.
+    ///
+    /// [RFC 9110, section 9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
+    pub(crate) fn method(&mut self, name: &str) -> Option<Method> {
+        let of = |name: &str| Method::from_bytes(name.as_bytes()).ok();
+        let is_standard = |method: &Method| STANDARD_METHODS.contains(method);
+        let is_misspelt = of(&name.to_ascii_uppercase()).filter(is_standard).is_some_and(|method| method != name);
+        let method = of(name).filter(|_| !is_misspelt);
+        if method.is_none() {
+            self.note(ProtocolError::Method(name.to_owned()));
+        }
+        method
     }
 
     pub(crate) fn pointer(&mut self, pointer: &str) -> Option<Pointer> {

@@ -51,8 +51,8 @@ use crate::{
 ///
 /// With feature `serde` a protocol is read from a file, and written to one: TOML, JSON, or any other format that describes itself.
 /// The members have the names of the builder's methods, and `protocol.schema.json` in this crate's repository is their JSON Schema, for
-/// editors. Where a list has one element, the brackets may be left out. HTTP statuses may be ranges (`"400-499"`). Errors name the
-/// member, as in `announced[0].status.status_at`, and members that are not known are errors.
+/// editors. Where a list of texts has one element, the brackets may be left out. HTTP statuses may be ranges (`["400-499"]`). Errors name the
+/// member that is wrong, as in `announced[0].status.status_at`, and members that are not known are errors.
 ///
 /// `cargo run --example lro -- protocol show fhir` prints a [known](Self::known) protocol, to start from a neighbour, and
 /// `lro protocol check FILE --transcript T` says how a recorded exchange is understood.

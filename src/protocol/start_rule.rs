@@ -166,9 +166,7 @@ impl StartRule {
     /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
     pub fn by_relation(relation: &str) -> Self {
         let mut mistake = Mistake::default();
-        if relation.is_empty() || relation.contains(char::is_whitespace) {
-            mistake.contradiction("the relation of a link is one word");
-        }
+        mistake.relation(relation);
         Self::new(By::Relation(relation.to_owned()), [200, 201, 202], mistake)
     }
 
@@ -223,10 +221,7 @@ impl StartRule {
     /// The methods of start requests, beside those that were given before. All, unless some are given.
     pub fn methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         for name in methods {
-            match Method::from_bytes(name.as_ref().as_bytes()) {
-                Ok(method) => self.methods.push(method),
-                Err(_) => self.mistake.note(ProtocolError::Method(name.as_ref().to_owned())),
-            }
+            self.methods.extend(self.mistake.method(name.as_ref()));
         }
         self
     }

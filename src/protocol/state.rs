@@ -1,5 +1,7 @@
 //! `OperationState`, and `StatusWords`: what the status words of a protocol mean.
 
+use crate::limits::MAX_STATUS_WORD_BYTES;
+
 /// What a status means.
 ///
 /// # Example
@@ -96,7 +98,8 @@ pub(crate) struct Meaning {
 impl StatusWords {
     pub(crate) fn meaning(&self, word: &str) -> Meaning {
         let word = word.trim();
-        let own = self.classes().into_iter().find(|(_, words)| words.iter().any(|own| own.eq_ignore_ascii_case(word)));
+        let own =
+            self.classes().into_iter().find(|(_, words)| words.iter().any(|own| own.trim().eq_ignore_ascii_case(word)));
         let known = || KNOWN_WORDS.iter().find(|(_, words)| words.iter().any(|known| known.eq_ignore_ascii_case(word)));
         let state = own.map(|(state, _)| state).or_else(|| known().map(|&(state, _)| state));
         Meaning { state: state.unwrap_or(OperationState::Running), is_recognized: state.is_some() }
@@ -109,6 +112,12 @@ impl StatusWords {
             (OperationState::Failed, &self.failed),
             (OperationState::Canceled, &self.canceled),
         ]
+    }
+
+    /// A word that is longer than those that are read.
+    pub(crate) fn too_long(&self) -> Option<&str> {
+        let words = self.classes().into_iter().flat_map(|(_, words)| words);
+        words.map(|word| word.trim()).find(|word| word.len() > MAX_STATUS_WORD_BYTES)
     }
 
     /// A word that stands in two classes.
@@ -128,7 +137,11 @@ mod tests {
 
     #[test]
     fn words_compare_trimmed_and_case_insensitively() {
-        let words = StatusWords { running: vec!["Rejected".to_owned()], ..StatusWords::default() };
+        let words = StatusWords {
+            running: vec!["Rejected".to_owned()],
+            failed: vec![" Lost\n".to_owned()],
+            ..StatusWords::default()
+        };
         for (word, state, is_recognized) in [
             ("Succeeded", OperationState::Succeeded, true),
             (" succeeded\n", OperationState::Succeeded, true),
@@ -142,6 +155,7 @@ mod tests {
             ("TransientFailure", OperationState::Running, true),
             ("notStarted", OperationState::NotStarted, true),
             ("Not Started", OperationState::NotStarted, true),
+            ("Lost", OperationState::Failed, true),
             ("done", OperationState::Running, false),
             ("", OperationState::Running, false),
         ] {

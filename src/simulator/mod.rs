@@ -1,8 +1,8 @@
 //! A service of long-running operations, for tests, examples and benches (feature `simulator`).
 //!
-//! [`Simulator`] is a tower `Service` over `http` types. Every request to it, but a `GET`, starts an operation, which a
-//! [`Script`] plays: the answer to the start request, the answer to each poll, and the result. Out of the box it
-//! is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
+//! [`Simulator`] is a tower `Service` over `http` types. Every request to it starts an operation, but a `GET`, and one that goes to
+//! an operation's own address, as those do that cancel it. A [`Script`] plays the operation: the answer to the start request, the
+//! answer to each poll, and the result. Out of the box it is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
 //! [`Protocol`](crate::Protocol) that has a constructor.
 //!
 //! It runs in memory, under tokio's paused time too, and behind any server that takes tower services. With feature
@@ -242,7 +242,7 @@ impl Simulator {
         lock(&self.shared.state).queued.push_back(script);
     }
 
-    /// Returns how many requests came that start an operation, whatever they were answered.
+    /// Returns how many requests came that start an operation, whatever the script answered.
     #[must_use]
     pub fn started(&self) -> u64 {
         lock(&self.shared.state).started
@@ -295,6 +295,7 @@ impl Simulator {
                 Some(played) if matches!(what, "/result" | "/results") => {
                     played.script.resource.clone().filled(id, &origin, &played.start)
                 }
+                Some(_) if !is_get => Reply::http(204),
                 Some(played) => played.poll(id, &origin),
                 None => Reply::http(404),
             };

@@ -1,7 +1,8 @@
 //! Protocols made by the builder.
 
 use tower_lro::{
-    Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolError, ResponseExt, StartRule, StatusRule,
+    CancelRule, Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolBuilder, ProtocolError,
+    ResponseExt, StartRule, StatusRule,
     simulator::{Fault, Reply, Script},
 };
 
@@ -214,6 +215,29 @@ fn the_relation_of_a_link_is_one_word() {
     }
 }
 
+/// Accepted, they would never be met.
+#[test]
+fn what_no_service_sends_is_refused() {
+    let monitor = StatusRule::new().status_at("/status");
+    let fine = StartRule::by_header("x").monitor(monitor);
+    let with = |change: fn(ProtocolBuilder) -> ProtocolBuilder| {
+        change(Protocol::builder("x").announced(fine.clone())).build().map(|_| ()).map_err(|error| error.to_string())
+    };
+    for (change, problem) in [
+        (
+            (|it: ProtocolBuilder| it.cancel(CancelRule::new("delete", "{monitor}")))
+                as fn(ProtocolBuilder) -> ProtocolBuilder,
+            "\"delete\" is not a method",
+        ),
+        (|it| it.resource_link(""), "the relation of a link is one word"),
+        (|it| it.resource_link("results next"), "the relation of a link is one word"),
+        (|it| it.failed(["x".repeat(65)]), "longer than the 64 bytes"),
+    ] {
+        assert!(with(change).unwrap_err().contains(problem), "{problem}");
+    }
+    assert_eq!(with(|it| it.failed(["x".repeat(64)])), Ok(()));
+}
+
 #[test]
 fn what_is_wrong_with_a_description_is_named() {
     let by = |rule: StartRule| Protocol::builder("x").announced(rule).build().map(|_| ());
@@ -229,6 +253,8 @@ fn what_is_wrong_with_a_description_is_named() {
     assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
     assert_eq!(by(fine().statuses([299])), Ok(()));
     assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
+    assert_eq!(by(fine().methods(["POST", "post"])), Err(ProtocolError::Method("post".to_owned())));
+    assert_eq!(by(fine().methods(["MERGE", "merge"])), Ok(()), "a method of one's own");
     assert_eq!(monitor(status().retryable_statuses([200])), Err(ProtocolError::Status(200)));
 
     let deep = "/a".repeat(9);

@@ -8,10 +8,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_lro::{
     Canceller, Cause, Error, LroLayer, LroOverrides, Operation, OperationError, OperationState, Protocol,
-    simulator::Simulator,
+    simulator::{Simulator, SimulatorBody},
 };
 
-use crate::support::{Server, answering, exact, quick, seconds};
+use crate::support::{Server, answering, exact, quick, seconds, text};
 
 /// Notes what it is to send.
 fn noting() -> (Canceller, UnboundedReceiver<String>) {
@@ -152,4 +152,17 @@ async fn reqwest_middleware_finds_what_is_in_the_request_itself() {
     let layer = quick().min_delay(Duration::from_millis(1));
     let error = client(layer).execute(request.try_into().unwrap()).await.unwrap_err();
     assert!(OperationError::find(&error).unwrap().operation().polls() == 0, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_simulated_operation_that_is_canceled_has_not_been_polled() {
+    let simulator = Simulator::new();
+    let request =
+        |method: &str, uri: &str| Request::builder().method(method).uri(uri).body(SimulatorBody::default()).unwrap();
+    let accepted = simulator.clone().oneshot(request("POST", "https://example.com/mapData")).await.unwrap();
+    let monitor = accepted.headers()["operation-location"].to_str().unwrap();
+    let canceled = simulator.clone().oneshot(request("DELETE", monitor)).await.unwrap();
+    assert_eq!((canceled.status(), simulator.started()), (StatusCode::NO_CONTENT, 1));
+    let polled = simulator.clone().oneshot(request("GET", monitor)).await.unwrap();
+    assert!(text(polled).await.contains("NotStarted"));
 }
