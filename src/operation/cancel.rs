@@ -15,7 +15,7 @@ use crate::{
 /// Get one from [`Operation::cancel`]. It says which [`method`](Self::method), [`content_type`](Self::content_type) and
 /// [`body`](Self::body) the request needs; [`request`](Self::request) makes one. Address it to the service, as a
 /// [resuming](crate::Resume) request is: the layer judges the stored address from there, by the same rules, and sends credentials
-/// nowhere else, and adds the `Content-Type` of the body if the request has none. It has to speak the operation's protocol, or the error is [`Cause::Protocol`](crate::Cause::Protocol). The response is the service's own, untouched, and says whether it has accepted the cancellation; how the operation
+/// nowhere else, and adds the `Content-Type` of the body if the request has none. It has to speak the operation's protocol, which a disabled layer does not, or the error is [`Cause::Protocol`](crate::Cause::Protocol). The response is the service's own, untouched, and says whether it has accepted the cancellation; how the operation
 /// ends is what its monitor says then.
 ///
 /// # Example
