@@ -78,7 +78,7 @@ fn plain<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
 
 /// The error within, or the source: errors of I/O and shared ones give the source of what they hold for their own, and not that itself.
 fn next<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let of_io = || Some(error.downcast_ref::<io::Error>()?.get_ref()? as &'a (dyn StdError + 'static));
+    let of_io = || Some(plain::<io::Error>(error)?.get_ref()? as &'a (dyn StdError + 'static));
     let shared = || Some(&**error.downcast_ref::<Arc<dyn StdError + Send + Sync>>()? as &'a (dyn StdError + 'static));
     of_io().or_else(shared).or_else(|| error.source())
 }

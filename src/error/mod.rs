@@ -60,7 +60,7 @@ pub enum Error<E> {
     /// The service accepted the request, but the operation did not complete.
     Operation(OperationError<E>),
     /// There is no timer to wait with: the future was first polled outside of a tokio runtime, or in one without time
-    /// (`enable_time`). Nothing was sent: the inner service was not called, or its future was not polled.
+    /// (`enable_time`). Nothing was sent: the inner service was not called.
     ///
     /// There is no way to ask tokio but to try, so that its message of a panic, which is caught, is printed; with `panic = "abort"`
     /// the program ends there. A thread that has had a tokio runtime with time, and has none any more, is taken for one that still

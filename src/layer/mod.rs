@@ -87,7 +87,8 @@ impl LroLayer {
         Self::default()
     }
 
-    /// Passes everything through, a 202 included. For the extensions of a single request.
+    /// Passes everything through, a 202 included, but for a [`Cancel`], which is an error: it must not go to where it is addressed. For
+    /// the extensions of a single request.
     ///
     /// # Example
     ///

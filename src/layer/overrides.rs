@@ -56,7 +56,8 @@ impl LroOverrides {
         Self(Arc::new(change))
     }
 
-    /// Passes everything through, a 202 included. In the extensions of a request [`LroLayer::disabled`] does the same.
+    /// Passes everything through, a 202 included, but for a [`Cancel`](crate::Cancel), which is an error: it must not go to where it is
+    /// addressed. In the extensions of a request [`LroLayer::disabled`] does the same.
     #[must_use]
     pub fn disabled() -> Self {
         Self::new(|layer| layer.protocols([]))

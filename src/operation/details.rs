@@ -68,11 +68,11 @@ pub(crate) fn name_at(document: &[Member<'_>], pointer: &Pointer) -> Option<Stri
 /// object of relations (JSON:API), or `_links` (HAL).
 pub(crate) fn link(headers: &HeaderMap, document: &[Member<'_>], relation: &str) -> Option<String> {
     let mut header = headers.get_all(LINK).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let target = header.find_map(|value| link_in_header(value, relation)).or_else(|| {
+    let is_target = |target: &String| !target.is_empty();
+    header.find_map(|value| link_in_header(value, relation).filter(is_target)).or_else(|| {
         let mut links = document.iter().filter(|(key, _)| matches!(&**key, "links" | "_links"));
-        links.find_map(|(_, links)| link_in(links, relation))
-    });
-    target.filter(|target| !target.is_empty())
+        links.find_map(|(_, links)| link_in(links, relation).filter(is_target))
+    })
 }
 
 fn link_in(links: &str, relation: &str) -> Option<String> {

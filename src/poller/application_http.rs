@@ -23,12 +23,12 @@ pub(crate) fn end_of_head(data: &[u8], seen: &mut usize) -> bool {
     false
 }
 
-/// The length of the head of a message, its status and its headers.
+/// The length of the head of a message, its status and its headers; `None` if it is not that of a final response.
 pub(crate) fn head(message: &[u8]) -> Option<(usize, StatusCode, HeaderMap)> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_MESSAGE_HEADERS];
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(length) = head.parse(message).ok()? else { return None };
-    let status = StatusCode::from_u16(head.code?).ok()?;
+    let status = StatusCode::from_u16(head.code?).ok().filter(|status| (200..=599).contains(&status.as_u16()))?;
     let header = |header: &httparse::Header<'_>| {
         Some((HeaderName::from_bytes(header.name.as_bytes()).ok()?, HeaderValue::from_bytes(header.value).ok()?))
     };
@@ -66,7 +66,15 @@ mod tests {
         let (length, status, headers) = head(MESSAGE).unwrap();
         assert_eq!((&MESSAGE[length..], status.as_u16()), (&b"no such thing"[..], 404));
         assert_eq!((headers.len(), headers["x"].as_bytes()), (2, &b"y"[..]));
-        for junk in [&b""[..], b"HTTP/1.1 404", b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 4 x\r\n\r\n", b"\r\n\r\n"] {
+        for junk in [
+            &b""[..],
+            b"HTTP/1.1 404",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"HTTP/1.1 4 x\r\n\r\n",
+            b"\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 600 x\r\n\r\n",
+        ] {
             assert_eq!(head(junk), None, "{:?}", String::from_utf8_lossy(junk));
         }
     }

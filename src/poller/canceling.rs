@@ -4,7 +4,7 @@ use http::{HeaderValue, Request, Uri};
 
 use crate::{
     address::{
-        error::AddressError,
+        error::{AddressError, AddressErrorKind},
         policy::{Address, CallerAddress},
         resolver::Resolver,
     },
@@ -33,6 +33,13 @@ pub(crate) fn cancel_address<E>(
         return Err(refused(Cause::Protocol));
     }
     resolve(config, request, host, cancel).map_err(|error| refused(Cause::Address(error)))
+}
+
+/// The error where the client has no words for an address.
+#[cold]
+pub(crate) fn unsayable<E>(cancel: &Cancel) -> OperationError<E> {
+    let error = AddressError::new(AddressErrorKind::Unresolvable, None, None);
+    OperationError::new((*cancel.operation).clone(), Cause::Address(error))
 }
 
 fn resolve(

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use http::{
-    HeaderMap, HeaderName, Method, StatusCode, Uri,
+    HeaderName, Method, StatusCode, Uri,
     header::{CONTENT_TYPE, LOCATION},
+    response::Parts,
 };
 
 use crate::{
@@ -49,7 +50,7 @@ impl<T: Io> Reading<T> {
             self.response.head.status = outcome;
             self.poller.operation.state = state_of(outcome);
         }
-        if self.poller.rule().unwraps_messages && is_message(&self.response.head.headers) {
+        if self.poller.rule().unwraps_messages && is_message(&self.response.head) {
             // Until the message says what came of it.
             let operation = &mut self.poller.operation;
             let is_told = outcome.is_some() || operation.status.is_some();
@@ -136,7 +137,8 @@ impl<T: Io> Reading<T> {
     }
 
     fn does_result_depend_on_body(&self) -> bool {
-        let has_resource_header = self.response.head.headers.contains_key(RESOURCE_LOCATION);
+        let headers = &self.response.head.headers;
+        let has_resource_header = self.poller.header_address(&RESOURCE_LOCATION, headers, self.base()).is_some();
         let is_in_body = |rule: &ResourceRule| match rule {
             ResourceRule::Member(_) | ResourceRule::Link(_) => true,
             ResourceRule::Template(_) => false,
@@ -162,6 +164,8 @@ impl<T: Io> Reading<T> {
             let elsewhere = elsewhere.filter(|address| !address.as_ref().is_ok_and(|address| is_here(&address.uri)));
             match elsewhere {
                 Some(Ok(address)) => {
+                    // A status lies between the monitor's moves and the result's.
+                    self.poller.operation.progress.moves = 0;
                     self.poller.fetch(address, now);
                     return self.drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now);
                 }
@@ -310,8 +314,9 @@ impl Poller {
 }
 
 /// Whether the body is an HTTP message, by its media type.
-fn is_message(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(header_text);
+fn is_message(head: &Parts) -> bool {
+    let media_type =
+        head.headers.get(CONTENT_TYPE).filter(|_| head.status != StatusCode::NO_CONTENT).and_then(header_text);
     media_type.is_some_and(|text| text.trim_start().to_ascii_lowercase().starts_with("application/http"))
 }
 

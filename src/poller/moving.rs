@@ -34,13 +34,13 @@ impl Poller {
         }
         let address = match self.redirect_address(&response.head.headers) {
             Ok(address) => address,
-            Err(_) if names_result && self.rule().result_may_be_missing => {
-                self.emit_polled();
-                return self.done(response);
-            }
             Err(error) => {
                 if let Some(refused) = error.uri().filter(|_| names_result) {
                     self.operation.more_mut().resource = Some(self.remembered(refused));
+                }
+                if names_result && self.rule().result_may_be_missing {
+                    self.emit_polled();
+                    return self.done(response);
                 }
                 return self.fail_address(error);
             }
@@ -65,6 +65,10 @@ impl Poller {
         self.operation.state = OperationState::Succeeded;
         self.operation.status = None;
         self.operation.percent = None;
+        self.operation.is_success_assumed = false;
+        if let Some(more) = &mut self.operation.more {
+            more.error = None;
+        }
     }
 
     fn redirect_address(&mut self, headers: &HeaderMap) -> Result<Address, AddressError> {

@@ -185,6 +185,7 @@ impl<T: Io> Reading<T> {
         let is_trustworthy = is_read && !self.is_unreadable() && self.redirected_to().is_none();
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
         let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
+        self.poller.operation.is_success_assumed = false;
         if !matches!(verdict, Status::Missing) {
             self.poller.operation.status = status.map(|status| status.word);
         }

@@ -130,6 +130,7 @@ impl<T: Io> Starting<T> {
             return self.on_end(now);
         }
         let Some(data) = frame.data_ref().cloned() else { return Started::Reading(self) };
+        let before = self.response.frames.bytes();
         self.response.frames.push(frame);
         self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
         // A body that is always ready never lets the timer fire.
@@ -138,10 +139,13 @@ impl<T: Io> Starting<T> {
         }
         let max_bytes = self.config.max_status_bytes;
         for considered in &mut self.candidates {
-            considered.read(&data, &self.response);
-            let limit = if considered.is_named.is_none() { max_bytes.min(MAX_DETAILS_BYTES) } else { max_bytes };
-            if self.response.frames.bytes() > limit {
+            let within = data.len().min(max_bytes.saturating_sub(before));
+            considered.read(&data[..within], &self.response);
+            let bytes = self.response.frames.bytes();
+            if bytes > max_bytes {
                 considered.close(&self.response, Body::Part);
+            } else if bytes > MAX_DETAILS_BYTES {
+                considered.settle_name(&self.response);
             }
         }
         self.decide(now)
@@ -278,17 +282,16 @@ impl Considered {
         let mut position = 0;
         while let (Some(found), Some(condition)) = (self.scanner.scan(&data[position..]), &rule.condition) {
             position += found.read;
-            let Some(word) = found.text() else { continue };
+            let Some(word) = found.text().filter(|_| self.is_met.is_none()) else { continue };
             let is_running = condition.selectors[found.selector].matches == Match::String
                 && !words.meaning(word).state.is_terminal();
-            match is_running {
-                true => self.has_running_status = true,
-                false => self.is_met = Some(false),
+            self.has_running_status |= is_running;
+            let has_passed_all = |scanner: &Scanner| (0..condition.selectors.len()).all(|it| scanner.has_passed(it));
+            if !is_running {
+                self.is_met = Some(false);
+            } else if has_passed_all(&self.scanner) {
+                self.is_met = Some(true);
             }
-        }
-        let selectors = rule.condition.iter().flat_map(|condition| condition.selectors.iter()).enumerate();
-        if self.has_running_status && selectors.map(|(index, _)| index).all(|index| self.scanner.has_passed(index)) {
-            self.is_met.get_or_insert(true);
         }
         if self.scanner.is_at_end() {
             self.close(response, Body::Whole);
@@ -305,8 +308,13 @@ impl Considered {
         // A header announces an operation as long as nothing else is said; a name in half a body does not.
         let is_enough = body == Body::Whole || self.is_announced;
         self.is_met.get_or_insert(self.has_running_status || (is_enough && starts));
+        self.settle_name(response);
+    }
+
+    /// What has been read has the name, or nothing has.
+    fn settle_name<B>(&mut self, response: &PartialResponse<B>) {
         if self.is_named.is_none() {
-            let is_named = is_named(rule, &response.head.headers, &response.frames.to_bytes());
+            let is_named = is_named(self.candidate.rule(), &response.head.headers, &response.frames.to_bytes());
             self.is_named = Some(is_named.unwrap_or(false));
         }
     }
@@ -382,6 +390,7 @@ fn monitor_address(
 }
 
 fn id(headers: &HeaderMap) -> Option<String> {
-    let id = [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(|header| header_text(headers.get(header)?));
-    id.filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES).map(str::to_owned)
+    let is_id = |id: &&str| !id.is_empty() && id.len() <= MAX_ID_BYTES;
+    let of = |header| header_text(headers.get(header)?).filter(is_id);
+    [OPERATION_ID, X_MS_OPERATION_ID].iter().find_map(of).map(str::to_owned)
 }

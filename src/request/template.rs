@@ -13,7 +13,7 @@ use crate::{
         policy::{Address, CallerAddress, Credentials},
         uri::has_authority,
     },
-    operation::Resume,
+    operation::{Resume, cancel::Cancel},
     request::{
         headers::{CapturedHeaders, Host, RepeatedHeaders},
         names::NameLists,
@@ -96,8 +96,9 @@ impl RequestHead {
 
     fn into_followed(mut self, headers: RepeatedHeaders, rules: TemplateRules<'_>) -> FollowedRequest {
         if !self.extensions.is_empty() {
-            // A layer below would take it for its own.
+            // A layer below would take them for its own.
             self.extensions.remove::<Resume>();
+            self.extensions.remove::<Cancel>();
             rules.omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
         }
         let Self { method, uri, version, extensions, timeout, .. } = self;

@@ -64,7 +64,7 @@ impl LroLayer {
         }
         let Parts { method, uri, version, headers, extensions, .. } = start;
         let head = RequestHead { method, uri, version, extensions, timeout: None, is_resume: false };
-        let start = Start { service, config, captured: CapturedRequest::new(head, &headers), is_sent: true };
+        let start = Start { service, config, captured: CapturedRequest::new(head, &headers) };
         if start.may_start_operation(&response) {
             ResponseFuture::follow(start, response)
         } else {

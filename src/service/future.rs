@@ -164,13 +164,6 @@ where
         let mut state = self.project().state;
         if let StateProjection::First { mut future, start } = state.as_mut().project() {
             let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
-            if let Some(start) = start.as_mut().filter(|start| !start.is_sent) {
-                if Clock::check(start.config.timer.as_ref()).is_err() {
-                    state.set(State::First { future: None, start: None });
-                    return Poll::Ready(Err(Error::NoTimer));
-                }
-                start.is_sent = true;
-            }
             let result = ready!(first.poll(cx));
             // Borrow: moving the response is expensive.
             let begins =

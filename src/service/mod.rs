@@ -33,7 +33,7 @@ use crate::{
     error::{Error, boxed::BoxError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
-    poller::canceling::cancel_address,
+    poller::canceling::{cancel_address, unsayable},
     request::template::RequestHead,
     service::{
         body::LroBody,
@@ -221,7 +221,9 @@ impl<S> Lro<S> {
         match cancel_address(config, &head.uri, request.headers_mut().get(HOST), cancel) {
             Ok(address) => {
                 cancel.describe_body(request.headers_mut());
-                request.redirect_to(address);
+                if !request.redirect_to(address) {
+                    return ResponseFuture::refused(Error::Operation(unsayable(cancel)));
+                }
                 ResponseFuture::pass_through(self.inner.call(request))
             }
             Err(error) => ResponseFuture::refused(Error::Operation(error)),

@@ -154,7 +154,7 @@ where
         response: S::Response,
         step: impl FnOnce(Arc<Config>, CapturedRequest, Box<PartialResponse<OpenBody<BodyOf<S, R>>>>, Moment) -> Step<S, R>,
     ) -> Pin<Box<Self>> {
-        let Start { service, config, captured, .. } = start;
+        let Start { service, config, captured } = start;
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         // Monitors are found from where the request was sent to, and not from where that has led.
         let (response, url) = arrived(response, None, Duration::ZERO, || beginning.wall);

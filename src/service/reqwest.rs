@@ -120,16 +120,16 @@ impl<E: 'static> AsRequest<Response, E> for Request {
         Some(request)
     }
 
-    fn redirect_to(&mut self, address: Address) {
+    fn redirect_to(&mut self, address: Address) -> bool {
         let timeout = self.timeout().copied();
         // The extensions can be reached in no other form.
         let bare = Self::new(self.method().clone(), self.url().clone());
-        let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return };
-        AsRequest::<http::Response<Body>, E>::redirect_to(&mut request, address);
-        if let Ok(mut request) = Self::try_from(request) {
-            *request.timeout_mut() = timeout;
-            *self = request;
-        }
+        let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return false };
+        let is_redirected = AsRequest::<http::Response<Body>, E>::redirect_to(&mut request, address);
+        let Ok(mut request) = Self::try_from(request) else { return false };
+        *request.timeout_mut() = timeout;
+        *self = request;
+        is_redirected
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {

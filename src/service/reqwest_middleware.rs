@@ -22,7 +22,7 @@ use crate::{
     error::{DidNotComplete, Error, find::ErrorChain, operation::OperationError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
-    poller::canceling::cancel_address,
+    poller::canceling::{cancel_address, unsayable},
     request::template::{CapturedRequest, PollRequest, RequestHead, resumes},
     service::{
         clock::Clock,
@@ -47,7 +47,12 @@ impl Middleware for LroLayer {
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> reqwest_middleware::Result<Response> {
-        let Some(mut head) = head_of(&mut request) else { return next.run(request, extensions).await };
+        let Some(mut head) = head_of(&mut request) else {
+            return match extensions.get::<Cancel>() {
+                Some(cancel) => Err(into_middleware_error(Error::Operation(unsayable(cancel)))),
+                None => next.run(request, extensions).await,
+            };
+        };
         let config = LroOverrides::config_for(with_settings(extensions, &head), self);
         let cancel = extensions.get::<Cancel>().or_else(|| head.extensions.get()).cloned();
         // What cancels an operation must not be sent to where it is addressed.
@@ -77,15 +82,14 @@ impl Middleware for LroLayer {
         } else {
             let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;
-            let start = Start { service: (), config, captured, is_sent: true };
+            let start = Start { service: (), config, captured };
             if !start.may_start_operation(&response) {
                 return Ok(response);
             }
             let Start { config, captured, .. } = start;
             shared = SharedExtensions::of(extensions, &config);
             let service = ChainService { next, extensions: shared.clone() };
-            ResponseFuture::<_, ChainRequest>::follow(Start { service, config, captured, is_sent: true }, response)
-                .await
+            ResponseFuture::<_, ChainRequest>::follow(Start { service, config, captured }, response).await
         };
         shared.give_back(extensions);
         outcome.map_err(into_middleware_error)
@@ -126,11 +130,17 @@ async fn send_cancel(
         Ok(address) => {
             let credentials = address.credentials;
             cancel.describe_body(request.headers_mut());
-            AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address);
-            match credentials {
-                Credentials::Send => next.run(request, extensions).await,
-                Credentials::Withhold => next.run(request, &mut Extensions::new()).await,
+            if !AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address) {
+                return Err(into_middleware_error(Error::Operation(unsayable(&cancel))));
             }
+            let mut none = Extensions::new();
+            let extensions = if credentials == Credentials::Send { extensions } else { &mut none };
+            // The answer is the caller's, whatever a layer below would take it for.
+            let overrides = extensions.insert(LroOverrides::disabled());
+            let result = next.run(request, extensions).await;
+            extensions.remove::<LroOverrides>();
+            overrides.map(|overrides| extensions.insert(overrides));
+            result
         }
         Err(error) => Err(into_middleware_error(Error::Operation(error))),
     }
@@ -178,8 +188,8 @@ impl AsRequest<Response, MiddlewareError> for ChainRequest {
         Some(Self { request, credentials })
     }
 
-    fn redirect_to(&mut self, address: Address) {
-        <Request as AsRequest<Response, MiddlewareError>>::redirect_to(&mut self.request, address);
+    fn redirect_to(&mut self, address: Address) -> bool {
+        <Request as AsRequest<Response, MiddlewareError>>::redirect_to(&mut self.request, address)
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {
@@ -231,7 +241,7 @@ impl ErrorChain<MiddlewareError> for MiddlewareError {
         error.downcast_ref().or_else(|| {
             error
                 .chain()
-                .find_map(|error| error.downcast_ref().or_else(|| error.downcast_ref::<Self>()?.operation_error()))
+                .find_map(|error| error.operation_error().or_else(|| error.downcast_ref::<Self>()?.operation_error()))
         })
     }
 }

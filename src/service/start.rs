@@ -16,16 +16,13 @@ pub(crate) struct Start<S> {
     pub(crate) service: S,
     pub(crate) config: Arc<Config>,
     pub(crate) captured: CapturedRequest,
-    /// Whether the future has been polled, so that the service may have sent the request.
-    pub(crate) is_sent: bool,
 }
 
 impl<S> Start<S> {
     /// All of it in one allocation.
     #[inline]
     pub(crate) fn new(service: S, config: Arc<Config>, head: RequestHead, headers: &HeaderMap) -> Box<Self> {
-        let mut start =
-            Box::new(Self { service, config, captured: CapturedRequest::without_headers(head), is_sent: false });
+        let mut start = Box::new(Self { service, config, captured: CapturedRequest::without_headers(head) });
         start.captured.capture(headers);
         start
     }

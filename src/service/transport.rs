@@ -8,6 +8,7 @@ use crate::{
         policy::{Address, Credentials},
         uri::has_authority,
     },
+    layer::overrides::LroOverrides,
     operation::cancel::Cancel,
     request::template::PollRequest,
     service::body::LroBody,
@@ -20,8 +21,10 @@ pub trait AsRequest<T: AsResponse, E>: Sized {
     /// A request without a body; `None` if its address cannot be said in this type. The last response came from `last`.
     fn from_poll(poll: PollRequest, last: &T::Url) -> Option<Self>;
 
-    /// Sends the caller's own request, which cancels an operation, to where that is done.
-    fn redirect_to(&mut self, address: Address);
+    /// Sends the caller's own request, which cancels an operation, to where that is done; `false` if that address cannot be said in
+    /// this type.
+    #[must_use]
+    fn redirect_to(&mut self, address: Address) -> bool;
 
     fn headers_mut(&mut self) -> &mut HeaderMap;
 
@@ -74,7 +77,7 @@ impl<B: Default, T: AsResponse, E> AsRequest<T, E> for Request<B> {
         Some(poll.request.map(|()| B::default()))
     }
 
-    fn redirect_to(&mut self, Address { uri, credentials }: Address) {
+    fn redirect_to(&mut self, Address { uri, credentials }: Address) -> bool {
         // It is that of the address to which the caller sent it.
         if has_authority(&uri) {
             self.headers_mut().remove(HOST);
@@ -89,6 +92,9 @@ impl<B: Default, T: AsResponse, E> AsRequest<T, E> for Request<B> {
                 self.headers_mut().remove(name);
             });
         }
+        // The answer is the caller's, whatever a layer below would take it for.
+        self.extensions_mut().insert(LroOverrides::disabled());
+        true
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {

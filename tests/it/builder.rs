@@ -357,6 +357,7 @@ async fn conditions_hold_together() {
     let both = by(header().unless_terminal_or_missing("/state").unless_present("/result"));
     let reversed = by(header().unless_present("/result").unless_terminal_or_missing("/state"));
     let untrue = by(header().unless_true("/done"));
+    let terminal = by(header().unless_terminal("/state"));
     for (protocol, body, is_operation) in [
         (&present, r#"{"result": {"a": 1}}"#, false),
         (&present, r#"{"result": null}"#, true),
@@ -368,6 +369,8 @@ async fn conditions_hold_together() {
         (&both, r#"{"state": "Creating", "result": 1}"#, false),
         (&reversed, r#"{"state": "Creating", "result": 1}"#, false),
         (&both, r#"{"result": 1, "state": "Creating"}"#, false),
+        (&terminal, r#"{"state": "Creating", "state": "Succeeded"}"#, true),
+        (&terminal, r#"{"state": "Succeeded", "state": "Creating"}"#, false),
         (&both, r#"{"state": "Creating", "result": null, "a": 1}"#, true),
         (&untrue, r#"{"done": true}"#, false),
         (&untrue, r#"{"done": false}"#, true),
@@ -378,6 +381,37 @@ async fn conditions_hold_together() {
             let state = ends(protocol.clone(), start, [Reply::status("Succeeded")]).await.1;
             assert_eq!(state.is_some(), is_operation, "{body} in pieces of {chunk}");
         }
+    }
+}
+
+/// A name is looked for in less of a body than what speaks against it.
+#[tokio::test(start_paused = true)]
+async fn a_link_is_found_however_the_body_is_split() {
+    let rule = StartRule::by_link("/link").statuses([200]).unless_terminal("/state");
+    let protocol = Protocol::builder("jobs").announced(rule.monitor(StatusRule::new().status_at("/status")));
+    let protocol = protocol.build().unwrap();
+    let pad = |length: usize| "x".repeat(length);
+    let body = format!(r#"{{"a": "{}", "link": "/operations/{{id}}", "b": "{}"}}"#, pad(40_000), pad(40_000));
+    for chunk in [1000, 1100, 100_000] {
+        let start = Reply::json(body.as_str()).chunks(chunk);
+        let state = ends(protocol.clone(), start, [Reply::status("Succeeded")]).await.1;
+        assert_eq!(state, Some(OperationState::Succeeded), "in pieces of {chunk}");
+    }
+}
+
+/// What is behind `max_status_bytes` is not looked at, though it has come with what is before.
+#[tokio::test(start_paused = true)]
+async fn a_condition_ends_where_reading_does() {
+    let rule = StartRule::by_header("location").statuses([200]).unless_terminal("/state");
+    let protocol = Protocol::builder("jobs").announced(rule.monitor(StatusRule::new().status_at("/status")));
+    let protocol = protocol.build().unwrap();
+    let body = format!(r#"{{"pad": "{}", "state": "Succeeded"}}"#, "x".repeat(3000));
+    for chunk in [10_000, 1000, 7] {
+        let start = Reply::json(body.as_str()).header("location", "/operations/{id}").chunks(chunk);
+        let script = Script::new(start).polls([Reply::status("Succeeded")]);
+        let layer = exact().protocols([protocol.clone()]).max_status_bytes(1024);
+        let (outcome, _) = send(layer, script, start_at("https://example.com/")).await;
+        assert!(outcome.unwrap().operation().is_some(), "in pieces of {chunk}");
     }
 }
 

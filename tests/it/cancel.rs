@@ -11,7 +11,7 @@ use tower_lro::{
     simulator::{Simulator, SimulatorBody},
 };
 
-use crate::support::{Server, answering, exact, quick, seconds, text};
+use crate::support::{Server, accepted, answering, exact, quick, seconds, text};
 
 /// Notes what it is to send.
 fn noting() -> (Canceller, UnboundedReceiver<String>) {
@@ -165,4 +165,41 @@ async fn a_simulated_operation_that_is_canceled_has_not_been_polled() {
     assert_eq!((canceled.status(), simulator.started()), (StatusCode::NO_CONTENT, 1));
     let polled = simulator.clone().oneshot(request("GET", monitor)).await.unwrap();
     assert!(text(polled).await.contains("NotStarted"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_cancel_request_is_the_callers_whatever_a_layer_below_would_make_of_it() {
+    let (service, log) = answering(|_, _| {
+        Ok(Response::builder().status(202).header("operation-location", "/op/2").body(String::new())?)
+    });
+    let cancel = running("fhir", "https://api.test/op/1").cancel().unwrap();
+    let request = cancel.request::<String>("https://api.test/".parse().unwrap());
+    let stack = exact().protocol(Protocol::fhir()).layer(exact().layer(service));
+    let error = stack.oneshot(request).await.map(|response| response.status());
+    assert_eq!(error.unwrap(), 202);
+    assert_eq!(log.uris(), ["https://api.test/op/1"]);
+}
+
+#[tokio::test]
+async fn the_same_holds_for_middleware_below() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new());
+    let client = client.with(quick().protocol(Protocol::fhir())).with(quick()).build();
+    // At an address where the simulator starts an operation.
+    let cancel = running("fhir", &server.url("/another")).cancel().unwrap();
+    let request = cancel.clone().request::<reqwest::Body>(server.url("/").parse().unwrap());
+    assert_eq!(client.execute(request.try_into().unwrap()).await.unwrap().status(), 202);
+    let response = client.delete(server.url("/")).with_extension(cancel).send().await.unwrap();
+    assert_eq!((response.status().as_u16(), simulator.recorded().len()), (202, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_do_not_cancel() {
+    let (service, log) = answering(|_, _| Ok(Response::new(r#"{"status": "Succeeded"}"#.to_owned())));
+    let cancel = running("fhir", "https://api.test/op/1").cancel().unwrap();
+    let (head, _) = cancel.request::<String>("https://api.test/".parse().unwrap()).into_parts();
+    let accepted = accepted("https://api.test/op/2").unwrap();
+    exact().follow::<_, Request<String>>(head, accepted, service).await.unwrap();
+    assert!(log.requests()[0].extensions().get::<tower_lro::Cancel>().is_none());
 }

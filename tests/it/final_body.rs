@@ -15,9 +15,11 @@ use http::{Request, Response, Uri};
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
-use tower_lro::{Backoff, Error, FinalResponse, LroBody, LroLayer, Operation, Protocol, ResponseExt, Resume};
+use tower_lro::{
+    Backoff, Error, FinalResponse, LroBody, LroLayer, Operation, Protocol, ResponseExt, Resume, StartRule, StatusRule,
+};
 
-use crate::support::exact;
+use crate::support::{exact, text};
 
 /// Pieces of a body, each after some milliseconds.
 #[derive(Default)]
@@ -184,4 +186,20 @@ async fn what_an_earlier_final_body_said_is_kept_where_the_next_says_nothing() {
     let third = body(r#"{"status":"Succeeded","id":"b"}"#);
     let third = play(exact(), take_up(second.resume()), third).await.unwrap().operation().unwrap().clone();
     assert_eq!((third.id(), third.created(), third.error()), (Some("b"), Some("c"), None));
+}
+
+/// A header without an address leaves the question to the body, which is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_resource_header_without_an_address_is_none() {
+    let monitor = StatusRule::new().status_at("/status");
+    let protocol = Protocol::builder("own").announced(StartRule::by_header("operation-location").monitor(monitor));
+    let protocol = protocol.resource_at("/self").final_response(FinalResponse::Resource).build().unwrap();
+    for header in ["http://[", ""] {
+        let body = pieces([(0, r#"{"status":"Succeeded","#), (1000, r#""self":"/resources/1"}"#)]);
+        let headers: &'static [_] = Vec::leak(vec![("resource-location", header)]);
+        let result = (200, &[][..], pieces([(0, "the result")]));
+        let layer = exact().protocols([protocol.clone()]);
+        let response = play(layer, start(), [ACCEPTED, (200, headers, body), result]).await.unwrap();
+        assert_eq!(text(response).await, "the result", "{header:?}");
+    }
 }

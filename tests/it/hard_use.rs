@@ -320,6 +320,53 @@ fn a_request_that_was_sent_is_not_said_to_be_unsent_when_its_future_leaves_the_r
     assert!(polled.is_none());
     let elsewhere = std::thread::spawn(move || futures_util::FutureExt::now_or_never(&mut call));
     assert_eq!(elsewhere.join().unwrap().unwrap().unwrap().status(), StatusCode::OK);
+
+    // A service that sends when it is called.
+    let (service, log) = answering(|_, _| ok("{}"));
+    let call = {
+        let _entered = runtime.enter();
+        Service::call(&mut exact().layer(service), post())
+    };
+    assert_eq!(log.uris().len(), 1);
+    let elsewhere = std::thread::spawn(move || futures_util::FutureExt::now_or_never(call));
+    assert_eq!(elsewhere.join().unwrap().unwrap().unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_assumption_ends_with_a_status() {
+    let stored = r#"{"version": 1, "protocol": "location", "monitor": "https://api.test/1", "state": "Succeeded", "assumed": true}"#;
+    for (status, body) in [(200, r#"{"status": "Succeeded"}"#), (200, r#"{"status": "Failed"}"#), (303, "")] {
+        let (service, _) = answering(move |index, _| match index {
+            0 => Ok(Response::builder().status(status).header("location", "/result").body(body.to_owned())?),
+            _ => ok("the result"),
+        });
+        let stored: Operation = serde_json::from_str(stored).unwrap();
+        let request = Request::get("https://api.test/").extension(stored.resume()).body(String::new()).unwrap();
+        let response = exact().protocols([Protocol::location()]).layer(service).oneshot(request).await.unwrap();
+        assert!(!response.operation().unwrap().is_success_assumed(), "{status} {body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_name_or_link_hides_none_that_is_not() {
+    let (service, _) = answering(|index, _| match index {
+        0 => Ok(Response::builder()
+            .status(202)
+            .header("operation-location", "/operations/1")
+            .header("operation-id", "")
+            .header("x-ms-operation-id", "abc")
+            .body(String::new())?),
+        1 => Ok(Response::builder()
+            .header("link", "<>; rel=\"result\"")
+            .body(r#"{"status": "Succeeded", "links": {"result": "/result"}}"#.to_owned())?),
+        _ => ok("the result"),
+    });
+    let rule = StartRule::by_header("operation-location").monitor(StatusRule::new().status_at("/status"));
+    let protocol = Protocol::builder("own").announced(rule).resource_link("result");
+    let protocol = protocol.final_response(tower_lro::FinalResponse::Resource).build().unwrap();
+    let response = exact().protocols([protocol]).layer(service).oneshot(post()).await.unwrap();
+    assert_eq!(response.operation().unwrap().id(), Some("abc"));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "the result");
 }
 
 #[tokio::test(start_paused = true)]

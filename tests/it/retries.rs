@@ -148,6 +148,10 @@ async fn an_operation_error_is_found_in_a_box() {
     assert!(Inner::find(&std::io::Error::other(alone().await)).is_some());
     assert!(Inner::find(&std::io::Error::other(std::io::Error::other(alone().await))).is_some());
     assert!(Inner::find(&std::sync::Arc::new(alone().await)).is_some());
+    let within: BoxError = std::sync::Arc::new(std::io::Error::other(alone().await)).into();
+    assert!(Inner::find(&within).is_some());
+    let chained = anyhow::Error::new(std::io::Error::other(alone().await)).context("an upload");
+    assert!(Inner::find(&chained).is_some());
     let (boxed, shared) = (Box::new(alone().await), std::sync::Arc::new(alone().await));
     for error in [
         Box::new(boxed) as BoxError,

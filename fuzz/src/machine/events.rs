@@ -36,7 +36,8 @@ impl Scene {
                 self.fetches = operation.state().is_terminal();
                 if operation.state().is_terminal() {
                     self.reported.ended_by = Some(self.exchanges.len());
-                } else {
+                }
+                if !self.is_redirect() {
                     self.moves = 0;
                 }
                 let word = operation.status().unwrap_or_default().to_ascii_lowercase();

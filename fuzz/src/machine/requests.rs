@@ -20,7 +20,7 @@ const DRAIN: Duration = Duration::from_millis(250);
 const MAX_MOVES: u32 = 10;
 
 impl Scene {
-    fn is_redirect(&self) -> bool {
+    pub fn is_redirect(&self) -> bool {
         self.last_response().is_some_and(|response| REDIRECTS.contains(&response.status.as_u16()))
     }
 

@@ -66,7 +66,14 @@ async fn odata_messages_are_handed_over_as_responses() {
     let ended = run(Protocol::odata(), &accepted().polls([lines]), start).await;
     assert_eq!((ended.handed_over().0, ended.handed_over().1), (404, "no"));
     // A body that is not a message is returned as it is.
-    for junk in ["", "no message", "HTTP/1.1 201", "GET / HTTP/1.1\r\n\r\nx", &"x".repeat(100_000)] {
+    for junk in [
+        "",
+        "no message",
+        "HTTP/1.1 201",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n",
+        "GET / HTTP/1.1\r\n\r\nx",
+        &"x".repeat(100_000),
+    ] {
         let reply = Reply::http(200).header("content-type", "application/http").body(junk.to_owned());
         let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
         assert_eq!((ended.handed_over().0, ended.handed_over().1), (200, junk));
@@ -76,6 +83,10 @@ async fn odata_messages_are_handed_over_as_responses() {
         let ended = run(Protocol::odata(), &accepted().polls([reply.body(junk.to_owned())]), start).await;
         assert!(!ended.handed_over().2.unwrap().is_success_assumed(), "{junk}");
     }
+    // One without a body has none.
+    let none = Reply::http(204).header("content-type", "application/http");
+    let ended = run(Protocol::odata(), &accepted().polls([none]), start).await;
+    assert!(!ended.handed_over().2.unwrap().is_success_assumed());
     // So is one that is not called a message, and one of another protocol.
     let message = "HTTP/1.1 404 Not Found\r\n\r\nno";
     for (protocol, content_type) in
@@ -85,12 +96,17 @@ async fn odata_messages_are_handed_over_as_responses() {
         let ended = run(protocol, &accepted().polls([reply]), start).await;
         assert_eq!((ended.handed_over().0, ended.handed_over().1), (200, message));
     }
-    // The head may be as long as details may.
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_head_of_a_message_may_be_as_long_as_details_may() {
+    let accepted = Script::new(Reply::http(202).header("location", "async/operations/{id}"));
+    let start = Start::new("POST", "https://example.com/service/Orders");
     let head = "HTTP/1.1 404 Not Found\r\nA: ";
     for (length, status) in [(1 << 16, 404), ((1 << 16) + 1, 200)] {
         let body = format!("{head}{}\r\n\r\n", "x".repeat(length - head.len()));
         let reply = Reply::http(200).header("content-type", "application/http").body(body).chunks(length);
-        let ended = run(Protocol::odata(), &accepted().polls([reply]), start).await;
+        let ended = run(Protocol::odata(), &accepted.clone().polls([reply]), start).await;
         assert_eq!(ended.handed_over().0, status, "{length}");
     }
 }
