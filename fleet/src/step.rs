@@ -66,7 +66,7 @@ pub async fn step(tenant: &Tenant, work: Work, deliveries: u32) -> Step {
     match work {
         Work::Start(start) if deliveries > 1 && !tenant.repeatable_starts => {
             _ = start;
-            let reason = "a worker has died with it, and this service does not recognize a start that is sent again";
+            let reason = "a worker has died or was stopped with it, and this service does not recognize a start that is sent again";
             Step::Dead { operation: None, reason: reason.to_owned() }
         }
         Work::Start(start) => send_start(tenant, start).await,

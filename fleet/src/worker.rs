@@ -3,12 +3,15 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
-    task::{Id, JoinSet},
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
@@ -103,8 +106,16 @@ pub struct Worker {
     metrics: Arc<Metrics>,
     clock: QueueClock,
     steps: JoinSet<(Claim, Outcome)>,
-    leases: HashMap<Id, Lease>,
+    leases: HashMap<Id, Held>,
     writes: Writes,
+}
+
+/// The lease of a step that is being made.
+struct Held {
+    lease: Lease,
+    /// Whether a start may have been sent that the service would not recognize. Given back it would count as not delivered,
+    /// and the next worker would send it again.
+    is_doubtful: Arc<AtomicBool>,
 }
 
 /// What is to be written of a step.
@@ -196,12 +207,13 @@ impl Worker {
         let is_idle = claims.len() < room;
         for claim in claims {
             let (tenants, max_deliveries) = (self.tenants.clone(), self.options.max_deliveries);
-            let lease = claim.lease.clone();
+            let held = Held { lease: claim.lease.clone(), is_doubtful: Arc::default() };
+            let is_doubtful = held.is_doubtful.clone();
             let task = self.steps.spawn(async move {
-                let outcome = make_step(&tenants, max_deliveries, &claim, deadline).await;
+                let outcome = make_step(&tenants, max_deliveries, &claim, deadline, &is_doubtful).await;
                 (claim, outcome)
             });
-            self.leases.insert(task.id(), lease);
+            self.leases.insert(task.id(), held);
         }
         self.metrics.in_flight.store(self.steps.len() as u64, Ordering::Relaxed);
         is_idle
@@ -225,7 +237,7 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, ended: Result<(Id, (Claim, Outcome)), tokio::task::JoinError>) {
+    fn take(&mut self, ended: Result<(Id, (Claim, Outcome)), JoinError>) {
         let (id, outcome) = match ended {
             Ok((id, (claim, outcome))) => (id, Some((claim, outcome))),
             // A step that panics is a delivery that nobody puts back.
@@ -291,7 +303,8 @@ impl Worker {
         log(&format!("{}: {what}: {error}{source}", self.options.name));
     }
 
-    /// Finishes the steps that are being made, and gives back the leases of those that take too long.
+    /// Finishes the steps that are being made, and gives back the leases of those that take too long. A start that may have
+    /// happened keeps its lease: when that has run out, the next worker knows that it was delivered, and gives it up.
     async fn wind_up(&mut self, until: Instant) {
         let grace = sleep_until(until);
         tokio::pin!(grace);
@@ -301,9 +314,17 @@ impl Worker {
                 () = &mut grace => break,
             }
         }
-        self.flush().await;
+        // Before the last writes, so that nothing is sent while they are made, and no answer comes that nobody stores.
         self.steps.abort_all();
-        let leases: Vec<Lease> = self.leases.drain().map(|(_, lease)| lease).collect();
+        while let Some(ended) = self.steps.join_next_with_id().await {
+            if !ended.as_ref().is_err_and(JoinError::is_cancelled) {
+                self.take(ended);
+            }
+        }
+        self.flush().await;
+        let held = self.leases.drain().map(|(_, held)| held);
+        let unused = held.filter(|held| !held.is_doubtful.load(Ordering::Relaxed));
+        let leases: Vec<Lease> = unused.map(|held| held.lease).collect();
         if !leases.is_empty() {
             self.insist("give back", || self.queue.give_back(&leases)).await;
         }
@@ -311,7 +332,13 @@ impl Worker {
 }
 
 /// One step, of whatever is in the queue.
-async fn make_step(tenants: &Tenants, max_deliveries: u32, claim: &Claim, deadline: Instant) -> Outcome {
+async fn make_step(
+    tenants: &Tenants,
+    max_deliveries: u32,
+    claim: &Claim,
+    deadline: Instant,
+    is_doubtful: &AtomicBool,
+) -> Outcome {
     let Claim { lease, envelope, deliveries } = claim;
     let dead = |envelope: &str, detail: String| {
         let (lease, envelope) = (lease.clone(), envelope.to_owned());
@@ -336,6 +363,7 @@ async fn make_step(tenants: &Tenants, max_deliveries: u32, claim: &Claim, deadli
         // The last one knows why; the next worker would not.
         dead(envelope, format!("delivered {deliveries} times, and no worker has put it back; at last: {reason}"))
     };
+    is_doubtful.store(matches!(work, Work::Start(_)) && !tenant.repeatable_starts, Ordering::Relaxed);
     let last = |operation: Option<Box<_>>| operation.map_or(envelope.clone(), |last| rewrite(Work::Operation(last)));
     match timeout_at(deadline, step(tenant, work, *deliveries)).await {
         Ok(Step::Later { work, delay, is_accepted }) => {

@@ -218,6 +218,29 @@ async fn stopped_worker_gives_hanging_steps_back() {
 }
 
 #[tokio::test]
+async fn stopped_worker_keeps_the_lease_of_a_start_that_may_have_happened() {
+    let scene = Scene::new(Behaviour { latency: Duration::from_secs(3600), ..quick() }).await;
+    let worker = |options: Options| {
+        TestWorker::with(&scene.queue, &scene.service.endpoint(), options, |tenant| tenant.repeatable_starts = false)
+    };
+    let first = worker(Options { lease: Duration::from_secs(3600), grace: Duration::from_millis(50), ..options() });
+    until("it has started", async || (scene.service.seen().started > 0).then_some(())).await;
+    first.stop().await;
+    assert_eq!(scene.state().await, State::Leased);
+
+    scene.service.change(|behaviour| behaviour.latency = Duration::ZERO);
+    // As if the lease had run out.
+    let file = rusqlite::Connection::open(scene.local.address().strip_prefix("sqlite:").unwrap()).unwrap();
+    file.execute("UPDATE jobs SET due = 0", []).unwrap();
+    let second = worker(options());
+    all_ended(&*scene.queue).await;
+    second.stop().await;
+    let (seen, state) = (scene.service.seen(), scene.state().await);
+    assert!(is_dead(&state, "does not recognize a start"), "{state:?}");
+    assert_eq!((seen.started, seen.repeated), (1, 0));
+}
+
+#[tokio::test]
 async fn poll_that_hangs_is_abandoned_before_its_lease_runs_out() {
     let scene = Scene::new(Behaviour { hangs: true, ..quick() }).await;
     let options = Options { lease: Duration::from_secs(1), ..options() };
