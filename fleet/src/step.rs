@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{
     HeaderMap, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_TYPE, DATE, RETRY_AFTER},
 };
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -23,6 +23,9 @@ const MAX_RESULT_BYTES: usize = 1 << 20;
 
 /// How often a start is sent that the service answers with “later”, or not at all.
 const MAX_START_FAILURES: u32 = 10;
+
+/// The longest that a start waits for a service that refuses it.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// What is to become of a job.
 #[derive(Debug)]
@@ -145,9 +148,17 @@ fn start_again(mut start: Start, delay: Option<Duration>, why: &str) -> Step {
     Step::Later { work: Work::Start(start), delay: delay.unwrap_or(backoff), is_accepted: false }
 }
 
+/// How long a service that refuses a start asks to wait. Zero is no hint: all attempts would be made at once, and the start given up.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(Duration::from_secs(3600)))
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let ms = text("retry-after-ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+    let header = text(RETRY_AFTER.as_str());
+    let seconds = header.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    // By the service's own clock: a date without one says nothing here.
+    let date = |text: Option<&str>| httpdate::parse_http_date(text?).ok();
+    let until = date(header).zip(date(text(DATE.as_str()))).and_then(|(until, now)| until.duration_since(now).ok());
+    let hint = [ms, seconds, until].into_iter().flatten().find(|hint| !hint.is_zero())?;
+    Some(hint.min(MAX_RETRY_AFTER))
 }
 
 /// What the layer hands back: to be polled later.
@@ -185,5 +196,32 @@ fn describe(error: &Error<BoxError>) -> String {
             _ => error.to_string(),
         },
         error => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_of_a_refused_start() {
+        let now = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let table: [(&[(&'static str, &str)], Option<u64>); 11] = [
+            (&[], None),
+            (&[("retry-after", "7")], Some(7_000)),
+            (&[("retry-after", "86400")], Some(3_600_000)),
+            (&[("retry-after", "soon")], None),
+            (&[("retry-after", "0")], None),
+            (&[("retry-after-ms", "250"), ("retry-after", "1")], Some(250)),
+            (&[("retry-after-ms", "0"), ("retry-after", "1")], Some(1_000)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT"), now], Some(10_000)),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), now], None),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:27 GMT"), now], None),
+            (&[("retry-after", "Sun, 06 Nov 1994 08:49:47 GMT")], None),
+        ];
+        for (headers, expected) in table {
+            let map = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            assert_eq!(retry_after(&map), expected.map(Duration::from_millis), "{headers:?}");
+        }
     }
 }
