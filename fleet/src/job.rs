@@ -43,7 +43,7 @@ pub struct Start {
     pub request_id: String,
     /// `Repeatability-First-Sent`, an HTTP-date.
     pub first_sent: String,
-    /// The path and query below the tenant's endpoint.
+    /// The path and query, all of it, at the tenant's endpoint, which has none.
     pub path: String,
     /// `Content-Type`
     pub content_type: String,

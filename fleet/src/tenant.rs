@@ -35,7 +35,7 @@ use crate::{BoxError, clock::QueueClock, metrics::Metrics};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantConfig {
-    /// Where all requests for this tenant go.
+    /// Where all requests for this tenant go: scheme, host and port. A path is part of what is started, and is refused here.
     pub endpoint: String,
     /// The header that has the key.
     pub key_header: String,
@@ -126,7 +126,7 @@ impl Tenant {
         shared: &Shared,
         http: HttpClient,
     ) -> Result<Self, BoxError> {
-        let endpoint: Uri = config.endpoint.parse()?;
+        let (endpoint, origin) = endpoint_of(&config.endpoint)?;
         let mut layer = LroLayer::new().max_wait(Duration::ZERO).timer(shared.clock.clone());
         if let Some(name) = &config.protocol {
             let protocol = Protocol::known().find(|known| known.name() == name);
@@ -135,7 +135,7 @@ impl Tenant {
         if let Some(seconds) = config.timeout_s {
             layer = layer.timeout(Duration::from_secs(seconds));
         }
-        let mut origins = vec![origin_of(&endpoint).ok_or("the endpoint is not an http or https URI")?];
+        let mut origins = vec![origin];
         for origin in &config.trusted_origins {
             if origin.contains('*') {
                 return Err("a trusted origin is one host, and no pattern".into());
@@ -200,6 +200,17 @@ impl fmt::Debug for Key {
     }
 }
 
+/// An endpoint, and its origin. One with a path would promise that nothing else is asked, and a start's path takes its place.
+fn endpoint_of(text: &str) -> Result<(Uri, (Scheme, Authority)), BoxError> {
+    let endpoint: Uri = text.parse()?;
+    let is_http = |(scheme, _): &(Scheme, Authority)| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS;
+    let origin = origin_of(&endpoint).filter(is_http).ok_or("the endpoint is not an http or https URI")?;
+    if endpoint.path() != "/" || endpoint.query().is_some() {
+        return Err("the endpoint has a path or a query, which belong to the path of a start".into());
+    }
+    Ok((endpoint, origin))
+}
+
 fn origin_of(uri: &Uri) -> Option<(Scheme, Authority)> {
     Some((uri.scheme()?.clone(), uri.authority()?.clone()))
 }
@@ -223,5 +234,36 @@ impl Service<Request<Full<Bytes>>> for WithKey {
         let answer = tokio::time::timeout(*request_timeout, self.http.request(request));
         // An error here is a failed poll, which the layer counts and repeats.
         Box::pin(async { Ok(answer.await.map_err(|_| "no answer in time")??) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoint_is_an_origin() {
+        for good in ["http://localhost:8080", "https://us.atlas.microsoft.com/"] {
+            assert!(opened(good).is_ok(), "{good}");
+        }
+        let table = [
+            ("/jobs", "http or https"),
+            ("localhost:8080", "http or https"),
+            ("ftp://localhost/", "http or https"),
+            ("http://proxy/tenant-a/", "path"),
+            ("http://proxy/tenant-a", "path"),
+            ("http://proxy/?tenant=a", "query"),
+        ];
+        for (bad, why) in table {
+            let error = opened(bad).unwrap_err().to_string();
+            assert!(error.contains("acme") && error.contains(why), "{bad}: {error}");
+        }
+    }
+
+    fn opened(endpoint: &str) -> Result<Tenants, BoxError> {
+        let config = serde_json::json!({"acme": {"endpoint": endpoint, "key_header": "key", "key_env": "KEY"}});
+        let (clock, metrics) = (QueueClock::new(), Arc::default());
+        let shared = Shared { clock, metrics, request_timeout: Duration::from_secs(1) };
+        Tenants::new(serde_json::from_value(config)?, |_| Some("secret".to_owned()), &shared)
     }
 }

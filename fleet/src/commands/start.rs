@@ -17,7 +17,7 @@ pub struct Arguments {
     /// Whose
     #[arg(long)]
     tenant: String,
-    /// The path of the request, below the tenant's endpoint
+    /// The path and query of the request, at the tenant's endpoint
     #[arg(long, default_value = "/jobs")]
     path: String,
     /// Its body, JSON
