@@ -41,6 +41,11 @@ const ACCEPT: &str = "
     WHERE NOT EXISTS (SELECT FROM fleet_ended WHERE fleet_ended.id = new.id)
     ON CONFLICT (id) DO NOTHING RETURNING id";
 
+/// Of what was just stored, what had ended by then: a job that ends meanwhile is neither in the one table nor, to a statement that
+/// began before, in the other.
+const REMOVE_ENDED: &str = "
+    DELETE FROM fleet_jobs AS job USING fleet_ended AS ended WHERE job.id = ANY ($1) AND ended.id = job.id RETURNING job.id";
+
 /// No number overflows: one row in which somebody has written the greatest would keep all others from being claimed. `now()` is when the
 /// transaction began: a little early here, where that is careful, and in `PUT_BACK` still after the answer.
 const CLAIM: &str = "
@@ -134,6 +139,7 @@ impl Postgres {
     }
 
     /// Stores jobs within a transaction of yours: they are there if, and only if, your own rows are. Returns the new ones' ids.
+    /// At the default isolation, `READ COMMITTED`: above it, a job that ends meanwhile is not seen, and would be stored again.
     pub async fn accept_in(transaction: &Transaction<'_>, jobs: &[NewJob]) -> Result<HashSet<String>, BoxError> {
         accept(transaction, jobs).await
     }
@@ -173,7 +179,12 @@ impl Postgres {
 
 async fn accept(client: &impl GenericClient, jobs: &[NewJob]) -> Result<HashSet<String>, BoxError> {
     let (ids, envelopes): (Vec<_>, Vec<_>) = jobs.iter().map(|new| (new.id.as_str(), new.job.to_json())).unzip();
-    ids_of(client.query(ACCEPT, &[&ids, &envelopes]).await)
+    let mut accepted = ids_of(client.query(ACCEPT, &[&ids, &envelopes]).await)?;
+    let new: Vec<&String> = accepted.iter().collect();
+    for id in ids_of(client.query(REMOVE_ENDED, &[&new]).await)? {
+        accepted.remove(&id);
+    }
+    Ok(accepted)
 }
 
 /// A job that is there twice, because its lease has run out meanwhile, counts once.

@@ -129,3 +129,26 @@ async fn postgres_shares_the_callers_transaction() {
     let shipped: i32 = client.query_one("SELECT shipped FROM orders", &[]).await.unwrap().get(0);
     assert_eq!(shipped, 1);
 }
+
+/// A name that is accepted again while its end is being stored.
+#[tokio::test]
+async fn postgres_does_not_accept_what_ends_meanwhile() {
+    let Some((local, queue)) = queue(Kind::Postgres, here!()).await else { return };
+    queue.accept(&[job("a")]).await.unwrap();
+    let claim = queue.claim("test", 1, Duration::from_secs(30)).await.unwrap().pop().unwrap();
+    let ended =
+        Ended { lease: claim.lease, envelope: claim.envelope, detail: "Succeeded".to_owned(), body: String::new() };
+    let mut client = queue::postgres::client(local.address()).await.unwrap();
+    let transaction = client.transaction().await.unwrap();
+    assert_eq!(Postgres::finish_in(&transaction, &[ended]).await.unwrap().len(), 1);
+
+    let of_task = queue.clone();
+    let again = tokio::spawn(async move { of_task.accept(&[job("a"), job("b")]).await.unwrap() });
+    let watcher = queue::postgres::client(local.address()).await.unwrap();
+    let waiting = "SELECT FROM pg_locks WHERE NOT granted";
+    until("it waits", async || (!watcher.query(waiting, &[]).await.unwrap().is_empty()).then_some(())).await;
+    transaction.commit().await.unwrap();
+    assert_eq!(again.await.unwrap(), [false, true]);
+    let counts = queue.counts().await.unwrap();
+    assert_eq!((counts.open, counts.finished), (1, 1));
+}
