@@ -104,6 +104,22 @@ async fn nats_gives_up_messages_that_it_cannot_lease() {
 
 #[cfg(feature = "nats")]
 #[tokio::test]
+async fn nats_claims_the_others_where_one_cannot_be_given_up() {
+    let Some((local, queue)) = queue(Kind::Nats, here!()).await else { return };
+    let client = async_nats::connect(local.address()).await.unwrap();
+    client.publish("fleet.due.bytes", b"\xff".as_slice().into()).await.unwrap();
+    client.flush().await.unwrap();
+    queue.accept(&[job("good")]).await.unwrap();
+    crate::crew::until("both are stored", async || (queue.counts().await.unwrap().open == 2).then_some(())).await;
+    // Where it would be kept is gone.
+    async_nats::jetstream::new(client).delete_key_value("fleet_dead").await.unwrap();
+
+    let claims = queue.claim("test", 100, LEASE).await.unwrap();
+    assert!(matches!(&claims[..], [claim] if claim.lease.id.as_str() == "good"), "{claims:?}");
+}
+
+#[cfg(feature = "nats")]
+#[tokio::test]
 async fn nats_gives_up_a_job_whose_result_it_does_not_take() {
     let Some((_local, queue)) = queue(Kind::Nats, here!()).await else { return };
     queue.accept(&[job("long"), job("good")]).await.unwrap();

@@ -43,7 +43,7 @@ use self::{
     stream::{Found, Stream},
 };
 use super::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, from_ms, ms};
-use crate::{BoxError, job::JobId};
+use crate::{BoxError, job::JobId, terminal::log};
 
 const STREAM: &str = "FLEET";
 const LATER: &str = "fleet.later.";
@@ -274,8 +274,27 @@ impl Queue for Nats {
             Ok::<_, BoxError>(messages)
         };
         let messages = timeout(PATIENCE, fetch).await.map_err(|_| "the server does not answer")??;
-        let claims = streams::iter(messages).map(|message| self.claim_one(message, lease)).buffered(AT_ONCE);
-        claims.try_filter_map(|claim| async { Ok(claim) }).try_collect().await
+        // One that fails is delivered again when its lease has run out, and must not take the others with it.
+        let (mut claims, mut failure) = (Vec::with_capacity(messages.len()), None);
+        let mut claimed =
+            streams::iter(messages).map(|message| self.claim_one(message, lease)).buffer_unordered(AT_ONCE);
+        let take_all = async {
+            while let Some(claim) = claimed.next().await {
+                match claim {
+                    Ok(claim) => claims.extend(claim),
+                    Err(error) => failure = Some(error),
+                }
+            }
+        };
+        if timeout(PATIENCE, take_all).await.is_err() {
+            failure = Some("the server does not answer".into());
+        }
+        match failure {
+            Some(error) if claims.is_empty() => return Err(error),
+            Some(error) => log(&format!("a job could not be claimed: {error}")),
+            None => {}
+        }
+        Ok(claims)
     }
 
     async fn put_back(&self, jobs: &[Later]) -> Result<Vec<bool>, BoxError> {
