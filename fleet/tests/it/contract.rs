@@ -197,3 +197,23 @@ async fn nats_drops_a_delivery_that_was_put_back() {
     let waited = queue.now().await.unwrap().duration_since(before).unwrap();
     assert!(waited + Duration::from_millis(2) >= delay, "{waited:?}");
 }
+
+/// A server that moves a job too early has not given it to anybody.
+#[cfg(feature = "nats")]
+#[tokio::test]
+async fn nats_delivery_before_its_time_is_not_counted() {
+    let Some((local, queue)) = queue(Kind::Nats, here!()).await else { return };
+    let now = queue.now().await.unwrap();
+    let due = now + Duration::from_millis(1200);
+    let due_ms = due.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis().to_string();
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Fleet-Due", due_ms.as_str());
+    let client = async_nats::connect(local.address()).await.unwrap();
+    client.publish_with_headers("fleet.due.a", headers, "{}".into()).await.unwrap();
+    client.flush().await.unwrap();
+
+    let claimed = claim(&*queue, LONG).await;
+    assert!(queue.now().await.unwrap() + Duration::from_millis(2) >= due);
+    assert_eq!((claimed.lease.id, claimed.deliveries), (id("a"), 1));
+    assert_eq!(claimed.envelope, "{}");
+}

@@ -39,6 +39,11 @@ impl ServerClock {
         Ok(reading.at(Instant::now()))
     }
 
+    /// The same, asked of the server, whatever was read before.
+    pub async fn reread_ms(&self, client: &Client) -> Result<i64, BoxError> {
+        Ok(self.read(client).await?.at(Instant::now()))
+    }
+
     async fn read(&self, client: &Client) -> Result<Reading, BoxError> {
         let began = Instant::now();
         let answer = client.request(format!("$JS.API.STREAM.INFO.{STREAM}"), "".into()).await?;

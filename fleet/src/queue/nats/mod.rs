@@ -221,8 +221,29 @@ impl Nats {
         message.ack().await
     }
 
+    /// Lets a job wait that was delivered before its time.
+    async fn defer(
+        &self,
+        message: &jetstream::Message,
+        found: Found,
+        delivered: i64,
+        now_ms: i64,
+    ) -> Result<(), BoxError> {
+        let wait = from_ms(found.due_ms.saturating_sub(now_ms));
+        if delivered > 1 {
+            // Somebody may have had it, which must not be forgotten.
+            return message.ack_with(AckKind::Nak(Some(wait.min(MAX_REFUSAL)))).await;
+        }
+        // As the next step. A refusal would count as a delivery, and a start that was delivered twice may not be sent.
+        let Found { id, envelope, step, accepted_ms, .. } = found;
+        let due_ms = now_ms.saturating_add(ms(wait));
+        let parcel = Parcel { step: step.saturating_add(1), due_ms, accepted_ms, schedule: true };
+        self.publish(format!("{LATER}{id}"), &id, parcel, envelope).await?;
+        message.ack().await
+    }
+
     async fn claim_one(&self, message: jetstream::Message, lease: Duration) -> Result<Option<Claim>, BoxError> {
-        let now_ms = self.now_ms().await?;
+        let mut now_ms = self.now_ms().await?;
         let info = message.info()?;
         let (delivered, published_ms) = (info.delivered, ms_of(info.published));
         let found = Found::of(&message.subject, message.headers.as_ref(), &message.payload);
@@ -230,19 +251,21 @@ impl Nats {
             self.set_aside(&message, found, reason).await?;
             return Ok(None);
         }
-        let id = found.id;
-        if found.due_ms > now_ms {
-            // The server is early, by its own clock.
-            let wait = from_ms(found.due_ms.saturating_sub(now_ms)).min(MAX_REFUSAL);
-            message.ack_with(AckKind::Nak(Some(wait))).await?;
-            return Ok(None);
-        }
         // A server that was killed may have forgotten acknowledgements: what is older than this connection is looked at, too.
         let is_suspect = delivered > 1 || published_ms <= self.clock.connected_ms(now_ms);
-        if is_suspect && self.is_superseded(&id, found.step).await? {
+        if is_suspect && self.is_superseded(&found.id, found.step).await? {
             message.ack().await?;
             return Ok(None);
         }
+        if found.due_ms > now_ms {
+            // Early, by what is known of the server's clock, which may have been set since.
+            now_ms = self.clock.reread_ms(&self.client).await?;
+            if found.due_ms > now_ms {
+                self.defer(&message, found, delivered, now_ms).await?;
+                return Ok(None);
+            }
+        }
+        let id = found.id;
         let reply = message.reply.as_ref().ok_or("a message without a reply subject")?.to_string();
         let receipt = Receipt { reply, until_ms: now_ms.saturating_add(ms(lease)), accepted_ms: found.accepted_ms };
         let lease = Lease { id, fence: found.step, receipt: serde_json::to_string(&receipt)? };
@@ -321,6 +344,8 @@ impl Queue for Nats {
     }
 
     async fn give_back(&self, leases: &[Lease]) -> Result<(), BoxError> {
+        // The server counts what is refused as delivered nevertheless: a start that was not sent yet, and may not be sent twice, is
+        // given up by the next worker, which is the careful side.
         for lease in leases {
             self.acknowledge(&Receipt::of(lease)?, AckKind::Nak(None)).await?;
         }
