@@ -40,7 +40,8 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// The address of the gateway as its client sees it. Another proxy before it has said so, or else the client has.
 pub fn own_address(headers: &HeaderMap, uri: &Uri) -> Option<Url> {
-    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    // Each proxy appends what it was asked for: what the client asked for comes first.
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok()?.split(',').map(str::trim).next();
     let host = text(X_FORWARDED_HOST).or_else(|| text(HOST)).or_else(|| uri.authority().map(|it| it.as_str()))?;
     let scheme = text(X_FORWARDED_PROTO).filter(|scheme| ["http", "https"].contains(scheme)).unwrap_or("http");
     Url::parse(&format!("{scheme}://{host}/")).ok()

@@ -64,7 +64,7 @@ async fn forward(
         return problem(StatusCode::BAD_REQUEST, "BadTarget", "the target of the request is not a path", None);
     };
     let own = headers::own_address(request.headers(), request.uri());
-    let wanted = upgrade::wanted(request.headers());
+    let wanted = upgrade::wanted(&request);
     let mut outgoing = reqwest::Request::new(request.method().clone(), url);
     *outgoing.headers_mut() = request.headers().clone();
     let head = outgoing.headers_mut();

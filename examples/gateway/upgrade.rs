@@ -1,7 +1,7 @@
 //! Upgraded connections, such as WebSockets: from the upgrade on, bytes pass both ways.
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::Request,
     http::{
         HeaderMap, HeaderValue, StatusCode,
@@ -12,12 +12,20 @@ use axum::{
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-/// What the request wants its connection to become.
-pub fn wanted(headers: &HeaderMap) -> Option<HeaderValue> {
-    let connection = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let is_upgrade =
-        connection.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
-    headers.get(UPGRADE).filter(|_| is_upgrade).cloned()
+/// What the request wants its connection to become. With a body it is an ordinary request: what comes behind its head is no other
+/// protocol yet, and a server may always answer without the upgrade.
+pub fn wanted(request: &Request) -> Option<HeaderValue> {
+    if !request.body().is_end_stream() {
+        return None;
+    }
+    let elements = |name| {
+        let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(str::trim)
+    };
+    let is_upgrade = elements(CONNECTION).any(|name| name.eq_ignore_ascii_case("upgrade"));
+    // HTTP/2 without TLS would have the same requests, and hide their operations from the layer.
+    let protocols: Vec<_> = elements(UPGRADE).filter(|protocol| !protocol.eq_ignore_ascii_case("h2c")).collect();
+    HeaderValue::from_str(&protocols.join(", ")).ok().filter(|protocols| is_upgrade && !protocols.is_empty())
 }
 
 /// Says so to the service, too.

@@ -83,6 +83,11 @@ async fn addresses_of_the_service_point_at_the_gateway() {
     let request = client().post(gateway.url("/v2/blobs")).header("x-forwarded-host", "api.test");
     let response = request.header("x-forwarded-proto", "https").send().await.unwrap();
     assert_eq!(response.headers()["location"], "https://api.test/v2/blobs/uploads/1?digest=x");
+
+    // And of several, which have appended what they were asked for.
+    let request = client().post(gateway.url("/v2/blobs")).header("x-forwarded-host", "api.test, inner.test:81");
+    let response = request.header("x-forwarded-proto", "https, http").send().await.unwrap();
+    assert_eq!(response.headers()["location"], "https://api.test/v2/blobs/uploads/1?digest=x");
 }
 
 #[tokio::test]
@@ -236,4 +241,36 @@ async fn upgraded_connections_pass_both_ways() {
     // Without an upgrade it is an ordinary response.
     let refused = client().get(gateway.url("/socket")).send().await.unwrap();
     assert_eq!(refused.status(), 426);
+}
+
+/// What wants an upgrade that does not concern the service is an ordinary request, with its body and its operation.
+#[tokio::test]
+async fn what_asks_for_http_2_or_has_a_body_goes_through_the_layer() {
+    let answer = |request: Request| async move {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 100).await.unwrap();
+        match head.uri.path() {
+            "/operations/1" => (StatusCode::OK, r#"{"status": "Succeeded"}"#).into_response(),
+            _ if head.headers.contains_key("upgrade") || head.headers.contains_key("http2-settings") => {
+                StatusCode::BAD_REQUEST.into_response()
+            }
+            _ if body == head.headers.get("x-body").map_or("", |body| body.to_str().unwrap()) => {
+                (StatusCode::ACCEPTED, [("operation-location", "/operations/1")]).into_response()
+            }
+            _ => StatusCode::IM_A_TEAPOT.into_response(),
+        }
+    };
+    let upstream = serve(Router::new().fallback(answer)).await;
+    let gateway = Serving::start("gateway", &["--upstream", &format!("http://{upstream}")]);
+    for (protocol, body) in [("h2c", "the body"), ("h2c", ""), ("websocket", "the body")] {
+        let mut stream = TcpStream::connect(gateway.url("").trim_start_matches("http://")).await.unwrap();
+        let request = format!(
+            "POST /start HTTP/1.1\r\nhost: gateway\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: {protocol}\r\n\
+             http2-settings: AAMAAABk\r\nx-body: {body}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = read_head(&mut stream).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{protocol}, {body:?}: {head}");
+    }
 }
