@@ -7,6 +7,7 @@ use tower_lro::simulator::{Reply, Script, Simulator};
 
 use crate::{
     common,
+    lines::tell,
     options::{Options, quoted},
 };
 
@@ -15,7 +16,8 @@ pub async fn options() -> io::Result<Options> {
     let address = common::serve(Simulator::new().script(conversion())).await?;
     let url = format!("http://{address}/conversions?api-version=2.0");
     let arguments = ["lro", "-H", "content-type: application/json", "-d", r#"{"from": "dwg"}"#, &url];
-    eprintln!("A simulated service listens on {address}, and this is:\n\n    {}\n", arguments.map(quoted).join(" "));
+    let shown = arguments.map(quoted).join(" ");
+    tell(format_args!("A simulated service listens on {address}, and this is:\n\n    {shown}\n"));
     Ok(Options::parse_from(arguments))
 }
 

@@ -1,4 +1,4 @@
-//! Lines on standard output, whose reader may have seen enough: `lro protocol show fhir | head -1`.
+//! Lines on standard output, whose reader may have seen enough (`lro protocol show fhir | head -1`), and on standard error.
 
 use std::{
     fmt::Display,
@@ -12,8 +12,13 @@ pub fn print_line(line: impl Display) {
         // The exit code is still to come.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         Err(error) => {
-            _ = writeln!(io::stderr(), "standard output: {error}");
+            tell(format_args!("standard output: {error}"));
             process::exit(1);
         }
     }
+}
+
+/// On standard error. Nobody may be there any more, as after Ctrl-C in `lro … 2>&1 | tee log`: unlike `eprintln!` it goes on then.
+pub fn tell(line: impl Display) {
+    _ = writeln!(io::stderr(), "{line}");
 }

@@ -46,7 +46,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tokio::time::timeout;
 use tower_lro::{Event, Operation, OperationError, OperationState, ResponseExt};
 
-use self::{options::Options, output::Format};
+use self::{lines::tell, options::Options};
 
 /// How it ended, as the exit code says it; 2 is a mistake on the command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,22 +105,22 @@ async fn run(options: &Options) -> Result<Exit, String> {
         // First, so that the signal is listened for before anything is sent.
         biased;
         Ok(()) = tokio::signal::ctrl_c() => Exit::Interrupted,
-        exit = complete(request, options.format()) => exit,
+        exit = complete(request, options) => exit,
     };
-    let operation = latest.get();
-    // Listened for from here on, so that one that follows at once counts.
-    let mut second = Box::pin(tokio::signal::ctrl_c());
     if exit == Exit::Interrupted {
+        let operation = latest.get();
+        // Listened for from here on, so that one that follows at once counts.
+        let mut second = Box::pin(tokio::signal::ctrl_c());
         poll_fn(|context| Poll::Ready(_ = second.as_mut().poll(context))).await;
         let text = match operation {
             Some(_) => "interrupted",
             None => "interrupted, and not known whether the service accepts the request",
         };
+        let kept = operation.as_ref().map(|operation| store::keep(operation, options));
         output::print_error(options.format(), operation.as_ref(), text);
-    }
-    if let (Exit::Interrupted | Exit::DidNotComplete, Some(operation)) = (exit, operation) {
-        store::keep(&operation, options);
-        if exit == Exit::Interrupted {
+        kept.into_iter().for_each(tell);
+        // What has ended is not to be canceled: some services would delete its result.
+        if let Some(operation) = operation.filter(|operation| !operation.state().is_terminal()) {
             cancel_on(second, &operation, options, &client).await?;
         }
     }
@@ -135,17 +135,17 @@ async fn cancel_on(
     client: &ClientWithMiddleware,
 ) -> Result<(), String> {
     let Some(cancel) = operation.cancel() else { return Ok(()) };
-    eprintln!("Ctrl-C within {} seconds cancels it.", SECOND_CTRL_C.as_secs());
+    tell(format_args!("Ctrl-C within {} seconds cancels it.", SECOND_CTRL_C.as_secs()));
     if !matches!(timeout(SECOND_CTRL_C, second).await, Ok(Ok(()))) {
         return Ok(());
     }
-    match options.cancel_request(client, cancel)?.send().await {
+    tell(match options.cancel_request(client, cancel)?.send().await {
         Ok(response) if response.status().is_success() => {
-            eprintln!("The service was asked to cancel it: {}. Resume it to see how it ends.", response.status());
+            format!("The service was asked to cancel it: {}. Resume it to see how it ends.", response.status())
         }
-        Ok(response) => eprintln!("The service did not cancel it: {}", response.status()),
-        Err(error) => eprintln!("It is not known to be canceled: {}", output::error_text(without_url(error))),
-    }
+        Ok(response) => format!("The service did not cancel it: {}", response.status()),
+        Err(error) => format!("It is not known to be canceled: {}", output::error_text(without_url(error))),
+    });
     Ok(())
 }
 
@@ -167,12 +167,15 @@ impl Latest {
     }
 }
 
-async fn complete(request: RequestBuilder, format: Format) -> Exit {
+async fn complete(request: RequestBuilder, options: &Options) -> Exit {
+    let format = options.format();
     match request.send().await {
-        Ok(response) => hand_over(response, format).await,
+        Ok(response) => hand_over(response, options).await,
         Err(error) => match OperationError::find(&error) {
             Some(error) => {
+                let kept = store::keep(error.operation(), options);
                 output::print_operation_error(format, error);
+                tell(kept);
                 Exit::DidNotComplete
             }
             None => {
@@ -191,10 +194,11 @@ fn without_url(error: reqwest_middleware::Error) -> reqwest_middleware::Error {
     }
 }
 
-async fn hand_over(response: Response, format: Format) -> Exit {
+async fn hand_over(response: Response, options: &Options) -> Exit {
     let http = response.status();
     let is_error = http.is_client_error() || http.is_server_error();
-    let state = response.operation().map(Operation::state);
+    let operation = response.operation().cloned();
+    let state = operation.as_ref().map(Operation::state);
     let exit = match state {
         Some(OperationState::Failed | OperationState::Canceled) => Exit::Failed,
         Some(_) => Exit::Good,
@@ -202,13 +206,12 @@ async fn hand_over(response: Response, format: Format) -> Exit {
         None => Exit::Good,
     };
     if state.is_none() {
-        eprintln!("{http}: no operation that the chosen protocols know");
+        tell(format_args!("{http}: no operation that the chosen protocols know"));
     }
-    match output::print_response(format, response).await {
-        Ok(()) => exit,
-        Err(error) => {
-            eprintln!("the response could not be passed on: {error}");
-            if state.is_some() { Exit::DidNotComplete } else { Exit::NotAccepted }
-        }
-    }
+    let Err(error) = output::print_response(options.format(), response).await else { return exit };
+    let kept = operation.map(|operation| store::keep(&operation, options));
+    let exit = if kept.is_some() { Exit::DidNotComplete } else { Exit::NotAccepted };
+    tell(format_args!("the response could not be passed on: {error}"));
+    kept.into_iter().for_each(tell);
+    exit
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tower_lro::{Cause, Operation, OperationError, OperationState, ResponseExt};
 
-use crate::redact::redacted;
+use crate::{lines::tell, redact::redacted};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -90,10 +90,10 @@ pub fn print_error(format: Format, operation: Option<&Operation>, text: &str) {
 }
 
 fn print(format: Format, summary: &Summary<'_>, error: &str) {
-    eprintln!("{error}");
+    tell(error);
     if format == Format::Json {
         if let Err(error) = summary.print() {
-            eprintln!("the summary could not be printed: {error}");
+            tell(format_args!("the summary could not be printed: {error}"));
         }
     }
 }

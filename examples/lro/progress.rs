@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use tower_lro::{DelayReason, Event, Operation, Outcome};
 
-use crate::redact::redacted;
+use crate::{lines::tell, redact::redacted};
 
 pub fn lines() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let began = Instant::now();
     move |event| {
         let line = line(event);
-        eprintln!("{:7.1} s  {line}", began.elapsed().as_secs_f64());
+        tell(format_args!("{:7.1} s  {line}", began.elapsed().as_secs_f64()));
     }
 }
 

@@ -11,13 +11,14 @@ use tower_lro::Operation;
 
 use crate::options::{Options, quoted};
 
-/// Stores the operation, and says how to resume it.
-pub fn keep(operation: &Operation, options: &Options) {
+/// Stores the operation, and returns how to resume it. Nothing is printed before: nobody may read it, or want to.
+#[must_use]
+pub fn keep(operation: &Operation, options: &Options) -> String {
     let file = options.store().cloned().unwrap_or_else(|| free_file(operation));
     let name = file.display();
     let json = match serde_json::to_string_pretty(operation) {
         Ok(json) => json,
-        Err(error) => return eprintln!("The operation could not be stored: {error}"),
+        Err(error) => return format!("The operation could not be stored: {error}"),
     };
     let (what, then) = match operation.state().is_terminal() {
         true => ("The operation has ended, but its result is not here", "ask for it again"),
@@ -28,14 +29,14 @@ pub fn keep(operation: &Operation, options: &Options) {
             let again = options.again(operation.is_anonymous());
             // They may be secrets.
             let values = if again.contains('…') { ", with the headers' values for …" } else { "" };
-            eprintln!(
+            format!(
                 "{what}. To {then}{values}:\n\n    lro --resume {} {}{again}\n",
                 quoted(&name.to_string()),
                 quoted(options.service()),
-            );
+            )
         }
         // Then here, rather than nowhere: there is no other way back to it.
-        Err(error) => eprintln!(
+        Err(error) => format!(
             "{what}. It could not be stored in {name} ({error}); \
              a file with this is what --resume takes:\n\n{json}"
         ),

@@ -7,6 +7,7 @@ mod custom_protocol;
 mod gateway;
 mod lro;
 mod lro_check;
+mod lro_interrupted;
 mod lro_protocol;
 mod metrics;
 mod per_request;

@@ -1,0 +1,100 @@
+//! `lro`, where Ctrl-C comes, or nobody reads what it says.
+#![cfg(unix)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::PathBuf,
+    process::{Child, ChildStderr, Command, Stdio},
+    time::Duration,
+};
+
+use tower_lro::simulator::{Fault, Reply, Script};
+
+use crate::{
+    lro::support::{Server, folder},
+    run::command,
+};
+
+/// Longer than a test may take.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+fn never_polled() -> Server {
+    Server::of(Script::new(Reply::accepted().retry_after(FOREVER)))
+}
+
+/// Where its operation is stored; without standard output, which it would wait for.
+fn lro_storing(name: &str) -> (Command, PathBuf) {
+    let stored = folder(name).join("operation.json");
+    let mut lro = command("lro");
+    lro.arg("--store").arg(&stored).stdout(Stdio::null());
+    (lro, stored)
+}
+
+fn spawn(lro: &mut Command) -> (Child, BufReader<ChildStderr>) {
+    let mut child = lro.stderr(Stdio::piped()).spawn().unwrap();
+    let errors = BufReader::new(child.stderr.take().unwrap());
+    (child, errors)
+}
+
+fn read_until(errors: &mut impl BufRead, part: &str) -> String {
+    let mut told = String::new();
+    while !told.contains(part) {
+        assert_ne!(errors.read_line(&mut told).unwrap(), 0, "{part} is not in {told}");
+    }
+    told
+}
+
+fn ctrl_c(child: &Child) {
+    let kill = Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status().unwrap();
+    assert!(kill.success());
+}
+
+#[test]
+fn the_operation_is_stored_though_nobody_reads_how_it_ended() {
+    let server = never_polled();
+    let (mut lro, stored) = lro_storing("unread");
+    let (closed, writer) = UnixStream::pair().unwrap();
+    drop(closed);
+    lro.args([&server.url("/start"), "-d", "{}", "--timeout", "20ms"]).stderr(Stdio::from(OwnedFd::from(writer)));
+    assert_eq!(lro.status().unwrap().code(), Some(4));
+    assert!(fs::read_to_string(stored).unwrap().contains("/operations/"));
+}
+
+/// As in `lro … 2>&1 | tee log`.
+#[test]
+fn ctrl_c_stores_the_operation_though_it_ends_the_reader_too() {
+    let server = never_polled();
+    let (mut lro, stored) = lro_storing("interrupted-unread");
+    let (mut child, mut errors) = spawn(lro.args([&server.url("/start"), "-d", "{}"]));
+    read_until(&mut errors, "waiting");
+    drop(errors);
+    ctrl_c(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(fs::read_to_string(stored).unwrap().contains("/operations/"));
+}
+
+/// FHIR servers delete the result then.
+#[test]
+fn an_operation_that_has_ended_is_not_canceled() {
+    let result = Reply::json("").body(vec![b' '; 2000]).fault(Fault::StalledAfter(1000));
+    let server = Server::in_haste(Script::fhir().polls([result]));
+    let (mut lro, stored) = lro_storing("ended");
+    let (mut child, mut errors) = spawn(lro.args([&server.url("/Patient/$export"), "--protocol", "fhir"]));
+    read_until(&mut errors, "after 1 poll");
+    ctrl_c(&child);
+    for line in errors.lines().map(Result::unwrap) {
+        if line.contains("Ctrl-C within") {
+            ctrl_c(&child);
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(stored.exists());
+    assert_eq!(
+        server.requests().iter().filter(|request| request.method == "DELETE").count(),
+        0,
+        "{:?}",
+        server.paths()
+    );
+}
