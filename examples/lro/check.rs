@@ -15,7 +15,13 @@ use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_lro::{Cause, Error, Event, LroLayer, OperationState, Outcome, Protocol, ResponseExt};
 
-use crate::{Exit, hints, lines::print_line, progress, redact::redacted, transcript::Exchange};
+use crate::{
+    Exit, hints,
+    lines::print_line,
+    progress,
+    redact::{redacted, without_user},
+    transcript::Exchange,
+};
 
 /// Where nothing says who was asked, and what for. A path, since addresses of monitors may be made of it.
 const NOWHERE: &str = "https://service.example/path-of-the-start-request";
@@ -90,7 +96,7 @@ async fn play(
     let mut exit = None;
     loop {
         let Some((method, url, recorded)) = next_start(&player, method, elsewhere.as_ref()) else { break };
-        let uri = url.as_str().parse().map_err(|error| format!("{url}: {error}"))?;
+        let uri = url.as_str().parse().map_err(|error| format!("{}: {error}", without_user(url)))?;
         let mut request = Request::new(String::new());
         (*request.method_mut(), *request.uri_mut()) = (method.clone(), uri);
         let service = service_fn(|request| player.clone().respond(request));
@@ -151,7 +157,7 @@ fn guessed(exchanges: &[Exchange]) -> Option<Url> {
         // A string of its JSON, or an attribute.
         headers.find_map(address).or_else(|| body.split(['"', '\'']).find_map(address))
     });
-    let guessed = origin.and_then(|origin| origin.join(nowhere.path()).ok()).unwrap_or(nowhere);
+    let guessed = origin.and_then(|origin| origin.join(nowhere.path()).ok()).map_or(nowhere, without_user);
     if exchanges.first().is_some_and(|first| first.url.is_none()) {
         print_line(format_args!(
             "The transcript does not say what was asked: the first request is taken for one to {guessed} (--url says otherwise)"

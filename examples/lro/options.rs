@@ -16,6 +16,7 @@ use tower_lro::{Cancel, FinalResponse, LroLayer, Origin, Protocol};
 use crate::{
     description::{names, protocol},
     output::Format,
+    redact::without_user,
     store,
 };
 
@@ -224,9 +225,14 @@ impl Options {
         }
     }
 
-    /// The service, without the query, which may have a key.
-    pub fn service(&self) -> &str {
-        self.url.split(['?', '#']).next().unwrap_or_default()
+    /// The service, without user information and the query, which may have a key.
+    pub fn service(&self) -> String {
+        let mut url = address(&self.url).map(without_user).ok();
+        if let Some(url) = &mut url {
+            url.set_query(None);
+            url.set_fragment(None);
+        }
+        url.map(String::from).unwrap_or_default()
     }
 
     /// The options to resume with, the headers without their values.
@@ -234,10 +240,8 @@ impl Options {
         let headers = if is_anonymous { &[] } else { self.headers.as_slice() };
         let names = headers.iter().filter_map(|header| Some(header.split_once(':')?.0));
         let headers = names.map(|name| format!(" -H '{name}: …'"));
-        // Only the known ones are found again by the name that is stored.
-        let is_known = |spoken: &Spoken| Protocol::known().any(|known| known.name() == spoken.protocol.name());
-        let has_files = !self.protocols.iter().all(is_known);
-        let protocols = self.protocols.iter().filter(|_| has_files);
+        // The known ones, too: they may trust or allow origins, and say how to cancel.
+        let protocols = self.protocols.iter();
         let protocols = protocols.map(|spoken| format!(" --protocol {}", quoted(&spoken.given)));
         let trusted = self.trusted.iter().map(|origin| format!(" --trust-origin '{origin}'"));
         let allowed = self.allowed.iter().map(|origin| format!(" --allow-origin '{origin}'"));

@@ -1,10 +1,14 @@
 //! Addresses as they may be printed.
 
 use http::Uri;
+use reqwest::Url;
 
-/// With its query values replaced, but for that of `api-version`: addresses of monitors and results may be signed.
+/// Without its user information, and with its query values replaced, but for that of `api-version`: addresses of monitors and results may be signed.
 pub fn redacted(uri: &Uri) -> String {
-    let Some(query) = uri.query() else { return uri.to_string() };
+    let whole = uri.to_string();
+    let user = uri.authority().and_then(|authority| authority.as_str().rsplit_once('@'));
+    let whole = user.map_or_else(|| whole.clone(), |(user, _)| whole.replacen(&format!("{user}@"), "", 1));
+    let Some(query) = uri.query() else { return whole };
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
         Some((name, version)) if name.eq_ignore_ascii_case("api-version") && is_version(version) => {
             parameter.to_owned()
@@ -12,9 +16,16 @@ pub fn redacted(uri: &Uri) -> String {
         Some((name, _)) if !name.contains(';') => format!("{name}=***"),
         _ => "***".to_owned(),
     });
-    let whole = uri.to_string();
     let (address, _) = whole.split_once('?').unwrap_or((&whole, ""));
     format!("{address}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+/// Without what names a user, and may have a password.
+pub fn without_user(mut url: Url) -> Url {
+    // Only addresses that can have none refuse.
+    _ = url.set_username("");
+    _ = url.set_password(None);
+    url
 }
 
 /// Nothing but a version, or a date with a word behind it.

@@ -32,7 +32,7 @@ pub fn keep(operation: &Operation, options: &Options) -> String {
             format!(
                 "{what}. To {then}{values}:\n\n    lro --resume {} {}{again}\n",
                 quoted(&name.to_string()),
-                quoted(options.service()),
+                quoted(&options.service()),
             )
         }
         // Then here, rather than nowhere: there is no other way back to it.

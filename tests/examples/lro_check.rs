@@ -133,6 +133,9 @@ fn an_address_made_of_an_unknown_path_is_a_placeholder() {
     let transcript = write(&folder, "transcript", &transcript);
     let printed = check([&file, "--transcript", &transcript, "--url", "https://api.test/"]).expect(0);
     assert_says(&printed, &["GET https://api.test/17 → 200"]);
+    let printed = check([&file, "--transcript", &transcript, "--url", "https://user:s3cret@api.test/?a"]).expect(0);
+    assert_says(&printed, &["POST https://api.test/?*** → 202"]);
+    assert!(!printed.out().contains("s3cret"), "{}", printed.out());
 }
 
 /// A case, the description, the transcript, the exit code, and what is printed.

@@ -75,6 +75,18 @@ fn ctrl_c_stores_the_operation_though_it_ends_the_reader_too() {
     assert!(fs::read_to_string(stored).unwrap().contains("/operations/"));
 }
 
+/// Fabric and Graph name origins that are not polled without them.
+#[test]
+fn the_command_to_resume_names_known_protocols_and_no_user() {
+    let server = Server::of(Script::new(Reply::http(202).header("location", "/operations/1").retry_after(FOREVER)));
+    let (mut lro, _) = lro_storing("known");
+    let url = server.url("/start?key=s3cret").replacen("//", "//user:s3c@ret@", 1);
+    let lro = lro.args([&url, "-d", "{}", "--timeout", "20ms", "--protocol", "graph", "--protocol", "fabric"]);
+    let told = String::from_utf8(lro.stderr(Stdio::piped()).output().unwrap().stderr).unwrap();
+    let expected = format!("{} --protocol graph --protocol fabric\n", server.url("/start"));
+    assert!(told.contains(&expected) && !told.contains("s3c") && !told.contains("user"), "{told}");
+}
+
 /// FHIR servers delete the result then.
 #[test]
 fn an_operation_that_has_ended_is_not_canceled() {
