@@ -51,7 +51,8 @@ pub(crate) fn propagate_api_version(names: &[String], from: Option<&str>, to: &U
 /// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
 /// [`propagate_query`] adds them again.
 pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
-    without_parameters(uri, |parameter| is_among(names, parameter) && is_of(from, parameter))
+    let is_dropped = |parameter: &Parameter<'_>| is_among(names, parameter) && is_of(from, parameter);
+    without_parameters(uri, is_dropped).unwrap_or_else(|| uri.clone())
 }
 
 /// The same for a text that may be an address.
@@ -66,14 +67,14 @@ pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text
     }
 }
 
-/// Removes the query parameters that are those of the query `from`, `api-version` excepted.
-pub(crate) fn without_sent(from: Option<&str>, uri: &Uri) -> Uri {
+/// Removes the query parameters that are those of the query `from`, `api-version` excepted, if there are any.
+pub(crate) fn without_sent(from: Option<&str>, uri: &Uri) -> Option<Uri> {
     without_parameters(uri, |parameter| is_of(from, parameter))
 }
 
 /// Removes user information, and all query parameters but `api-version`: what may be kept of a request's own address.
 pub(crate) fn without_secrets(uri: &Uri) -> Uri {
-    without_user_info(without_parameters(uri, |_| true))
+    without_user_info(without_parameters(uri, |_| true).unwrap_or_else(|| uri.clone()))
 }
 
 pub(crate) fn without_user_info(uri: Uri) -> Uri {
@@ -147,14 +148,14 @@ fn is_of(query: Option<&str>, parameter: &Parameter<'_>) -> bool {
     parameters(query).any(|sent| is_it(sent) || (sent.0.contains(';') && sent.pieces().any(is_it)))
 }
 
-/// Removes the parameters that are `dropped`, but never `api-version`.
-fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Uri {
+/// Removes the parameters that are `dropped`, but never `api-version`; `None` if there are none.
+fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Option<Uri> {
     let is_dropped = |parameter: &Parameter<'_>| !parameter.is_api_version() && dropped(parameter);
     // As a whole a parameter may stay, though a piece of it must not.
     let has_dropped =
         |parameter: &Parameter<'_>| parameter.0.contains(';') && parameter.pieces().any(|piece| is_dropped(&piece));
     if !parameters(uri.query()).any(|parameter| is_dropped(&parameter) || has_dropped(&parameter)) {
-        return uri.clone();
+        return None;
     }
     let kept = parameters(uri.query()).filter(|parameter| !is_dropped(parameter)).map(|parameter| {
         if !has_dropped(&parameter) {
@@ -163,7 +164,7 @@ fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Ur
         let pieces: Vec<_> = parameter.pieces().filter(|piece| !is_dropped(piece)).map(|piece| piece.0).collect();
         pieces.join(";").into()
     });
-    with_parameters(uri, kept.filter(|text| !text.is_empty()))
+    Some(with_parameters(uri, kept.filter(|text| !text.is_empty())))
 }
 
 /// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
