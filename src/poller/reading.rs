@@ -181,8 +181,9 @@ impl<T: Io> Reading<T> {
         let meaning = status.as_ref().map(|status| status.meaning);
         let has_status = self.poller.operation.progress.has_status;
         // What has a status was read. What is too long is the result of a plain monitor.
-        let is_read = status.is_some() || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
-        let is_trustworthy = is_read && !self.is_unreadable() && self.redirected_to().is_none();
+        let is_document = || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
+        let is_read = status.is_some() || (is_document() && !self.is_unreadable());
+        let is_trustworthy = is_read && self.redirected_to().is_none();
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
         let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
         self.poller.operation.is_success_assumed = false;
