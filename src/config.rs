@@ -1,4 +1,4 @@
-//! `Config`: what a layer is set to.
+//! `Config`: the settings of a layer, as values.
 
 use std::{
     fmt,
@@ -42,9 +42,9 @@ pub(crate) struct Config {
     pub(crate) cancel_on_drop: Option<Canceller>,
     pub(crate) cancel_on_timeout: Option<Canceller>,
     pub(crate) timer: Option<Arc<dyn Timer>>,
-    /// Whether it was said that requests have no host. Of the layer and all that is made of it.
+    /// Whether the warning about requests without a host was given. Shared by a layer and all layers made from it.
     pub(crate) has_warned_of_no_host: Arc<AtomicBool>,
-    /// Of the same.
+    /// Shared likewise.
     header_names: Arc<NameLists>,
     observers: Vec<Observer>,
 }
@@ -97,7 +97,7 @@ impl Config {
         })
     }
 
-    /// Whether there are any.
+    /// Whether any start rule matches the head of a response.
     #[inline]
     pub(crate) fn may_start_operation(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
         self.protocols.iter().any(|protocol| protocol.may_start(method, status, headers))
@@ -109,7 +109,7 @@ impl Config {
         self.ask_for_async && self.protocols.iter().any(|protocol| protocol.rules().needs_respond_async)
     }
 
-    /// What polls repeat of a request that resumes an operation.
+    /// Keeps the parts of a resuming request that polls repeat.
     #[inline]
     pub(crate) fn resuming(&self, head: RequestHead, headers: &HeaderMap) -> FollowedRequest {
         head.resuming(headers, self.template_rules())
@@ -119,13 +119,13 @@ impl Config {
         TemplateRules { omitted: &self.omitted_extensions, base: self.base_uri.as_ref(), names: &self.header_names }
     }
 
-    /// The protocol of that name that this layer speaks.
+    /// The layer's own protocol of the same name.
     pub(crate) fn spoken(&self, protocol: &Protocol) -> Option<&Protocol> {
         self.protocols.iter().find(|spoken| spoken.name() == protocol.name())
     }
 
-    /// The origins that this layer, and a protocol that it speaks, name. One that it does not speak, such as that of a stored
-    /// operation, has no say in where credentials go.
+    /// The origins named by this layer and by a protocol that it speaks. A protocol that it does not speak, such as that of a
+    /// stored operation, has no say in where credentials go.
     pub(crate) fn named_origins<'a>(&'a self, protocol: &'a Protocol) -> NamedOrigins<'a> {
         let mut named = NamedOrigins { trusted: &self.trusted, trust_rules: &[], anonymous: [&self.anonymous, &[]] };
         if let Some(spoken) = self.spoken(protocol) {
@@ -135,7 +135,7 @@ impl Config {
         named
     }
 
-    /// Whether it names any origin that may be asked beside the request's own.
+    /// Whether any origin besides the request's own may be asked.
     pub(crate) fn names_origins(&self) -> bool {
         let by_protocol = |protocol: &Protocol| !protocol.rules().anonymous.is_empty();
         !self.trusted.is_empty() || !self.anonymous.is_empty() || self.protocols.iter().any(by_protocol)
@@ -149,11 +149,11 @@ impl Config {
         !self.observers.is_empty()
     }
 
-    /// Tells the observers. One that panics harms nothing but itself.
+    /// Calls the observers. A panic in one of them harms nothing else.
     pub(crate) fn emit(&self, event: &Event<'_>) {
         for observer in &self.observers {
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) else { continue };
-            // The payload of the panic may panic itself when it is dropped.
+            // Dropping the payload of the panic may itself panic.
             _ = catch_unwind(AssertUnwindSafe(|| drop(panic))).map_err(ManuallyDrop::new);
         }
     }

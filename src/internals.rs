@@ -1,4 +1,4 @@
-//! The parts of the core that benches and fuzz targets look at by themselves. No public API.
+//! The parts of the core that benches and fuzz targets use directly. Not a public API.
 
 use std::{
     sync::LazyLock,
@@ -39,7 +39,7 @@ impl Scanner {
         self.0.decided()
     }
 
-    /// The same, but reads all of the bytes.
+    /// Reads all of the bytes.
     pub fn scan_all(&mut self, bytes: &[u8]) -> Option<&str> {
         self.0.read(bytes, &STATUS);
         self.0.decided()
@@ -51,11 +51,11 @@ impl Scanner {
     }
 }
 
-/// Where a monitor is, and whether its polls carry no credentials.
+/// Resolves the address of a monitor; returns it, and whether its polls carry no credentials.
 ///
 /// # Errors
 ///
-/// As the layer.
+/// The same as in the layer.
 pub fn resolve(
     layer: &LroLayer,
     start: &Request<()>,

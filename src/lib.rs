@@ -60,8 +60,8 @@
 //! # What the call returns
 //!
 //! - `Ok`: a response that passed through; or the operation has ended, in success or failure, and this is its final response, the
-//!   body unchanged, with the [`Operation`] in its extensions ([`ResponseExt`]). (Some protocols replace the HTTP status by that of the
-//!   outcome, by [`outcome_header`](StatusRule::outcome_header).)
+//!   body unchanged, with the [`Operation`] in its extensions ([`ResponseExt`]). (Some protocols replace its HTTP status with the
+//!   status of the outcome: [`outcome_header`](StatusRule::outcome_header).)
 //! - [`Error::Service`]: the start request failed. As far as the layer can tell it was not accepted.
 //! - [`Error::Operation`]: the service accepted the request, but the operation did not complete; do not send the request
 //!   again. The error has the [`Operation`], which can be [resumed](Operation::resume).

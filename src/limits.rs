@@ -1,6 +1,6 @@
 //! Every constant that bounds something, with its reason.
 //!
-//! The table of those that a user can meet is in the `limits` page of the guide.
+//! The `limits` page of the guide has a table of those that a user can meet.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How often a monitor may move, or a result redirect, between two statuses: as many redirects as browsers and reqwest follow.
 pub(crate) const MAX_MOVES: u8 = 10;
 
-/// How many addresses a header may name that a proxy has joined or repeated. Each is resolved, which costs as much as its base is long.
+/// How many addresses a header may name that a proxy has joined or repeated. Each is resolved, at a cost that grows with its base.
 pub(crate) const MAX_REFERENCES: usize = 16;
 
 /// The longest URI: what `http` takes.
@@ -17,7 +17,7 @@ pub(crate) const MAX_URI_BYTES: usize = u16::MAX as usize - 1;
 
 // ── Reading status responses ────────────────────────────────────────────────
 
-/// How much of a status word is kept. Longer ones are cut off and end in an ellipsis; no service's word comes near it.
+/// How much of a status word is kept. Longer ones are cut off and end in an ellipsis; no known service sends one as long.
 pub(crate) const MAX_STATUS_WORD_BYTES: usize = 64;
 
 /// How many keys a JSON pointer may have. Each costs the scanner 24 bytes.
@@ -29,7 +29,7 @@ pub(crate) const MAX_POINTER_KEY_BYTES: usize = MAX_STATUS_WORD_BYTES - 1;
 /// How many members a scanner looks for at once: one bit each.
 pub(crate) const MAX_SELECTORS: usize = 32;
 
-/// Unrecognized status words that are remembered, so that each is reported once. A service with more of them repeats itself.
+/// How many unrecognized status words are remembered, so that each is reported once. Beyond that reports repeat.
 pub(crate) const MAX_UNRECOGNIZED_WORDS: usize = 8;
 
 /// Frames without data that a body may give in a row before it counts as stalled: a body that is always ready and never says
@@ -42,7 +42,7 @@ pub(crate) const MAX_EMPTY_FRAMES: u32 = 1024;
 /// may be of any size.
 pub(crate) const MAX_DETAILS_BYTES: usize = 64 * 1024;
 
-/// The longest name of an operation that is kept, of its resource or its creation time likewise.
+/// The longest name of an operation that is kept.
 pub(crate) const MAX_ID_BYTES: usize = 1024;
 
 /// How deep error objects may be nested. Deeper ones are in the raw JSON.
@@ -51,7 +51,7 @@ pub(crate) const MAX_ERROR_DEPTH: usize = 16;
 /// How much of the body of an error response is kept for the error.
 pub(crate) const MAX_ERROR_BODY_BYTES: usize = 1 << 20;
 
-/// How much of a body that nobody needs is read, so that its connection can be used again.
+/// How much of an unneeded body is read, so that its connection can be reused.
 pub(crate) const MAX_DRAIN_BYTES: usize = 1 << 20;
 
 /// How many headers the HTTP message in the body of an `application/http` response may have: more than any server sends.
@@ -59,19 +59,19 @@ pub(crate) const MAX_MESSAGE_HEADERS: usize = 128;
 
 // ── Time ────────────────────────────────────────────────────────────────────
 
-/// How long a start response is read for whether it starts an operation. Then it passes through.
+/// How long to read a start response in order to see whether it starts an operation. After that it passes through.
 pub(crate) const START_BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How long the rest of a failed operation's last response is waited for, for its error object.
+/// How long to wait for the rest of a failed operation's last response, which may have its error object.
 pub(crate) const ERROR_DETAILS_TIME: Duration = Duration::from_secs(1);
 
-/// How long a body that is ready is read for details that nobody waits for.
+/// How long to read a body that is ready, for details that are not worth waiting for.
 pub(crate) const READY_DETAILS_TIME: Duration = Duration::from_millis(10);
 
-/// How long a body that nobody needs is read. A new connection costs less than this.
+/// How long to read an unneeded body. A new connection costs less than this.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// How long such a body is read at least, though the next poll is due: the response to it would need a new connection.
+/// How long to read an unneeded body at least, even if the next poll is due, which would need a new connection otherwise.
 pub(crate) const MIN_DRAIN_TIME: Duration = Duration::from_millis(250);
 
 // ── Scheduling ──────────────────────────────────────────────────────────────
@@ -81,16 +81,16 @@ pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
 
 // ── Headers ─────────────────────────────────────────────────────────────────
 
-/// Lists of header names that a layer keeps for its operations to share, those used last: more than a program has kinds of requests.
+/// How many lists of header names a layer keeps for its operations to share: more than a program has kinds of requests.
 pub(crate) const MAX_NAME_LISTS: usize = 16;
 
-/// The longest list that is shared, in bytes of its names. Longer ones go with their operations.
+/// The longest list that is shared, in bytes of its names. A longer one is kept by its operation.
 pub(crate) const MAX_SHARED_NAME_BYTES: usize = 4 * 1024;
 
 // ── Buffers ─────────────────────────────────────────────────────────────────
 
-/// From this many frames on, small ones are merged, so that what is kept costs about as much as its bytes, even where a body
-/// comes byte by byte.
+/// From this many frames on, small frames are merged, so that a body costs little more memory than its bytes, even if it arrives
+/// byte by byte.
 pub(crate) const MERGE_FRAMES_FROM: usize = 64;
 
 /// The size up to which a frame is small.
@@ -99,5 +99,5 @@ pub(crate) const SMALL_FRAME_BYTES: usize = 512;
 /// The size up to which small frames are merged into one.
 pub(crate) const MERGED_FRAME_BYTES: usize = 16 * 1024;
 
-/// Events that wait for a reader of an event stream. When there are more the oldest are dropped.
+/// How many events of a stream wait for its reader. Beyond that the oldest are dropped.
 pub(crate) const MAX_QUEUED_EVENTS: usize = 256;

@@ -1,4 +1,4 @@
-//! Redaction: what services and callers wrote, as it may be printed.
+//! Redaction: prints texts of services and callers without their secrets.
 
 use std::fmt::{self, Display, Write};
 
@@ -37,7 +37,7 @@ impl Display for Redacted<'_> {
     }
 }
 
-/// Nothing but a version, or a date with a word behind it.
+/// Whether it is only a version, or a date followed by a word.
 fn is_version(text: &str) -> bool {
     text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
 }
@@ -48,7 +48,7 @@ impl fmt::Debug for Redacted<'_> {
     }
 }
 
-/// Prints a text of the service with its control characters escaped, so that it cannot forge lines or colours of a log.
+/// Prints a text of the service with its control characters escaped, so that it cannot forge lines or colors of a log.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl Display for Escaped<'_> {

@@ -61,10 +61,10 @@ pub enum AddressErrorKind {
     Scheme,
     /// The address has user information (`https://user:password@…`).
     UserInfo,
-    /// The address is of another origin than the caller's request, and neither
+    /// The address has another origin than the caller's request, and that origin is neither
     /// [allowed](crate::LroLayer::allow_anonymous_origin) nor [trusted](crate::LroLayer::trust_origin).
     Untrusted,
-    /// The address is absolute, and the caller's request had a path alone, so that nothing says whether they are of one
+    /// The address is absolute, and the caller's request had only a path, so nothing says whether they have the same
     /// origin. Set [`LroLayer::base_uri`](crate::LroLayer::base_uri), send a `Host` header, or trust the origin.
     NoRequestHost,
     /// The request that [resumes](crate::Resume) an operation is addressed to another origin than the request that started it,

@@ -57,7 +57,7 @@ impl Origin {
         })
     }
 
-    /// Whether an `http` or `https` URL is of this origin, or of one that this pattern stands for.
+    /// Whether an `http` or `https` URL has this origin, or one that this pattern stands for.
     pub(crate) fn covers(&self, url: &Url) -> bool {
         let is_covered = match (&self.hosts, url.host()) {
             (_, None) => false,
@@ -81,7 +81,7 @@ impl FromStr for Origin {
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
         let (scheme, rest) = text.split_once("://").ok_or(OriginError::Scheme)?;
-        // The parser of URLs takes no `*` in a host: a stand-in keeps its place.
+        // The URL parser accepts no `*` in a host: a stand-in keeps its place.
         let (rest, pattern) = match (rest.strip_prefix("*."), rest.strip_prefix('*')) {
             (Some(parent), _) => (parent.to_owned(), "*."),
             (None, Some(port)) if port.is_empty() || port.starts_with([':', '/']) => {
@@ -128,7 +128,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Why a text is no [`Origin`].
+/// Why a text is not an [`Origin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginError {
@@ -136,7 +136,7 @@ pub enum OriginError {
     Scheme,
     /// Its host or port is invalid, it has user information, or a `*` anywhere but in its place or in a leading `*.`.
     Host,
-    /// It goes on after the port.
+    /// Something follows the port.
     Path,
 }
 

@@ -50,10 +50,10 @@ pub(crate) struct NamedOrigins<'a> {
 pub(crate) struct CallerAddress {
     /// The URI, as text: many operations wait at once, and a `Uri` takes 100 bytes more of each.
     text: Box<str>,
-    /// Where in it the path begins, and where that ends.
+    /// The range of the path in it.
     path: Range<u32>,
-    /// The request's own address, or the base URI; two where only a `Host` header says it; none where nothing does. That of a
-    /// request with an absolute address is parsed when it is needed, which for most operations it is not.
+    /// The request's own address, or the base URI; two where only a `Host` header names the host; none where nothing does. The
+    /// absolute address of a request is parsed only when needed, and most operations do not need it.
     urls: OnceLock<Box<[Url]>>,
 }
 
@@ -76,7 +76,7 @@ impl CallerAddress {
         Self { text: text.into(), path: begin as u32..end as u32, urls }
     }
 
-    /// The request's URI: made of its parts, because as a whole a path without a slash would be taken for more of the host.
+    /// The request's URI, made from its parts: parsed as a whole, a path without a slash would become part of the host.
     pub(crate) fn uri(&self) -> Option<Uri> {
         let (scheme, authority) = self.origin();
         let rest = &self.text[self.path.start as usize..];
@@ -115,7 +115,7 @@ impl CallerAddress {
 
     pub(crate) fn path(&self) -> &str {
         let path = &self.text[self.path.start as usize..self.path.end as usize];
-        // As `Uri` has it: nothing but an authority has no path.
+        // Like `Uri`: only a bare authority has no path.
         let has_path = !path.is_empty() || matches!(self.origin(), (None, Some(_)));
         if has_path { path } else { "/" }
     }
@@ -135,7 +135,7 @@ impl CallerAddress {
         self.path.start == 0
     }
 
-    /// Whether a URI has the request's own scheme and authority, which is all that decides where credentials go.
+    /// Whether a URI has the request's own scheme and authority, which alone decide where credentials go.
     pub(crate) fn has_authority_of(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
         if authority.as_str().contains('@') {
@@ -153,16 +153,16 @@ impl CallerAddress {
     }
 
     fn is_of(&self, url: &Url) -> bool {
-        // The same texts are the same origin. Only others have to be taken apart.
+        // Equal texts are the same origin. Only others have to be parsed.
         self.has_origin_text(url.scheme(), &url[Position::BeforeHost..Position::AfterPort])
             || self.urls().iter().any(|own| is_same_origin(own, url))
     }
 }
 
-/// Decides for one request of the caller, to the service.
+/// Decides for one request of the caller.
 ///
-/// What the caller wrote (the request's own address, and the layer's settings) is believed. Everything else, whether a server
-/// or a store wrote it, is judged here, and nowhere else.
+/// The caller's own words (the address of the request, and the settings of the layer) are trusted. Everything else, whether it
+/// comes from a server or from a store, is judged here and nowhere else.
 pub(crate) struct Policy<'a> {
     caller: &'a CallerAddress,
     named: NamedOrigins<'a>,
@@ -182,12 +182,12 @@ impl<'a> Policy<'a> {
         self.caller.urls().is_empty()
     }
 
-    /// Whether a path alone is an address of the caller's own origin, of which nothing else is known.
+    /// Whether a bare path is an address at the caller's own origin, because nothing more is known of that origin.
     pub(crate) fn is_known_by_path_only(&self) -> bool {
         self.caller.is_path_only() && self.has_no_origin()
     }
 
-    /// Decides on an address, which is changed to `https` where that is the same host's.
+    /// Decides on an address, and changes it to `https` where the caller's request reached the same host so.
     pub(crate) fn authorize(&self, url: &mut Url) -> Option<Credentials> {
         if !is_http(url) {
             return None;
@@ -203,7 +203,7 @@ impl<'a> Policy<'a> {
     }
 
     /// A service behind a TLS proxy often names itself by `http`. Its own host on the default ports is asked over TLS instead,
-    /// which shows nobody more than the caller's request did.
+    /// which reveals no more than the caller's request did.
     fn upgrade(&self, url: &mut Url) {
         let is_plain = url.scheme() == "http" && url.port_or_known_default() == Some(80);
         if !is_plain || self.caller.is_of(url) {
@@ -221,9 +221,9 @@ impl<'a> Policy<'a> {
         covers(self.named.trusted, url) || self.named.trust_rules.iter().any(by_rule)
     }
 
-    /// Whether the caller's request may resume an operation that was started elsewhere: the request has to be of the origin
-    /// where it was started, or of one that is trusted from there. Else a monitor that was refused at the start would be asked
-    /// after all, by a caller who takes its address for the service's.
+    /// Whether the caller's request may resume an operation that was started elsewhere: it must go to the origin where the
+    /// operation was started, or to one that is trusted from there. Otherwise a monitor that was refused at the start could be
+    /// polled after all, by a caller who takes its address for the service's.
     pub(crate) fn may_resume(&self, started: &Uri, monitor: &Uri) -> bool {
         if self.caller.has_authority_of(started) {
             return true;
@@ -238,10 +238,10 @@ impl<'a> Policy<'a> {
         self.caller.is_of(&started) || is_trusted_here() || self.named.trust_rules.iter().any(by_rule)
     }
 
-    /// An address of the caller's own origin in the form of the caller's request: without scheme and host where that has none,
-    /// and without the path of the base URI, which a client below puts before it.
+    /// Puts an address at the caller's own origin into the form of the caller's request: without scheme and host if the request
+    /// has none, and without the path of the base URI, which a client below adds.
     pub(crate) fn in_form_of_request(&self, url: &Url, uri: Uri) -> Uri {
-        // Without any origin, a relative address is the only kind of own one.
+        // Without an origin, only a relative address can be the caller's own.
         if !self.caller.is_path_only() || !(self.caller.is_of(url) || url.host_str() == Some(NO_HOST)) {
             return uri;
         }
@@ -249,16 +249,16 @@ impl<'a> Policy<'a> {
         let base_path = self.caller.url().map_or("", Url::path).trim_end_matches('/');
         let below = path.strip_prefix(base_path).filter(|rest| rest.starts_with('/') && !base_path.is_empty());
         let path = below.unwrap_or(&path);
-        // A client below that joins it would take two slashes for the beginning of a host (RFC 3986, section 4.2).
+        // A client below that resolves it would take two slashes for the start of a host (RFC 3986, section 4.2).
         let dot = if path.starts_with("//") { "/." } else { "" };
         format!("{dot}{path}").parse().unwrap_or_default()
     }
 }
 
-/// Stands for the host of a request of which nothing says it. (RFC 6761 reserves `.invalid`.)
+/// Stands for the host of a request that names none. (RFC 6761 reserves `.invalid`.)
 pub(crate) const NO_HOST: &str = "no-host.invalid";
 
-/// The connection's scheme is not known here. Nothing that comes back can change the connection, so either will do.
+/// The scheme of the connection is unknown here. No response can change the connection, so either scheme will do.
 fn urls_of_host(host: Option<&[u8]>) -> Box<[Url]> {
     let host = host.filter(|host| host.is_ascii()).and_then(|host| std::str::from_utf8(host).ok());
     let url = |scheme: &str| Url::parse(&format!("{scheme}://{}", host?)).ok();

@@ -1,4 +1,4 @@
-//! `Resolver`: what a reference in a response names, and whether it may be asked.
+//! `Resolver`: resolves a reference in a response, and decides whether it may be asked.
 
 use std::cell::LazyCell;
 
@@ -64,7 +64,7 @@ impl<'a> Resolver<'a> {
         named.map(|url| self.authorize(url, error))
     }
 
-    /// The same for a reference that does not stand in a header.
+    /// Resolves a reference that is not in a header, as [`resolve_header`](Self::resolve_header) does.
     pub(crate) fn resolve(&self, reference: &str, base: &Uri) -> Result<Address, AddressError> {
         let error = |kind| AddressError::new(kind, None, None);
         self.authorize(self.join(base, reference).map_err(error)?, error)
@@ -78,7 +78,7 @@ impl<'a> Resolver<'a> {
         self.resolve("", uri)
     }
 
-    /// Decides whether the caller's request may resume, or cancel, an operation that was started elsewhere.
+    /// Decides whether the caller's request may resume or cancel an operation that was started elsewhere.
     pub(crate) fn check_started(&self, started: &Uri, monitor: &Uri) -> Result<(), AddressError> {
         if self.policy.may_resume(started, monitor) {
             return Ok(());
@@ -103,7 +103,7 @@ impl<'a> Resolver<'a> {
         Some(self.policy.in_form_of_request(&url, uri))
     }
 
-    /// The same for a header of a response.
+    /// Resolves a header that will not be asked.
     pub(crate) fn locate_header(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         let text = headers.get(header).and_then(trimmed_text)?;
         references(text).find(|reference| !reference.is_empty()).and_then(|reference| self.locate(reference, base))
@@ -134,7 +134,7 @@ impl<'a> Resolver<'a> {
         join(&LazyCell::new(|| self.absolute(base)), reference)
     }
 
-    /// A URI of the caller or of the service as a URL, without user information.
+    /// Makes a URL of a URI of the caller or of the service, without user information.
     fn absolute(&self, uri: &Uri) -> Option<Url> {
         let mut url = if has_authority(uri) {
             to_url(uri)?
@@ -150,8 +150,9 @@ impl<'a> Resolver<'a> {
         Some(url)
     }
 
-    /// What may be remembered of an address that was resolved, and the whole of it where polls need more. What is `propagated`
-    /// they add again; of the caller's own address nothing is remembered that the caller's query says.
+    /// Returns the part of a resolved address that may be remembered, and the whole address if polls need more than that. Query
+    /// parameters that are `propagated` are left out, because polls add them again; if the address is the caller's own, so are all
+    /// parameters of the caller's query.
     pub(crate) fn remembered(&self, propagated: &[String], uri: &Uri) -> (Uri, Option<Uri>) {
         let caller = self.policy.caller();
         let part = without_sent(caller.query(), uri);
@@ -161,7 +162,7 @@ impl<'a> Resolver<'a> {
             let is_part = remembered != *uri;
             return (remembered, is_part.then(|| uri.clone()));
         }
-        // What is propagated is a part of what was sent.
+        // Nothing was propagated either, since that is a part of what the caller sent.
         if part.is_none() {
             return (uri.clone(), None);
         }
@@ -173,12 +174,12 @@ impl<'a> Resolver<'a> {
         without_propagated(propagated, self.policy.caller().query(), uri)
     }
 
-    /// The same for the name of an operation, which may be an address.
+    /// Cleans the name of an operation, which may be an address, in the same way.
     pub(crate) fn name_without_propagated(&self, propagated: &[String], name: String) -> String {
         text_without_propagated(propagated, self.policy.caller().query(), name)
     }
 
-    /// Whether an address is that of the caller's request, whatever the query, and whether or not it is encrypted.
+    /// Whether an address is the caller's own apart from the query and the scheme.
     fn is_request_place(&self, uri: &Uri) -> bool {
         let caller = self.policy.caller();
         let own = caller.uri().and_then(|own| self.absolute(&own));
@@ -189,7 +190,7 @@ impl<'a> Resolver<'a> {
 
 /// An absolute reference needs no base.
 fn join<F: FnOnce() -> Option<Url>>(base: &LazyCell<Option<Url>, F>, reference: &str) -> Result<Url, AddressErrorKind> {
-    // The parser of URLs drops user information that is empty.
+    // The URL parser drops empty user information.
     if reference.contains('@') && has_user_info(reference) {
         return Err(AddressErrorKind::UserInfo);
     }
@@ -224,7 +225,8 @@ pub(crate) fn header_text(value: &HeaderValue) -> Option<&str> {
 
 fn trimmed_text(value: &HeaderValue) -> Option<&str> {
     let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_ascii();
-    // A URL parser drops tabs, so what was checked would not be what is written. Headers have no other control character.
+    // A URL parser drops tabs, so the text that was checked would not be the text that was written. Headers have no other
+    // control character.
     (!text.contains('\t')).then_some(text)
 }
 
@@ -233,8 +235,8 @@ fn unquoted(text: &str) -> &str {
     text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
 }
 
-/// The references in a value, which a proxy may have made of several: separated by commas. An address may have a comma in it,
-/// too, but not with a space behind it, and none with another absolute address behind it.
+/// The references in a header value, separated by commas if a proxy has joined several values. An address may itself contain
+/// a comma, but not one followed by a space or by another absolute address.
 fn references(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

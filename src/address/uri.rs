@@ -1,4 +1,4 @@
-//! Parts of URIs: which query parameters go from one to another, and what is taken out of them.
+//! Parts of URIs: copying query parameters from one to another, and removing secrets.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ const API_VERSION: &str = "api-version";
 pub(crate) fn to_url(uri: &Uri) -> Option<Url> {
     let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
     let rest = uri.path_and_query().map_or("", |rest| rest.as_str());
-    // What is no path would become part of the host: `http` allows `*`.
+    // A text that is not a path would become part of the host: `http` allows `*`.
     let slash = if rest.is_empty() || rest.starts_with(['/', '?']) { "" } else { "/" };
     Url::parse(&format!("{scheme}://{authority}{slash}{rest}")).ok()
 }
@@ -26,7 +26,7 @@ pub(crate) fn has_authority(uri: &Uri) -> bool {
     uri.authority().is_some()
 }
 
-/// Appends the query parameters called `names` that the query `from` has and `to` has not, if there are any.
+/// Appends the query parameters called `names` that the query `from` has and `to` lacks; `None` if there are none.
 pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
     let is_missing = |sent: &Parameter<'_>| {
         let name = sent.name();
@@ -42,20 +42,20 @@ pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) ->
     })
 }
 
-/// Appends the `api-version` that the query `from` has, if `to` has none and that is among `names`.
+/// Appends the `api-version` of the query `from`, if `to` has none and it is among `names`.
 pub(crate) fn propagate_api_version(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
     let name = names.iter().find(|name| name.eq_ignore_ascii_case(API_VERSION))?;
     propagate_query(std::slice::from_ref(name), from, to)
 }
 
-/// Removes the query parameters called `names`, `api-version` excepted, that are those of the query `from`, so that
-/// [`propagate_query`] adds them again.
+/// Removes the query parameters called `names`, except `api-version`, that are also in the query `from`: [`propagate_query`]
+/// adds them again.
 pub(crate) fn without_propagated(names: &[String], from: Option<&str>, uri: &Uri) -> Uri {
     let is_dropped = |parameter: &Parameter<'_>| is_among(names, parameter) && is_of(from, parameter);
     without_parameters(uri, is_dropped).unwrap_or_else(|| uri.clone())
 }
 
-/// The same for a text that may be an address.
+/// Like [`without_propagated`], for a text that may be an address.
 pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text: String) -> String {
     let Some((path, query)) = text.split_once('?').filter(|_| from.is_some()) else { return text };
     let Ok(uri) = format!("/?{query}").parse() else { return text };
@@ -67,12 +67,12 @@ pub(crate) fn text_without_propagated(names: &[String], from: Option<&str>, text
     }
 }
 
-/// Removes the query parameters that are those of the query `from`, `api-version` excepted, if there are any.
+/// Removes the query parameters that are also in the query `from`, except `api-version`; `None` if there are none.
 pub(crate) fn without_sent(from: Option<&str>, uri: &Uri) -> Option<Uri> {
     without_parameters(uri, |parameter| is_of(from, parameter))
 }
 
-/// Removes user information, and all query parameters but `api-version`: what may be kept of a request's own address.
+/// Removes user information and all query parameters except `api-version`: the rest may be kept of a request's own address.
 pub(crate) fn without_secrets(uri: &Uri) -> Uri {
     without_user_info(without_parameters(uri, |_| true).unwrap_or_else(|| uri.clone()))
 }
@@ -86,19 +86,19 @@ pub(crate) fn without_user_info(uri: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_default()
 }
 
-/// A parameter of a query, as it is written there.
+/// A parameter as it is written in a query.
 #[derive(Clone, Copy)]
 struct Parameter<'a>(&'a str);
 
 impl<'a> Parameter<'a> {
-    /// What servers see that take a semicolon for a separator, too ([HTML 4.01, appendix B.2.2]).
+    /// The parameters seen by servers that accept a semicolon as a separator ([HTML 4.01, appendix B.2.2]).
     ///
     /// [HTML 4.01, appendix B.2.2]: https://www.w3.org/TR/html401/appendix/notes.html#h-B.2.2
     fn pieces(self) -> impl Iterator<Item = Self> {
         self.0.split(';').map(Parameter)
     }
 
-    /// Its name and its value, decoded: what servers compare.
+    /// The decoded name and value, which servers compare.
     fn decoded(self) -> (Cow<'a, str>, Cow<'a, str>) {
         if self.0.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
             return form_urlencoded::parse(self.0.as_bytes()).next().unwrap_or_default();
@@ -133,7 +133,7 @@ fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
     names.iter().any(|wanted| wanted.eq_ignore_ascii_case(&name))
 }
 
-/// Whether two paths are the same, decoded.
+/// Whether two paths are the same once decoded.
 pub(crate) fn is_same_path(one: &str, other: &str) -> bool {
     one == other || form_urlencoded::parse(one.as_bytes()).eq(form_urlencoded::parse(other.as_bytes()))
 }
@@ -148,10 +148,10 @@ fn is_of(query: Option<&str>, parameter: &Parameter<'_>) -> bool {
     parameters(query).any(|sent| is_it(sent) || (sent.0.contains(';') && sent.pieces().any(is_it)))
 }
 
-/// Removes the parameters that are `dropped`, but never `api-version`; `None` if there are none.
+/// Removes the parameters that are `dropped`, except `api-version`; `None` if there are none.
 fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Option<Uri> {
     let is_dropped = |parameter: &Parameter<'_>| !parameter.is_api_version() && dropped(parameter);
-    // As a whole a parameter may stay, though a piece of it must not.
+    // A parameter may stay although a piece of it must go.
     let has_dropped =
         |parameter: &Parameter<'_>| parameter.0.contains(';') && parameter.pieces().any(|piece| is_dropped(&piece));
     if !parameters(uri.query()).any(|parameter| is_dropped(&parameter) || has_dropped(&parameter)) {
@@ -167,7 +167,7 @@ fn without_parameters(uri: &Uri, dropped: impl Fn(&Parameter<'_>) -> bool) -> Op
     Some(with_parameters(uri, kept.filter(|text| !text.is_empty())))
 }
 
-/// Falls back to `uri` as it is where the outcome would be longer than a URI may be.
+/// Falls back to `uri` if the result would be longer than a URI may be.
 fn with_parameters<T: AsRef<str>>(uri: &Uri, parameters: impl Iterator<Item = T>) -> Uri {
     let mut text = String::from(uri.path());
     for (index, parameter) in parameters.enumerate() {
@@ -179,7 +179,7 @@ fn with_parameters<T: AsRef<str>>(uri: &Uri, parameters: impl Iterator<Item = T>
 
 /// The same URI with another path and query; `None` if that makes no URI.
 pub(crate) fn with_path_and_query(uri: &Uri, text: String) -> Option<Uri> {
-    // Not every version of `http` looks at the length of parts.
+    // Not every version of `http` checks the length of parts.
     let scheme_len = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
     let authority_len = uri.authority().map_or(0, |authority| authority.as_str().len());
     if scheme_len + authority_len + text.len() > MAX_URI_BYTES {

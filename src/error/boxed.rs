@@ -1,4 +1,4 @@
-//! `BoxError` and `Boxed`: errors of services whose type is not known.
+//! `BoxError` and `Boxed`: errors of services whose type is unknown.
 
 use std::{error::Error as StdError, fmt};
 

@@ -13,9 +13,9 @@ use crate::{
 
 /// An operation that ended, but not in success: `Failed` or `Canceled`.
 ///
-/// Made by [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation), and, with
-/// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure), the cause of the error that comes instead of the
-/// final response.
+/// Made by [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation). With
+/// [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure) it is the cause of the error that the caller gets instead
+/// of the final response.
 ///
 /// # Example
 ///

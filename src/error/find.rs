@@ -23,11 +23,11 @@ pub trait ErrorChain<E> {
 }
 
 impl<E> OperationError<E> {
-    /// Finds the error of an operation in whatever wrapped it: in a [`BoxError`], as behind tower's `Buffer` and `Timeout`, in
-    /// the error of a `reqwest_middleware` client, or among the [sources](StdError::source) of an error of your own.
+    /// Finds the error of an operation, whatever wrapped it: a [`BoxError`], as behind tower's `Buffer` and `Timeout`, the error
+    /// of a `reqwest_middleware` client, or an error of your own, by its [sources](StdError::source).
     ///
-    /// This is the check for everything that would send the request again: if there is one, the service accepted the request;
-    /// do not send it again. Where the error is still an [`Error`], [`Error::operation`] is the same check.
+    /// Call it before sending a request again: if it returns an error, the service accepted the request; do not send it again. If
+    /// the error is still an [`Error`], [`Error::operation`] is the same check.
     ///
     /// `E` is the error of the service below the layer. **A wrong `E` is not detected: `find` then returns `None`, though the service accepted
     /// the request.** For a `reqwest_middleware::Error` the compiler knows it; in a trait object
@@ -69,14 +69,14 @@ impl<E: StdError + 'static> ErrorChain<E> for dyn StdError + 'static {
     }
 }
 
-/// An error of that type, also in a box or an `Arc`: as errors those are what they hold, and the source of each is that one's.
+/// An error of that type, also in a box or an `Arc`: as an error each of those stands for its content, and has the same source.
 fn plain<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     let boxed = || error.downcast_ref::<Box<T>>().map(|error| &**error);
     let shared = || error.downcast_ref::<Arc<T>>().map(|error| &**error);
     error.downcast_ref().or_else(boxed).or_else(shared)
 }
 
-/// The error within, or the source: errors of I/O and shared ones give the source of what they hold for their own, and not that itself.
+/// The error within, or the source: an I/O error or a shared error returns the source of its content, and not the content itself.
 fn next<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let of_io = || Some(plain::<io::Error>(error)?.get_ref()? as &'a (dyn StdError + 'static));
     let shared = || Some(&**error.downcast_ref::<Arc<dyn StdError + Send + Sync>>()? as &'a (dyn StdError + 'static));

@@ -1,4 +1,4 @@
-//! `Error`: what comes instead of a response, before an operation was accepted and after.
+//! `Error`: the error of a call, before an operation was accepted and after.
 
 pub(crate) mod boxed;
 pub(crate) mod failed;
@@ -18,7 +18,7 @@ use crate::{operation::Operation, redact::Redacted};
 
 /// The error of [`Lro`](crate::Lro), over the error `E` of the inner service.
 ///
-/// Which of them it is decides whether the request may be sent again:
+/// The variant decides whether the request may be sent again:
 ///
 /// | error | the start request | a retry layer outside |
 /// | --- | --- | --- |
@@ -62,9 +62,9 @@ pub enum Error<E> {
     /// There is no timer to wait with: the future was first polled outside of a tokio runtime, or in one without time
     /// (`enable_time`). Nothing was sent: the inner service was not called.
     ///
-    /// There is no way to ask tokio but to try, so that its message of a panic, which is caught, is printed; with `panic = "abort"`
-    /// the program ends there. A thread that has had a tokio runtime with time, and has none any more, is taken for one that still
-    /// has it: there the operation ends with [`Cause::NoTimer`](crate::Cause::NoTimer), after it was accepted, and can be resumed.
+    /// Tokio can be asked only by trying: a panic that is caught, but whose message is printed; with `panic = "abort"` the program
+    /// ends there. A thread that once had a tokio runtime with time is assumed to have it still; if it has not, the operation ends
+    /// with [`Cause::NoTimer`](crate::Cause::NoTimer), after it was accepted, and can be resumed.
     NoTimer,
 }
 
@@ -137,7 +137,7 @@ impl<E> Error<E> {
     }
 
     /// Returns the same error over a [`Boxed`] error of the inner service, for services whose error is a [`BoxError`], such as
-    /// those of tower's `Buffer` and `Timeout`: this one is a [`std::error::Error`] again, as `Box<dyn Error>` is not.
+    /// those of tower's `Buffer` and `Timeout`: unlike `Box<dyn Error>`, a [`Boxed`] error is a [`std::error::Error`].
     ///
     /// # Example
     ///

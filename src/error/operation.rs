@@ -16,7 +16,7 @@ use crate::{
 /// The error of an operation that did not complete. The service accepted the request; do not send it again.
 ///
 /// [`operation`](Self::operation) has everything that is needed to [resume](Operation::resume) it. `Display` says why it did not
-/// complete; that of the [`Error`](crate::Error) around it says which operation.
+/// complete; the `Display` of the [`Error`](crate::Error) around it names the operation.
 ///
 /// # Example
 ///
@@ -180,8 +180,8 @@ impl<E: StdError + 'static> StdError for OperationError<E> {
 pub enum Cause<E> {
     /// It took longer than [`LroLayer::timeout`](crate::LroLayer::timeout) allows.
     Timeout,
-    /// The inner service failed, more often in a row than [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows,
-    /// or for good (its `poll_ready` failed).
+    /// The inner service failed more often in a row than [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows,
+    /// or permanently (its `poll_ready` failed).
     Service(E),
     /// The body of a status response broke off before its status was known, more often in a row than
     /// [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
@@ -198,7 +198,7 @@ pub enum Cause<E> {
     /// The operation ended in failure; with [`LroLayer::error_on_failure`](crate::LroLayer::error_on_failure) only.
     Failed(OperationFailed),
     /// The next delay is longer than [`LroLayer::max_wait`](crate::LroLayer::max_wait). Nothing went wrong:
-    /// [resume](Operation::resume) the operation after it.
+    /// [resume](Operation::resume) the operation after that delay.
     #[non_exhaustive]
     Pending {
         /// The time until the next poll is due, or the deadline passes.

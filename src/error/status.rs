@@ -7,7 +7,7 @@ use http::Response;
 
 use crate::redact::Headless;
 
-/// A status response has no status: its head was good, but its body was not what the protocol calls for.
+/// A status response has no status: its head was good, but its body was not what the protocol requires.
 ///
 /// # Example
 ///

@@ -23,8 +23,8 @@ use crate::{operation::Operation, redact::Redacted, timing::backoff::DelayReason
 /// `Finished`, also where the future is dropped. A poll that ends the operation at once with an error (a 403, an answer without a
 /// status) is reported by `Finished` alone, and a redirect by `Moved`. A response that started nothing is `Unmatched`.
 ///
-/// `Debug` is safe to log as far as the layer can know: query values are replaced, and there are no headers in it. Of bodies it has what
-/// they say of the operation: its status, when it was created, and why it has failed, in the service's own words.
+/// `Debug` is safe to log as far as the layer can know: query values are replaced, and there are no headers in it. From bodies it
+/// shows the status, the time of creation and the reason of a failure, in the service's own words.
 ///
 /// # Example
 ///
@@ -106,7 +106,7 @@ pub enum Event<'a> {
         /// The time until it is to be resumed.
         delay: Duration,
     },
-    /// The layer is done with the operation. (Of a call in which the inner service panics nobody is told.)
+    /// The layer is done with the operation. (A call in which the inner service panics is not reported.)
     #[non_exhaustive]
     Finished {
         /// The operation, as it is in the response's extensions or in the error.
@@ -222,7 +222,7 @@ impl fmt::Display for Outcome {
 }
 
 impl<'a> Event<'a> {
-    /// Returns the operation that it happened to; `None` for a response that started none.
+    /// Returns the operation that the event is about; `None` for a response that started none.
     ///
     /// # Example
     ///

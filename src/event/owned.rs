@@ -69,7 +69,7 @@ impl OwnedEvent {
         }
     }
 
-    /// Returns the operation that it happened to, as it was then; `None` for a response that started none.
+    /// Returns the operation that the event is about, as it was then; `None` for a response that started none.
     #[must_use]
     pub fn operation(&self) -> Option<&Operation> {
         self.as_event().operation()

@@ -1,5 +1,5 @@
-//! Spans and events of the `tracing` crate: a span for each operation, in it one for each of its requests. Without feature
-//! `tracing` nothing of it is compiled in, and what is called here does nothing.
+//! Spans and events of the `tracing` crate: a span for each operation, and within it one for each of its requests. Without
+//! feature `tracing` these functions do nothing.
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use self::off::{Spans, is_unmatched_enabled, no_host, unmatched};
@@ -95,8 +95,8 @@ mod on {
             self.request = None;
         }
 
-        /// Does something that belongs to the request under way, or else to the operation. Where the level filters the spans of
-        /// requests out, that of the operation stands for them.
+        /// Runs something in the span of the request under way, or else in that of the operation, also if the level filters the spans
+        /// of requests out.
         #[inline]
         pub(crate) fn run<T>(&self, what: impl FnOnce() -> T) -> T {
             self.request.as_ref().filter(|span| !span.is_disabled()).unwrap_or(&self.operation).in_scope(what)
@@ -128,7 +128,7 @@ mod on {
                         PollFailure::NoStatus | PollFailure::Service | PollFailure::Body => format!("{failure:?}"),
                     };
                     self.request.iter().for_each(|request| set_error(request, &error));
-                    // With the monitor, because the span is not there for those who listen to warnings alone.
+                    // Names the monitor, because a subscriber that listens only to warnings does not see the span.
                     warn!(
                         target: TARGET,
                         { lro.monitor = %Redacted(operation.monitor()), %failure, failures, retry_in = retry_in.map(|delay| display(Short(delay))) },
@@ -188,7 +188,7 @@ mod on {
         }
     }
 
-    /// A time as people read it.
+    /// A duration in human-readable form.
     struct Short(Duration);
 
     impl fmt::Display for Short {
@@ -219,7 +219,7 @@ mod on {
         }
     }
 
-    /// Whether anybody wants to know of a 202 that no protocol matches.
+    /// Whether a subscriber listens to reports of a 202 that no protocol matches.
     pub(crate) fn is_unmatched_enabled() -> bool {
         tracing::enabled!(target: TARGET, tracing::Level::DEBUG)
     }

@@ -7,14 +7,14 @@ use serde_json::value::RawValue;
 
 use crate::json::{skip::Skip, swar};
 
-/// A key of an object, and the JSON text of what it is the key of: a whole scalar, or a string or a nested value of which nothing but
-/// the end has been looked for.
+/// A key of an object, and the JSON text of its value: a valid scalar, or a string or nested value that was searched only for its
+/// end.
 pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
 
-/// The members of an object, in their order, up to where no whole member follows; none, if it is no object.
+/// The members of an object in order, up to the first that is incomplete or malformed; none if it is not an object.
 ///
-/// It walks over values as the scanner does, for half of what a whole parser takes. Like that it does not see what is wrong within
-/// strings and brackets.
+/// It skips values as the scanner does, at half the cost of a full parser. Like the scanner it does not see errors within strings
+/// and brackets.
 pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let text = std::str::from_utf8(json)
@@ -29,7 +29,7 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
     members
 }
 
-/// A key, its value, and what comes behind them, if they are whole.
+/// A key, its value, and the text after them, if they are complete.
 fn member(text: &str) -> Option<(Cow<'_, str>, &str, &str)> {
     let (key, rest) = key(trimmed(text))?;
     let (value, rest) = value(trimmed(trimmed(rest).strip_prefix(':')?))?;
@@ -46,7 +46,7 @@ fn key(text: &str) -> Option<(Cow<'_, str>, &str)> {
     Some((json_string(key)?, rest))
 }
 
-/// A value and what comes behind it, if it is whole: at the end of the text, a number or a literal may be but the beginning of one.
+/// A value and the text after it, if it is complete: a number or literal at the very end may be only the beginning of one.
 fn value(text: &str) -> Option<(&str, &str)> {
     let (first, behind) = text.as_bytes().split_first()?;
     let (mut skip, begun) = match first {
@@ -64,18 +64,18 @@ fn value(text: &str) -> Option<(&str, &str)> {
 }
 
 fn trimmed(text: &str) -> &str {
-    // Most documents that services send have no space at all.
+    // Most services send documents without any space.
     let is_space_next = text.as_bytes().first().is_some_and(|byte| *byte <= b' ');
     if is_space_next { text.trim_start_matches([' ', '\t', '\n', '\r']) } else { text }
 }
 
-/// The elements of an array; none, if it is no array.
+/// The elements of an array; none if it is not an array.
 pub(crate) fn elements(json: &str) -> Vec<&str> {
     let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
     elements.into_iter().map(RawValue::get).collect()
 }
 
-/// The text of a string, with what is no Unicode in it replaced.
+/// The text of a string, with invalid Unicode replaced.
 pub(crate) fn json_string(json: &str) -> Option<Cow<'_, str>> {
     // Few have an escape.
     let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).filter(|text| !text.contains('\\'));
@@ -86,7 +86,7 @@ pub(crate) fn json_string(json: &str) -> Option<Cow<'_, str>> {
 
     impl<'de> Deserialize<'de> for Text {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            // As bytes, serde_json gives a lone surrogate as it is, where a string would be an error.
+            // As bytes, serde_json returns a lone surrogate; as a string, it would be an error.
             deserializer.deserialize_byte_buf(Bytes).map(Self)
         }
     }
@@ -137,7 +137,7 @@ mod tests {
         let deep = format!("{{\"a\": {}{}, \"b\": 2}}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(read(&deep).len(), 2);
         assert_eq!(read("\u{feff}{\"a\": 1 "), [pair("a", "1")]);
-        // What may go on.
+        // These may go on.
         for number in ["1", "-1", "1.5"] {
             assert_eq!(read(&format!("{{\"a\": 1, \"b\": {number}")), [pair("a", "1")]);
         }
@@ -148,7 +148,7 @@ mod tests {
             read(r#"{"a":1,"b" : [ 2 ] ,"c":{"d":"}"}"#),
             [pair("a", "1"), pair("b", "[ 2 ]"), pair("c", "{\"d\":\"}\"}")]
         );
-        // What is no UTF-8 ends it.
+        // Invalid UTF-8 ends it.
         for (json, expected) in
             [(&b"{\"a\": 1, \"b\": \"\xff\", \"c\": 3}"[..], 1), (b"\xff{\"a\": 1}", 0), (b"{\"a\": 1 \xc3", 1)]
         {

@@ -1,10 +1,10 @@
 //! `Scanner`: finds members of a JSON object as its bytes arrive.
 //!
-//! It looks at every byte once, keeps no more than the key or value that it is reading, and finds the same however the body is
-//! split. It is no validator: in what is not JSON it may find nothing, in what is JSON it finds the right thing.
+//! It looks at every byte once, keeps only the key or value that it is reading, and finds the same however the body is split.
+//! It is not a validator: in valid JSON it finds the right members, in other texts it may find none.
 //!
-//! It is written for speed, because results of many megabytes are not held for its sake: what is not wanted is skipped eight
-//! bytes at a time (`skip.rs`, `swar.rs`).
+//! It is written for speed, because results of many megabytes pass through it: it skips unwanted values eight bytes at a time
+//! (`skip.rs`, `swar.rs`).
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a scanner looks for: up to [`MAX_SELECTORS`](crate::limits::MAX_SELECTORS) members.
+/// The members that a scanner looks for, up to [`MAX_SELECTORS`](crate::limits::MAX_SELECTORS).
 pub(crate) type Selectors = Arc<[Selector]>;
 
 /// Finds what its selectors match, in the order of the document.
@@ -36,7 +36,7 @@ pub(crate) struct Scanner {
     level: usize,
     open: [Level; MAX_POINTER_DEPTH],
     interest: Interest,
-    /// The selectors whose member has been met, as bits.
+    /// The selectors whose member was found, as bits.
     met: u32,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Scanner {
 struct Level {
     /// The selectors that lead here, as bits.
     selectors: u32,
-    /// The lengths of the keys that they look for here, as bits: most keys have another.
+    /// The lengths of the keys that they look for here, as bits: most other keys have another length.
     lengths: u64,
     /// In an array, the index of the element that comes next.
     index: Option<u32>,
@@ -76,11 +76,11 @@ enum At {
     Comma,
     /// After the whole object.
     Closed,
-    /// In what is no JSON object.
+    /// In a text that is not a JSON object.
     NotJson,
 }
 
-/// Who wants the value that comes next.
+/// The selectors that want the next value.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Interest {
     /// The selectors that end here, as bits.
@@ -94,9 +94,9 @@ struct Interest {
 pub(crate) struct Found<'a> {
     /// The index of the selector.
     pub(crate) selector: usize,
-    /// In UTF-8; `None` if that is no text.
+    /// In UTF-8; `None` if it is not valid text.
     pub(crate) word: Option<&'a [u8]>,
-    /// How much of the bytes was read to find it.
+    /// How many of the bytes were read to find it.
     pub(crate) read: usize,
 }
 
@@ -108,13 +108,13 @@ impl<'a> Found<'a> {
 
 /// Where the word of a match is.
 enum Word {
-    /// In the bytes, from after the quote that they begin with, and so long.
+    /// In the bytes, after the quote that they begin with, with this length.
     InBytes(usize),
     InDecoder,
     Key,
 }
 
-/// What a state has done: so many bytes read, and perhaps a match by a selector.
+/// The result of a state: how many bytes it read, and perhaps a match by a selector.
 type Step = (usize, Option<(usize, Word)>);
 
 impl Scanner {
@@ -140,7 +140,7 @@ impl Scanner {
         matches!(self.at, At::Closed | At::NotJson)
     }
 
-    /// Whether what was read is of a JSON object, as far as it goes.
+    /// Whether the bytes so far begin a JSON object.
     pub(crate) fn is_object(&self) -> bool {
         !matches!(self.at, At::Start | At::NotJson)
     }
@@ -157,7 +157,7 @@ impl Scanner {
         self.met & bit(selector) != 0 && !is_being_read
     }
 
-    /// Reads on, up to the next match. `bytes` begin where the last ones ended, or where the last match was.
+    /// Reads on to the next match. `bytes` continue after the last ones, or after the last match.
     pub(crate) fn scan<'a>(&'a mut self, bytes: &'a [u8]) -> Option<Found<'a>> {
         let mut position = 0;
         while let Some(&byte) = bytes.get(position) {
@@ -200,7 +200,7 @@ impl Scanner {
         let may_be_wanted = self.open[self.level].lengths & length_bit(key) != 0;
         self.interest = if may_be_wanted { self.interest_in_key(key) } else { Interest::default() };
         let end = key.len() + 2;
-        // Most often the colon comes at once; this and its like below save a fifth.
+        // Most often the colon follows at once; this and the similar checks below save a fifth.
         let is_next = rest.get(end) == Some(&b':');
         self.at = if is_next { At::Value } else { At::Colon };
         end + usize::from(is_next)
@@ -274,7 +274,7 @@ impl Scanner {
         }
     }
 
-    /// The first of the selectors that end here whose match is such a one.
+    /// The first selector that ends here and whose match `accepts` accepts.
     fn first_that(&self, accepts: impl Fn(Match) -> bool) -> Option<usize> {
         bits(self.interest.ends).find(|&selector| accepts(self.selectors[selector].matches))
     }
@@ -289,7 +289,7 @@ impl Scanner {
         (read, selector.filter(|_| self.string.is_text()).map(|selector| (selector, Word::InDecoder)))
     }
 
-    /// One byte of a number, a boolean or null, or the one behind it.
+    /// Reads one byte of a number, a boolean or null, or the byte after it.
     fn in_scalar(&mut self, byte: u8) -> Step {
         if is_of_scalar(byte) {
             self.string.push(&[byte]);
@@ -322,7 +322,7 @@ impl Scanner {
         }
     }
 
-    /// A value ends here. Most often a comma and the next key follow at once.
+    /// Ends a value. Most often a comma and the next key follow at once.
     #[inline]
     fn end_value(&mut self, end: usize, rest: &[u8]) -> usize {
         let is_key_next = rest.get(end) == Some(&b',') && self.open[self.level].index.is_none();
@@ -354,14 +354,14 @@ impl Scanner {
         }
     }
 
-    /// The object or array that is being read ends.
+    /// Ends the object or array that is being read.
     fn close(&mut self) -> At {
         self.at = if self.level == 0 { At::Closed } else { At::Comma };
         self.level = self.level.saturating_sub(1);
         self.at
     }
 
-    /// Begins with a value that gives no word, and returns how much of it was read.
+    /// Begins a value that gives no word; returns how many bytes of it were read.
     #[inline]
     fn unwanted_value(&mut self, byte: u8, rest: &[u8]) -> usize {
         match byte {
@@ -394,7 +394,7 @@ impl Scanner {
         1
     }
 
-    /// An object or an array begins that these selectors lead to.
+    /// Begins an object or array to which these selectors lead.
     fn open(&mut self, selectors: u32, index: Option<u32>) {
         let keys = bits(selectors).map_while(|index| self.selectors.get(index));
         let keys = keys.filter_map(|selector| selector.pointer.segments().get(self.level));
@@ -407,7 +407,7 @@ impl Scanner {
         self.interest_in(selectors, |segment| segment.key.as_bytes() == key)
     }
 
-    /// Which of the selectors that lead to the open object or array have a segment like this next.
+    /// The selectors, of those that lead to the open object or array, whose next segment matches.
     #[inline]
     fn interest_in(&mut self, open: u32, is_next: impl Fn(&Segment) -> bool) -> Interest {
         let mut interest = Interest::default();
@@ -426,7 +426,7 @@ impl Scanner {
     }
 }
 
-/// Most words are ASCII, which is known sooner.
+/// Most words are ASCII, which is quicker to check.
 fn is_text(word: &[u8]) -> bool {
     word.is_ascii() || std::str::from_utf8(word).is_ok()
 }
@@ -436,7 +436,7 @@ const fn is_of_scalar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
-/// Longer keys share one.
+/// Longer keys share one bit.
 #[inline]
 fn length_bit(key: &[u8]) -> u64 {
     1 << key.len().min(63)

@@ -1,4 +1,4 @@
-//! The scanner held against `serde_json`, and against itself with the body split elsewhere.
+//! Compares the scanner with `serde_json`, and with itself on bodies that are split elsewhere.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::{
     limits::MAX_STATUS_WORD_BYTES,
 };
 
-/// What was found: the selector, its word, and how much of the body had been read then.
+/// The matches: the selector, its word, and how many bytes of the body had been read by then.
 type Seen = Vec<(usize, String, usize)>;
 
 fn selectors<const N: usize>(selectors: [(&str, Match); N]) -> Selectors {
@@ -45,7 +45,7 @@ fn word(body: impl AsRef<[u8]>) -> Option<String> {
     whole(body.as_ref()).into_iter().next().map(|(_, word, _)| word)
 }
 
-/// With every split in two, with every split in three for small bodies, and byte by byte.
+/// Tries every split in two, for small bodies every split in three, and byte by byte.
 fn assert_splits_do_not_matter(body: &[u8], selectors: &Selectors) {
     let expected = scan([body], selectors);
     assert_eq!(scan(body.chunks(1), selectors), expected, "byte by byte: {:?}", String::from_utf8_lossy(body));
@@ -277,7 +277,7 @@ fn depth_bombs_are_counted_not_recursed() {
     }
 }
 
-/// JSON, with the status and things like it here and there.
+/// JSON with the status, and with keys that resemble it, in various places.
 fn json() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         Just("status".to_owned()),

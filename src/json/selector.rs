@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Pointer(Vec<Segment>);
 
-/// One step of a pointer: the key of an object's member, which names an element of an array where it is a number.
+/// One step of a pointer: the key of a member, or, if it is a number, also the index of an element.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Segment {
     pub(crate) key: Box<str>,
@@ -21,7 +21,7 @@ pub(crate) struct Segment {
 }
 
 impl Pointer {
-    /// `None` where the text is no pointer, names the whole document, or is longer than the scanner can follow.
+    /// Returns `None` if the text is not a pointer, names the whole document, or is longer than the scanner can follow.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let segments: Vec<_> = text.strip_prefix('/')?.split('/').map(Segment::parse).collect::<Option<_>>()?;
         (segments.len() <= MAX_POINTER_DEPTH).then_some(Self(segments))
@@ -35,7 +35,7 @@ impl Pointer {
         self.0.last().map_or("", |segment| &segment.key)
     }
 
-    /// The value there, if a document with these members has one.
+    /// Finds the value in a document with these members.
     pub(crate) fn find<'a>(&self, document: &[Member<'a>]) -> Option<&'a str> {
         let (first, rest) = self.0.split_first()?;
         let (_, value) = document.iter().find(|(key, _)| *key == *first.key)?;
@@ -76,14 +76,14 @@ impl fmt::Display for Pointer {
     }
 }
 
-/// A member that is looked for, and the values that match.
+/// A member to look for, and the values that match.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Selector {
     pub(crate) pointer: Pointer,
     pub(crate) matches: Match,
 }
 
-/// Which values of a member match, and what word they give.
+/// The values of a member that match, and the word that they give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Match {
     /// A string; the word is its text.
@@ -94,7 +94,7 @@ pub(crate) enum Match {
     Present,
     /// `true`; the word is the member's key.
     True,
-    /// Null, or that the document has no such member; the word is `null`.
+    /// Null, or a missing member; the word is `null`.
     Absent,
 }
 

@@ -26,8 +26,8 @@ impl Skip {
         Self { in_string: true, ..Self::scalar() }
     }
 
-    /// Reads on to the end of the value; returns how much was read, and whether it is over.
-    // Compiled by itself: within the scanner its registers, and so its cost, would depend on code that has nothing to do with it.
+    /// Reads on to the end of the value; returns how many bytes were read, and whether the value has ended.
+    // Compiled separately: inlined into the scanner, its cost would depend on unrelated code.
     #[inline(never)]
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut position = 0;
@@ -40,7 +40,7 @@ impl Skip {
                     (0, false) => 0,
                 };
             }
-            // What comes now is the end of the buffer, or has to be looked at byte by byte.
+            // The end of the buffer, or bytes that need a closer look.
             let until = bytes.len().min(position + 8);
             while position < until {
                 let byte = bytes[position];

@@ -2,10 +2,10 @@
 
 use crate::{json::swar, limits::MAX_STATUS_WORD_BYTES};
 
-/// Ends what was cut off.
+/// Ends a word that was cut off.
 const ELLIPSIS: &str = "…";
 
-/// The longest word that comes out, which may have been cut off.
+/// The longest word that is returned, which may have been cut off.
 pub(crate) const MAX_WORD_BYTES: usize = MAX_STATUS_WORD_BYTES + ELLIPSIS.len();
 
 /// The beginning of a string, unescaped.
@@ -45,7 +45,7 @@ impl StringDecoder {
     }
 
     pub(crate) fn clear(&mut self) {
-        // The bytes may stay: nobody looks beyond the length.
+        // The bytes may stay: nothing beyond the length is read.
         self.len = 0;
         self.is_too_long = false;
         self.escape = Escape::None;
@@ -53,7 +53,7 @@ impl StringDecoder {
         self.is_malformed = false;
     }
 
-    /// Reads a string on to its closing quote; returns how much was read, and whether it is over.
+    /// Reads on to the closing quote; returns how many bytes were read, and whether the string has ended.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut position = 0;
         while let Some(&byte) = bytes.get(position) {
@@ -138,13 +138,13 @@ impl StringDecoder {
         }
     }
 
-    /// The whole text, if it is one and short enough to be kept whole.
+    /// The whole text, if it is valid and short enough to be kept.
     pub(crate) fn text(&self) -> Option<&str> {
         let is_whole = !self.is_malformed && !self.is_too_long;
         std::str::from_utf8(&self.bytes[..self.len]).ok().filter(|_| is_whole)
     }
 
-    /// Whether what has been read is text, as far as it is kept.
+    /// Whether the part that is kept is valid text.
     pub(crate) fn is_text(&self) -> bool {
         !self.is_malformed && self.kept().is_some()
     }
@@ -172,7 +172,7 @@ impl StringDecoder {
     }
 }
 
-/// As much of a word as is kept of one from a body.
+/// Cuts a word to the length that is kept of one from a body.
 pub(crate) fn shortened(word: &str) -> Box<str> {
     let mut decoder = StringDecoder::new();
     decoder.push(word.as_bytes());

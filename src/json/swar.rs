@@ -10,14 +10,14 @@ const fn equal(word: u64, byte: u8) -> u64 {
     !(((difference & !HIGH) + !HIGH) | difference) & HIGH
 }
 
-/// The same for less, but exact only up to the first of them: bits above it may be wrong.
+/// Cheaper than [`equal`], but exact only up to the first match: higher bits may be wrong.
 #[inline(always)]
 const fn first_equal(word: u64, byte: u8) -> u64 {
     let difference = word ^ (LOW * byte as u64);
     difference.wrapping_sub(LOW) & !difference & HIGH
 }
 
-/// How many bytes' top bits are set in `mask`.
+/// Counts the bytes whose top bit is set in `mask`.
 #[inline(always)]
 const fn count(mask: u64) -> usize {
     ((mask >> 7).wrapping_mul(LOW) >> 56) as usize
@@ -47,18 +47,17 @@ pub(crate) fn before_quote_or_backslash(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + tail.unwrap_or(rest.len())
 }
 
-/// The text of a string without escapes, from after its opening quote, if it ends in these bytes.
+/// The text of a string without escapes, after its opening quote, if the string ends in these bytes.
 #[inline]
 pub(crate) fn string(bytes: &[u8]) -> Option<&[u8]> {
     let (text, rest) = bytes.split_at(before_quote_or_backslash(bytes));
     (rest.first() == Some(&b'"')).then_some(text)
 }
 
-/// Reads whole words of a bracketed value, up to one that may end it, or that has a backslash. Brackets in strings do not
-/// count, and what kind they are does not matter.
+/// Reads whole words of a bracketed value, up to one that may end it or that has a backslash. Brackets in strings do not
+/// count, and the kind of bracket does not matter.
 ///
-/// `depth` brackets are open before, and a string if `in_string`; both are left as they are after what was read, whose
-/// length is returned.
+/// Before the bytes, `depth` brackets are open, and a string if `in_string`; both are updated. Returns how many bytes were read.
 pub(crate) fn skip_nested(bytes: &[u8], depth: &mut usize, in_string: &mut bool) -> usize {
     let mut open = *depth;
     let mut carry = if *in_string { HIGH } else { 0 };
@@ -69,7 +68,7 @@ pub(crate) fn skip_nested(bytes: &[u8], depth: &mut usize, in_string: &mut bool)
             break;
         }
         let quotes = equal(word, b'"');
-        // Long strings have nothing else.
+        // A word in the middle of a long string.
         if carry != 0 && quotes == 0 {
             rest = after;
             continue;

@@ -1,4 +1,4 @@
-//! Settings of `LroLayer`: when polls come, and for how long.
+//! Settings of `LroLayer`: delays between polls, and bounds on the whole.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl LroLayer {
-    /// Sets the delays for when the service asks for none, which is most of the time. Default: 1 s × 1.5 up to 30 s.
+    /// Sets the delays that apply when the service asks for none, which is most of the time. Default: 1 s × 1.5 up to 30 s.
     ///
     /// # Example
     ///
@@ -96,7 +96,7 @@ impl LroLayer {
     /// Bounds the time from acceptance to the head of the final response. Default: none. An unrecognized terminal status is treated as
     /// running, so set a timeout.
     ///
-    /// It holds whatever the layer is doing then: waiting, polling, or reading. The outcome is
+    /// It applies whatever the layer is doing: waiting, polling, or reading. The outcome is
     /// [`Cause::Timeout`](crate::Cause::Timeout); the operation goes on at the service, and can be resumed. The deadline is part of
     /// the [`Operation`](crate::Operation::deadline): resumed before it passes, the operation keeps it.
     ///
@@ -148,12 +148,12 @@ impl LroLayer {
         self.with(|config| config.max_consecutive_failures = failures)
     }
 
-    /// Sets the longest delay that is waited for. With a longer one the call ends with
-    /// [`Cause::Pending`](crate::Cause::Pending), and the operation is to be [resumed](crate::Operation::resume) after the delay.
-    /// Default: every delay is waited for.
+    /// Sets the longest delay that the call waits for. Before a longer one it ends with
+    /// [`Cause::Pending`](crate::Cause::Pending); [resume](crate::Operation::resume) the operation after the delay.
+    /// Default: the call waits for every delay.
     ///
-    /// With zero each call polls once, as workers do that take operations from a queue. A chain of such steps makes
-    /// the same polls at the same times as one call that waits, and comes to the same end.
+    /// With zero, each call polls once; that suits workers that take operations from a queue. A chain of such steps makes
+    /// the same polls at the same times as one call that waits, and ends the same way.
     ///
     /// # Example
     ///
@@ -185,7 +185,7 @@ impl LroLayer {
         self.with(|config| config.max_wait = Some(delay))
     }
 
-    /// Waits by another timer than tokio's: for other runtimes, and for WebAssembly.
+    /// Waits with another timer than tokio's: for other runtimes, and for WebAssembly.
     pub fn timer(self, timer: impl Timer) -> Self {
         self.with(|config| config.timer = Some(Arc::new(timer)))
     }

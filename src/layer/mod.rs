@@ -87,8 +87,8 @@ impl LroLayer {
         Self::default()
     }
 
-    /// Passes everything through, a 202 included, but for a [`Cancel`], which is an error: it must not go to where it is addressed. For
-    /// the extensions of a single request.
+    /// Passes everything through, a 202 included; for the extensions of a single request. Only a [`Cancel`] is an error, because its
+    /// request must not go to the address that it names.
     ///
     /// # Example
     ///
@@ -180,12 +180,12 @@ impl LroLayer {
         self.with(|config| config.final_response = Some(final_response))
     }
 
-    /// Makes operations that end in `Failed` or `Canceled` errors,
-    /// [`Cause::Failed`](crate::Cause::Failed). Default: no, the caller gets their final response like any other, and
-    /// [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation) makes an error of it.
+    /// Makes an operation that ends in `Failed` or `Canceled` an error,
+    /// [`Cause::Failed`](crate::Cause::Failed). Default: no; the caller gets its final response like any other, and
+    /// [`ResponseExt::error_for_operation`](crate::ResponseExt::error_for_operation) turns that into an error.
     ///
-    /// Set it where a layer above retries HTTP errors: this error says that the service accepted the request, which a 500 that is
-    /// the final response does not. Set it behind typed clients, too, which know no failed operations.
+    /// Set it if a layer above retries HTTP errors: this error says that the service accepted the request, which a final response
+    /// with status 500 does not. Set it behind typed clients as well, which know no failed operations.
     ///
     /// # Example
     ///
@@ -209,8 +209,8 @@ impl LroLayer {
 
     /// Calls `observer` for every [`Event`]. May be called more than once; all observers are called, in the order they were added.
     ///
-    /// The observer runs within the request's future, and delays it: hand events on if there is much to do with them. A panic in
-    /// it is caught (not with `panic = "abort"`), so that an assertion in it fails no test.
+    /// The observer runs within the request's future and delays it: hand events on if handling them takes long. A panic in the
+    /// observer is caught (not with `panic = "abort"`), so an assertion in it fails no test.
     ///
     /// # Example
     ///
@@ -241,8 +241,8 @@ impl LroLayer {
     }
 
     /// Makes start requests ask the service to work asynchronously (`Prefer: respond-async`, [RFC 7240]), where a protocol of
-    /// the layer needs it: OData, FHIR, OGC API Processes, Dataverse. Default: no, the caller does. A service that answers at once
-    /// nevertheless is passed through.
+    /// the layer needs it: OData, FHIR, OGC API Processes, Dataverse. Default: no, that is up to the caller. If a service answers
+    /// at once all the same, its response passes through.
     ///
     /// [RFC 7240]: https://www.rfc-editor.org/rfc/rfc7240#section-4.1
     ///
@@ -259,8 +259,8 @@ impl LroLayer {
     }
 
     /// Returns the extension that cancels an operation at the service, as [`Operation::cancel`](crate::Operation::cancel) does, by the rules of this
-    /// layer's protocol: a stored operation has nothing but its name. `None` if the layer does not speak the protocol, or
-    /// it knows no way.
+    /// layer's protocol: a stored operation knows only its name. `None` if the layer does not speak the protocol, or the protocol
+    /// knows no way.
     ///
     /// # Example
     ///
@@ -288,13 +288,13 @@ impl LroLayer {
         Operation { protocol, ..operation.clone() }.cancel()
     }
 
-    /// Cancels operations at the service when their future is dropped, by the request that their protocol knows
-    /// ([`Operation::cancel`](crate::Operation::cancel)), unless they have ended, and only the result was being fetched. Default: the
-    /// operation goes on.
+    /// Cancels operations at the service when their future is dropped, with the request that their protocol defines
+    /// ([`Operation::cancel`](crate::Operation::cancel)), unless the operation has ended and only its result was being fetched.
+    /// Default: the operation goes on.
     ///
     /// The `canceller` sends the request in a spawned task, so the future must be dropped inside a tokio runtime.
-    /// [`Event::CancelSent`] says how it went. The request carries the caller's credentials; the canceller must add those that layers
-    /// below would add.
+    /// [`Event::CancelSent`] reports the answer. The request carries the caller's credentials; the canceller must add those that
+    /// layers below would add.
     pub fn cancel_on_drop(self, canceller: Canceller) -> Self {
         self.with(|config| config.cancel_on_drop = Some(canceller))
     }
@@ -305,12 +305,12 @@ impl LroLayer {
         self.with(|config| config.cancel_on_timeout = Some(canceller))
     }
 
-    /// Returns these settings, and a stream of the events of the operations that they are used for: for one request, if they go
-    /// into its extensions, or for all of a client's.
+    /// Returns these settings, and a stream of the events of all operations that use them: those of one request, if the settings go
+    /// into its extensions, or those of a whole client.
     ///
-    /// The stream holds up to 256 events. If they are read more slowly than they come, the oldest are
-    /// [lost](Events::lost), and never the last; operations do not wait for a reader. It ends when the last copy of
-    /// the settings is dropped, which a request holds until its response is there.
+    /// The stream holds up to 256 events. If it is read too slowly, the oldest events are [lost](Events::lost), never the last;
+    /// operations do not wait for a reader. It ends when the last copy of the settings is dropped; a request holds one until its
+    /// response has arrived.
     ///
     /// # Example
     ///

@@ -1,4 +1,4 @@
-//! Settings of `LroLayer`: where polls go, and what they carry.
+//! Settings of `LroLayer`: which origins are polled, and what polls carry.
 
 use http::Uri;
 use url::Url;
@@ -13,7 +13,7 @@ impl LroLayer {
     /// Names an origin, or a pattern of origins, that may be polled without credentials: polls there have `Accept`, `Accept-Language` and
     /// `User-Agent` of the caller's headers, and none of its extensions.
     ///
-    /// The service below still adds there what it adds everywhere, such as the default headers of a `reqwest::Client`.
+    /// The service below still adds what it adds to every request, such as the default headers of a `reqwest::Client`.
     ///
     /// # Example
     ///
@@ -74,12 +74,12 @@ impl LroLayer {
 
     /// Sets the address that a client below puts before requests with a path alone, as those of octocrab and kube do. An operation whose
     /// monitor is an absolute address of the same origin is then polled through the same client, by its path. Where the base has a
-    /// path (`/k8s/clusters/c1`), that is taken off the monitor's, since the client below puts it there again.
-    /// A monitor outside of that path is taken for one of a service that does not know of it, such as one behind a proxy: its whole
-    /// path is asked below the base. No request of such a client can reach another path.
+    /// path (`/k8s/clusters/c1`), it is removed from the monitor's path, since the client below adds it again. A monitor outside of
+    /// that path is taken for the address of a service that does not know the base, such as one behind a proxy: its whole path is
+    /// asked below the base. No request of such a client can reach another path.
     ///
-    /// Without it, and without a `Host` header, such a monitor cannot be polled: nothing says that it is of the service that the
-    /// request went to. With feature `tracing` the first request without a host is warned of before it is sent.
+    /// Without it, and without a `Host` header, such a monitor cannot be polled: nothing says that it belongs to the service that
+    /// the request went to. With feature `tracing`, a warning precedes the first request without a host.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl LroLayer {
         self.with(|config| config.base_uri = base)
     }
 
-    /// Leaves an extension of the caller's request out of polls. By default they have all of them. For what belongs to the
+    /// Leaves an extension of the caller's request out of polls, which have all of them by default: for one that belongs to the
     /// start request alone, such as the name of its span (`reqwest_tracing::OtelName`).
     ///
     /// # Example

@@ -6,8 +6,8 @@ use http::Extensions;
 
 use crate::{config::Config, layer::LroLayer};
 
-/// Changes single settings of the client's [`LroLayer`] for one request, from that request's extensions. Extensions hold one of them: a
-/// second one replaces the first.
+/// Changes single settings of the client's [`LroLayer`] for one request, from that request's extensions. A second one in the same
+/// extensions replaces the first.
 ///
 /// # Example
 ///
@@ -30,8 +30,8 @@ use crate::{config::Config, layer::LroLayer};
 /// # }
 /// ```
 ///
-/// A `reqwest_middleware::RequestBuilder` takes them by `with_extension`. A `reqwest::Request` has extensions, too, but shows them
-/// in the form of `http` alone, into which it converts, and from which it converts back:
+/// A `reqwest_middleware::RequestBuilder` takes them by `with_extension`. A `reqwest::Request` has extensions, too, but gives
+/// access to them only as an `http::Request`, into which it converts, and from which it converts back:
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,8 +56,8 @@ impl LroOverrides {
         Self(Arc::new(change))
     }
 
-    /// Passes everything through, a 202 included, but for a [`Cancel`](crate::Cancel), which is an error: it must not go to where it is
-    /// addressed. In the extensions of a request [`LroLayer::disabled`] does the same.
+    /// Passes everything through, a 202 included. Only a [`Cancel`](crate::Cancel) is an error, because its request must not go to the
+    /// address that it names. In the extensions of a request, [`LroLayer::disabled`] does the same.
     #[must_use]
     pub fn disabled() -> Self {
         Self::new(|layer| layer.protocols([]))

@@ -1,4 +1,4 @@
-//! `Cancel`: the request that cancels an operation at the service, and `Canceller`, which sends it when nobody waits any more.
+//! `Cancel`: the request that cancels an operation at the service, and `Canceller`, which sends it when no caller waits any more.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -9,14 +9,15 @@ use crate::{
     protocol::template::{Known, Variable},
 };
 
-/// Cancels an operation at the service: in the extensions of a request to the service, it sends that request to where the
-/// operation is canceled instead.
+/// Cancels an operation at the service: put into the extensions of a request to the service, it redirects that request to the
+/// address where the operation is canceled.
 ///
 /// Get one from [`Operation::cancel`]. It says which [`method`](Self::method), [`content_type`](Self::content_type) and
 /// [`body`](Self::body) the request needs; [`request`](Self::request) makes one. Address it to the service, as a
-/// [resuming](crate::Resume) request is: the layer judges the stored address from there, by the same rules, and sends credentials
-/// nowhere else, and adds the `Content-Type` of the body if the request has none. It has to speak the operation's protocol, which a disabled layer does not, or the error is [`Cause::Protocol`](crate::Cause::Protocol). The response is the service's own, untouched, and says whether it has accepted the cancellation; how the operation
-/// ends is what its monitor says then.
+/// [resuming](crate::Resume) request: the layer judges the stored address from there by the same rules, sends credentials
+/// nowhere else, and adds the `Content-Type` of the body if the request has none. The layer must speak the operation's protocol,
+/// which a disabled layer does not; otherwise the error is [`Cause::Protocol`](crate::Cause::Protocol). The response is the
+/// service's own, untouched, and says whether the service accepted the cancellation; the monitor then says how the operation ends.
 ///
 /// # Example
 ///
@@ -44,23 +45,23 @@ use crate::{
 pub struct Cancel {
     pub(crate) operation: Box<Operation>,
     method: Method,
-    /// Where it is sent, as the protocol and the operation say.
+    /// The reference to where the request goes, from the protocol and the operation.
     pub(crate) reference: String,
-    /// What that is relative to, if not to the monitor.
+    /// The base of the reference, if that is not the monitor.
     start: Option<Uri>,
     body: Option<(HeaderValue, String)>,
 }
 
 impl Operation {
-    /// Returns the extension that cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or not
-    /// enough is known. A stored operation of a protocol of your own does not know that protocol:
-    /// [`LroLayer::cancel_for`](crate::LroLayer::cancel_for) does.
+    /// Returns the extension that cancels the operation at the service; `None` if its [`protocol`](Self::protocol) knows no way, or if
+    /// too little is known. A stored operation does not know a protocol of your own; use
+    /// [`LroLayer::cancel_for`](crate::LroLayer::cancel_for) for it.
     #[must_use]
     pub fn cancel(&self) -> Option<Cancel> {
         self.cancel_at(self.monitor())
     }
 
-    /// The same where the monitor's whole address is another than that which the operation holds.
+    /// Like [`cancel`](Self::cancel), for a monitor whose whole address is more than the operation holds.
     pub(crate) fn cancel_at(&self, monitor: &Uri) -> Option<Cancel> {
         let rule = self.protocol().rules().cancel.as_ref()?;
         let start = self.start().map(|(_, start)| start);
@@ -96,19 +97,19 @@ impl Cancel {
         self.body.as_ref().map_or("", |(_, body)| body)
     }
 
-    /// What the reference is relative to.
+    /// The base of the reference.
     pub(crate) fn base(&self) -> &Uri {
         self.start.as_ref().unwrap_or(&self.operation.monitor)
     }
 
-    /// Says what the body is, unless the request does.
+    /// Adds the content type of the body, unless the request has one.
     pub(crate) fn describe_body(&self, headers: &mut HeaderMap) {
         if let Some(content_type) = self.content_type() {
             headers.entry(CONTENT_TYPE).or_insert_with(|| content_type.clone());
         }
     }
 
-    /// Returns the request, addressed to the service. Add the credentials that belong there.
+    /// Returns the request, addressed to the service. Add the service's credentials.
     #[must_use]
     pub fn request<B: From<String>>(self, service: Uri) -> http::Request<B> {
         let mut request = http::Request::new(B::from(self.body().to_owned()));
@@ -120,7 +121,7 @@ impl Cancel {
     }
 }
 
-/// Sends the requests that cancel operations when their future is dropped or their timeout passes: see
+/// Sends the requests that cancel operations when their future is dropped or their timeout passes; see
 /// [`LroLayer::cancel_on_drop`](crate::LroLayer::cancel_on_drop).
 ///
 /// # Example
@@ -144,7 +145,7 @@ pub struct Canceller(Arc<dyn Fn(http::Request<String>) -> Canceling + Send + Syn
 type Canceling = Pin<Box<dyn Future<Output = Option<StatusCode>> + Send>>;
 
 impl Canceller {
-    /// Sends requests by `send`, which gives the HTTP status of the answer.
+    /// Sends requests with `send`, which returns the HTTP status of the answer.
     pub fn new<F, R>(send: F) -> Self
     where
         F: Fn(http::Request<String>) -> R + Send + Sync + 'static,

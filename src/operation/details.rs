@@ -1,4 +1,4 @@
-//! `Details`: what a final response says of its operation beside the status.
+//! `Details`: the facts besides the status that a final response gives about its operation.
 
 use http::{HeaderMap, header::LINK};
 
@@ -11,7 +11,7 @@ use crate::{
     operation::error_object::ErrorObject,
 };
 
-/// The details that a small final body has.
+/// The details in a small final body.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Details {
     pub(crate) id: Option<String>,
@@ -20,9 +20,9 @@ pub(crate) struct Details {
 }
 
 impl Details {
-    /// Takes from a document's members what can be read. Of those that are there twice the first counts.
+    /// Reads the details from a document's members. If a member is there twice, the first counts.
     ///
-    /// `failure` are the places of the error object, which come before `/error`.
+    /// `failure` has the places of the error object, which take precedence over `/error`.
     pub(crate) fn of(document: &[Member<'_>], failure: &[Pointer]) -> Self {
         let mut details = Self::default();
         let mut id_is_certain = false;
@@ -51,12 +51,12 @@ impl Details {
     }
 }
 
-/// The string there, if it is not empty.
+/// The string at `pointer`, if it is not empty.
 pub(crate) fn string_at(document: &[Member<'_>], pointer: &Pointer) -> Option<String> {
     json_string(pointer.find(document)?).filter(|text| !text.is_empty()).map(Into::into)
 }
 
-/// The name of an operation there: a string that is not empty, or an integer.
+/// The name of an operation at `pointer`: a non-empty string, or an integer.
 pub(crate) fn name_at(document: &[Member<'_>], pointer: &Pointer) -> Option<String> {
     let value = pointer.find(document)?;
     let is_integer = value.bytes().all(|byte| byte.is_ascii_digit());
@@ -99,7 +99,7 @@ fn plain_href(link: &str) -> Option<String> {
     href.or_else(|| json_string(link)).map(Into::into)
 }
 
-/// Where a character is that is not in quotes.
+/// The position of the first such character outside of quotes.
 fn unquoted(text: &str, wanted: char) -> Option<usize> {
     let mut in_quotes = false;
     text.find(|character| {
@@ -130,7 +130,7 @@ fn link_in_header(value: &str, relation: &str) -> Option<String> {
                 name if name.eq_ignore_ascii_case("rel") => {
                     has_relation |= words.any(|it| it.eq_ignore_ascii_case(relation))
                 }
-                // A link of something else than this response (section 3.2).
+                // A link of something other than this response (section 3.2).
                 name => is_of_another |= name.eq_ignore_ascii_case("anchor"),
             }
         }

@@ -1,4 +1,4 @@
-//! `ErrorObject`: the reason of a failure, in the service's words.
+//! `ErrorObject`: the reason for a failure, in the service's words.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,10 +13,10 @@ use crate::{
 /// The reason why an operation failed: an OData error object ([OData JSON 4.01, section 21.1]), read leniently.
 ///
 /// `details` may be an object instead of an array, and codes may be numbers, as some services send them; Fabric's
-/// `errorCode` and `moreDetails` are read like `code` and `details`, and where there is no `message` the `detail` or `title` of problem
-/// details ([RFC 9457]). What cannot be read is left out; [`json`](Self::json) has the whole.
+/// `errorCode` and `moreDetails` are read like `code` and `details`; without a `message`, the `detail` or `title` of problem
+/// details ([RFC 9457]) counts. Unreadable parts are left out; [`json`](Self::json) has the whole.
 ///
-/// `Display` gives the code, the message, and those of the details and inner errors:
+/// `Display` gives the code and the message, and those of the details and inner errors:
 /// `[InvalidFeature] The provided feature is invalid. — NoGeometry: No geometry was provided with the feature.`
 ///
 /// [RFC 9457]: https://www.rfc-editor.org/rfc/rfc9457
@@ -56,7 +56,7 @@ pub struct ErrorObject {
 }
 
 impl ErrorObject {
-    /// `None` for what services write where there is no error: null, `false`, 0, and what is empty.
+    /// Returns `None` for the values that services write if there is no error: null, `false`, 0, and empty values.
     pub(crate) fn parse(json: &str) -> Option<Self> {
         let _: IgnoredAny = serde_json::from_str(json).ok()?;
         let json = json.trim_ascii();
@@ -80,7 +80,7 @@ impl ErrorObject {
             match &*key {
                 "code" | "errorCode" if error.code.is_none() => error.code = string_or_number(value),
                 "message" if error.message.is_none() => error.message = string_or_number(value),
-                // Problem details (RFC 9457), which OGC's exceptions are, too.
+                // Problem details (RFC 9457); OGC's exceptions have the same form.
                 "detail" => detail = string_or_number(value),
                 "title" => title = string_or_number(value),
                 "target" if error.target.is_none() => error.target = string_or_number(value),
@@ -105,7 +105,7 @@ impl ErrorObject {
         self.code.as_deref()
     }
 
-    /// Returns the message for people.
+    /// Returns the human-readable message.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
@@ -136,7 +136,7 @@ impl ErrorObject {
     }
 }
 
-/// Whether there is nothing in it, or nothing but what is empty.
+/// Whether the value is empty, or has only empty values in it.
 fn is_empty(json: &str, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     match json.as_bytes().first() {

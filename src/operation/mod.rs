@@ -1,4 +1,4 @@
-//! `Operation` and `Resume`: all that is known of an operation, and the extension that resumes it.
+//! `Operation` and `Resume`: everything known about an operation, and the extension that resumes it.
 
 pub(crate) mod cancel;
 pub(crate) mod details;
@@ -21,15 +21,15 @@ use crate::{
     redact::{Name, Redacted},
 };
 
-/// One long-running operation: its monitor, its state, and all else that is known of it.
+/// One long-running operation: its monitor, its state, and everything else known about it.
 ///
 /// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
 /// the final response, where [`ResponseExt::operation`](crate::ResponseExt::operation) finds it. It never holds a credential of
-/// the start request: query parameters that are propagated (`subscription-key`) are not part of its addresses. Addresses that
-/// the service itself has signed, so that they work for everybody who has them, are whole: there is no other way to the operation.
+/// the start request: query parameters that are propagated (`subscription-key`) are not part of its addresses. Addresses that the
+/// service itself has signed are kept whole, although they work for everybody who has them: there is no other way to the operation.
 ///
-/// With feature `serde` it is `Serialize` and `Deserialize`, in a format that has a version: stored by a first process,
-/// it is [resumed](Self::resume) by another.
+/// With feature `serde` it is `Serialize` and `Deserialize`, in a versioned format: one process can store it, and another can
+/// [resume](Self::resume) it.
 ///
 /// # Example
 ///
@@ -78,22 +78,22 @@ pub struct Operation {
     pub(crate) status: Option<Box<str>>,
     pub(crate) id: Option<Box<str>>,
     pub(crate) percent: Option<f64>,
-    /// Members that few operations have, and most only at their end.
+    /// Members that few operations have, and most of those only at their end.
     pub(crate) more: Option<Box<More>>,
 }
 
-/// How far the layer is with an operation: what another process needs in order to go on as this one would have.
+/// The layer's progress with an operation: another process needs it in order to go on as this one would have.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Progress {
     /// The last delay of the backoff.
     pub(crate) backoff: Option<Duration>,
-    /// Failed polls since the last status. None after a call that ended in an error: a later one counts anew.
+    /// Failed polls since the last status. Zero after a call that ended in an error: a later call counts anew.
     pub(crate) consecutive_failures: u32,
-    /// How often the monitor has moved since the last status, or the result has been redirected. The same holds.
+    /// How often the monitor has moved, or the result was redirected, since the last status. Reset in the same way.
     pub(crate) moves: u8,
     /// Whether the monitor has ever given a status, or answered 202.
     pub(crate) has_status: bool,
-    /// Over once it has passed: a later call has another one.
+    /// Cleared once it has passed: a later call has another one.
     pub(crate) deadline: Option<SystemTime>,
 }
 
@@ -101,14 +101,14 @@ pub(crate) struct Progress {
 pub(crate) struct More {
     pub(crate) created: Option<String>,
     pub(crate) resource: Option<Uri>,
-    /// A `Location` that is not the monitor's.
+    /// A `Location` that does not name the monitor.
     pub(crate) location: Option<Uri>,
     /// The start request's method and address, without any query parameter but `api-version`.
     pub(crate) start: Option<(Method, Uri)>,
     pub(crate) error: Option<ErrorObject>,
-    /// Where the result is, while it is fetched.
+    /// The address of the result while it is being fetched.
     pub(crate) result: Option<Address>,
-    /// Members that another version of this crate has stored, and this one does not know.
+    /// Stored members of another version of this crate that this version does not know.
     #[cfg(feature = "serde")]
     pub(crate) unknown: std::collections::BTreeMap<String, serde_json::Value>,
 }
@@ -154,7 +154,7 @@ impl Operation {
         more.location = Some(location);
     }
 
-    /// Takes what a final response says. Nothing of an earlier end is kept.
+    /// Takes over the details of a final response. Those of an earlier end are dropped.
     pub(crate) fn note_details(&mut self, details: Details) {
         let Details { id, created, error } = details;
         let error = error.filter(|_| self.state != OperationState::Succeeded);
@@ -172,18 +172,18 @@ impl Operation {
         &self.protocol
     }
 
-    /// Returns whether its monitor is of an origin that is [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted: its polls
-    /// carry no credentials.
+    /// Returns whether its polls carry no credentials, because the origin of its monitor is
+    /// [allowed](crate::LroLayer::allow_anonymous_origin), but not trusted.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.credentials == Credentials::Withhold
     }
 
     /// Returns the service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
-    /// where the protocol finds it in the body, or from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
+    /// the place in the body that the protocol names, or from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
     ///
-    /// Services that name operations by their addresses may have signed those: `Debug`, spans and events show them with their
-    /// query values replaced.
+    /// Some services name operations by their addresses, and may have signed them: `Debug`, spans and events show such names with
+    /// their query values replaced.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
@@ -192,9 +192,9 @@ impl Operation {
     /// Returns the address of the monitor, where a `GET` gives a status response: as the service named it, resolved, and without
     /// any credential of the start request.
     ///
-    /// Do not send requests there by yourself: the service wrote it. To go on with the operation, see [`resume`](Self::resume).
+    /// Do not send requests there yourself, because the service chose the address. To go on with the operation, see [`resume`](Self::resume).
     ///
-    /// With an [`AddressError`](crate::AddressError) for an address that could not be resolved, the address of the start request.
+    /// If the service's address could not be resolved ([`AddressError`](crate::AddressError)), it is the address of the start request.
     #[must_use]
     pub fn monitor(&self) -> &Uri {
         &self.monitor
@@ -206,34 +206,34 @@ impl Operation {
         self.state
     }
 
-    /// Returns the status of the last status response, in the service's own spelling, up to 64 bytes of it. `None` where that response
+    /// Returns the status of the last status response, in the service's own spelling, up to 64 bytes. `None` if that response
     /// had none, and the HTTP status decided.
     #[must_use]
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Returns whether success is an assumption: the final response had no status, and the monitor has never answered 202 nor given a
-    /// status. It was taken for the result because it is a good response that is not a 202. So is the success of a final response of
-    /// `application/http` whose message [could not be read](crate::StatusRule::unwrap_application_http).
+    /// Returns whether success is an assumption: the final response had no status, and the monitor never answered 202 or gave a
+    /// status before; it was taken for the result because it is a good response other than 202. The success of a final response of
+    /// `application/http` whose message [could not be read](crate::StatusRule::unwrap_application_http) is an assumption, too.
     ///
-    /// Only protocols by HTTP status assume the first ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). For a service
-    /// whose state has another name, such as `{"state": "running"}`, it is wrong:
-    /// [`Protocol::strict`] makes an error of it, and [`Protocol::builder`] can say where the state is.
+    /// Only protocols by HTTP status make the first assumption ([`MissingStatus::Succeeded`](crate::MissingStatus::Succeeded)). It is
+    /// wrong for a service whose status has another name, such as `{"state": "running"}`: [`Protocol::strict`] turns it into an error,
+    /// and [`Protocol::builder`] can say where the status is.
     #[must_use]
     pub fn is_success_assumed(&self) -> bool {
         self.is_success_assumed
     }
 
-    /// Returns when the operation was created, in the service's own spelling: from the final response's `created`, `createdDateTime`
-    /// or the like. Services do not agree on a format for it.
+    /// Returns when the operation was created, in the service's own spelling: the final response's `created`, `createdDateTime`
+    /// or the like. Services do not agree on a format.
     #[must_use]
     pub fn created(&self) -> Option<&str> {
         self.more.as_ref()?.created.as_deref()
     }
 
     /// Returns the resource that the operation made or changed: the `Resource-Location` of the final response's head, or what the protocol
-    /// finds in its body (`resourceLocation`); else the `Location` that came beside the monitor's address, or with a `201`.
+    /// finds in its body (`resourceLocation`); otherwise the `Location` beside the monitor's address, or that of a `201`.
     #[must_use]
     pub fn resource(&self) -> Option<&Uri> {
         self.more.as_ref()?.resource.as_ref()
@@ -259,24 +259,24 @@ impl Operation {
         self.polls
     }
 
-    /// Returns the time since the operation was accepted, as of the last thing that happened to it. For a resumed operation the larger of
-    /// what was counted and what the wall clock says.
+    /// Returns the time from acceptance to the last thing that happened to the operation. For a resumed operation, it is the larger of
+    /// the counted time and the time by the wall clock.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// Returns when the service accepted the operation, by this machine's wall clock. `None` where nothing but the monitor's address was
+    /// Returns when the service accepted the operation, by this machine's wall clock. `None` if only the monitor's address was
     /// known ([`Resume::new`]).
     #[must_use]
     pub fn accepted_at(&self) -> Option<SystemTime> {
         self.accepted_at
     }
 
-    /// Returns the time until which the layer polls it, by the wall clock of the machine that it was accepted on:
+    /// Returns the time until which the layer polls it, by the wall clock of the machine on which it was accepted:
     /// [`LroLayer::timeout`](crate::LroLayer::timeout) after its acceptance. `None` without a timeout, and in a
-    /// [`Cause::Timeout`](crate::Cause::Timeout): then the next request has the timeout of its layer. One that was stored before
-    /// keeps it, and ends at once when it is resumed after it: give it another by [`Resume::timeout`].
+    /// [`Cause::Timeout`](crate::Cause::Timeout): the next request then has the timeout of its layer. An operation that was stored
+    /// earlier keeps its deadline, and ends at once if it is resumed later than that: set a new one by [`Resume::timeout`].
     #[must_use]
     pub fn deadline(&self) -> Option<SystemTime> {
         self.progress.deadline
@@ -334,23 +334,24 @@ impl fmt::Debug for Operation {
 
 /// Resumes a stored operation: in the extensions of a `GET` to the service, it makes the layer poll the operation instead.
 ///
-/// Get one from [`Operation::resume`], in this process or another. Address the request to the service, as the start request was
-/// (any path will do: `GET https://us.atlas.microsoft.com/`), with the credentials and the query key that belong there. The
-/// layer sends nothing to that address itself. It polls the operation's monitor, after judging it from the request's
-/// own origin by its settings of today, as it judges the header of a start response: the same origin or a trusted one with
-/// the request's credentials, an allowed one without, anything else is [`Cause::Address`](crate::Cause::Address) before anything is
-/// sent. Everything that was stored is judged so: an attacker who can write to the store can make work fail, or have it taken for done, but gets no credential.
+/// Get one from [`Operation::resume`], in this process or another. Address the request to the service, like the start request
+/// (any path will do: `GET https://us.atlas.microsoft.com/`), with the service's credentials and query key. The layer sends
+/// nothing to that address. It polls the operation's monitor, after judging its address from the origin of the request and the
+/// layer's current settings, as it judges the header of a start response: the same origin or a trusted one gets the request's
+/// credentials, an allowed one gets none, and any other is [`Cause::Address`](crate::Cause::Address) before anything is sent.
+/// Every stored address is judged so: an attacker who can write to the store can make work fail, or have it taken for done, but
+/// gets no credential.
 ///
-/// An operation that remembers where it was started is resumed by a request to that origin, or to one that is trusted from there.
+/// An operation that remembers where it was started must be resumed by a request to that origin, or to one that is trusted from there.
 ///
-/// The settings of the layer apply; the [deadline](Operation::deadline) is the operation's own, if it still has one, else the layer's. An error is always an
-/// [`Error::Operation`](crate::Error::Operation).
+/// The settings of the layer apply; the [deadline](Operation::deadline) is the operation's own, if it still has one, else the
+/// layer's. An error is always an [`Error::Operation`](crate::Error::Operation).
 ///
-/// # Where nothing but the monitor's address is known
+/// # If only the monitor's address is known
 ///
-/// [`Resume::new`] makes a `GET` on a monitor whose address you wrote yourself the first poll of an operation, which was
-/// announced by the first protocol of the layer. The query of that address is the monitor's and is kept with the operation, but for
-/// what is [propagated](crate::LroLayer::propagate_query):
+/// [`Resume::new`] makes a `GET` on a monitor whose address you wrote yourself the first poll of an operation, which counts as
+/// announced by the first protocol of the layer. The query of that address belongs to the monitor and is kept with the operation,
+/// except for the [propagated](crate::LroLayer::propagate_query) parameters:
 ///
 /// ```
 /// use http::Request;
@@ -370,7 +371,7 @@ pub struct Resume {
 }
 
 impl Resume {
-    /// Makes the request itself the first poll of an operation of which only the monitor's address is known.
+    /// Makes the request itself the first poll of an operation, if only the monitor's address is known.
     #[must_use]
     pub const fn new() -> Self {
         Self { operation: None, timeout: None }

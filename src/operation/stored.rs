@@ -1,7 +1,7 @@
 //! `Operation` as it is stored, with feature `serde`.
 //!
-//! The format is documented in the `stored_format` page of the guide. Members are left out where they say nothing, and those that this
-//! version does not know are kept.
+//! The `stored_format` page of the guide documents the format. Members with their default value are left out, and unknown members
+//! are kept.
 
 use std::{
     borrow::Cow,
@@ -21,10 +21,10 @@ use crate::{
     protocol::{Protocol, state::OperationState},
 };
 
-/// The format. It gets another number when older versions would misread it, and not for what they can leave alone.
+/// The version of the format. It changes if older versions would misread the new format, and not for members that they can ignore.
 const VERSION: u32 = 1;
 
-/// No operation takes longer. What a store says beyond it would not fit into other types.
+/// No operation takes longer. Longer times from a store would not fit into other types.
 const MAX_ELAPSED_MS: u64 = 100 * 365 * 86_400_000;
 
 #[derive(serde::Deserialize, serde::Serialize)]
@@ -232,7 +232,7 @@ impl Stored<'_> {
             location: self.location.map(|text| uri("location", &text)).transpose()?,
             start: self.start.map(Start::restore).transpose()?,
             error: error.transpose()?,
-            // There is a result after success alone, whatever a store says.
+            // Only a successful operation has a result, whatever a store says.
             result: self.result.map(Target::restore).transpose()?.filter(|_| self.state == OperationState::Succeeded),
             unknown: self.unknown,
         };
@@ -266,8 +266,8 @@ fn uri(member: &str, text: &str) -> Result<Uri, String> {
     text.parse().map_err(|error| format!("`{member}` is not a URI: {error}"))
 }
 
-/// A map with the `version` of its format, for formats that describe themselves, such as JSON. It holds what [`Operation`]
-/// holds: no credential of the start request; the addresses as the service gave them, whole.
+/// Serializes to a map with the `version` of its format, for self-describing formats such as JSON. Like [`Operation`] itself it
+/// holds no credential of the start request, and the service's addresses as they are.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Operation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -275,9 +275,9 @@ impl Serialize for Operation {
     }
 }
 
-/// Reads what any version of the crate has written in the same format. Members that this version does not know are kept, and written
-/// again. An operation of a protocol that is not [known](Protocol::known) can be resumed through a layer that speaks a protocol
-/// of the same name.
+/// Reads the output of any version of the crate that writes the same format. Members that this version does not know are kept, and
+/// written again. An operation whose protocol is not [known](Protocol::known) can be resumed through a layer that speaks a
+/// protocol of the same name.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> Deserialize<'de> for Operation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

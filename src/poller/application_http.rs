@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::limits::MAX_MESSAGE_HEADERS;
 
-/// Whether the head of the message ends in `data`: by an empty line, after as many line ends in a row as have been `seen`. A
-/// line feed alone ends a line as well ([RFC 9112, section 2.2]).
+/// Whether the head of the message ends within `data`, with an empty line; `seen` counts the line ends in a row so far. A line
+/// feed alone ends a line as well ([RFC 9112, section 2.2]).
 ///
 /// [RFC 9112, section 2.2]: https://www.rfc-editor.org/rfc/rfc9112#section-2.2
 pub(crate) fn end_of_head(data: &[u8], seen: &mut usize) -> bool {
@@ -23,7 +23,7 @@ pub(crate) fn end_of_head(data: &[u8], seen: &mut usize) -> bool {
     false
 }
 
-/// The length of the head of a message, its status and its headers; `None` if it is not that of a final response.
+/// The length of the head of a message, its status and its headers; `None` if it is not the head of a final response.
 pub(crate) fn head(message: &[u8]) -> Option<(usize, StatusCode, HeaderMap)> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_MESSAGE_HEADERS];
     let mut head = httparse::Response::new(&mut headers);

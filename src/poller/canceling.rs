@@ -1,4 +1,4 @@
-//! Canceling: where the request that cancels an operation goes, judged like everything that was stored.
+//! Canceling: the address of the request that cancels an operation, judged like every stored address.
 
 use http::{HeaderValue, Request, Uri};
 
@@ -18,9 +18,9 @@ use crate::{
     request::template::Accept,
 };
 
-/// Where the caller's request goes instead of the service's address.
+/// The address to which the caller's request goes instead of the service's.
 ///
-/// Someone who can write to a store must not get things deleted by naming a protocol that the layer does not speak.
+/// Writing to a store must not be enough to get things deleted, by naming a protocol that the layer does not speak.
 pub(crate) fn cancel_address<E>(
     config: &Config,
     request: &Uri,
@@ -35,7 +35,7 @@ pub(crate) fn cancel_address<E>(
     resolve(config, request, host, cancel).map_err(|error| refused(Cause::Address(error)))
 }
 
-/// The error where the client has no words for an address.
+/// The error if the client cannot express an address.
 #[cold]
 pub(crate) fn unsayable<E>(cancel: &Cancel) -> OperationError<E> {
     let error = AddressError::new(AddressErrorKind::Unresolvable, None, None);
@@ -60,8 +60,8 @@ fn resolve(
 }
 
 impl Poller {
-    /// The request that cancels the operation, with what polls repeat of the caller's; `None` if the protocol knows none, or if
-    /// the operation has ended: some services delete the result of one that has.
+    /// The request that cancels the operation, with the headers that polls repeat; `None` if the protocol defines none, or if the
+    /// operation has ended: some services would delete its result.
     pub(crate) fn cancel_request(&self) -> Option<Request<String>> {
         if self.operation.state.is_terminal() {
             return None;

@@ -1,4 +1,4 @@
-//! The test of the machine's chart: every arrow of it is taken, without a future, a socket or a clock, and no other is.
+//! The test of the machine's chart: it takes every arrow, and no other, without a future, a socket or a clock.
 
 mod row;
 mod rows;
@@ -37,10 +37,10 @@ use crate::{
     request::template::{CapturedRequest, RequestHead},
 };
 
-/// Of the documentation itself, so that it cannot be wrong.
+/// The chart in the documentation itself, so that it cannot be wrong.
 const CHART: &str = include_str!("mod.rs");
 
-/// Bodies without bytes, and errors without a service: the script has what they would give.
+/// Stands for bodies and for errors of services: the script says what they give.
 struct NoIo;
 
 impl Io for NoIo {
@@ -80,7 +80,7 @@ impl Phase {
         }
     }
 
-    /// When it is due, if that is ever.
+    /// When it is due, if ever.
     fn due(&self) -> Option<Duration> {
         let due = match self {
             Self::Starting(_) => Some(Starting::<NoIo>::WAKE_AT),
@@ -96,7 +96,7 @@ impl Phase {
         self.due().map_or_else(|| self.name(), |due| format!("{}@{due:?}", self.name()))
     }
 
-    /// The phase that comes after what happens; `None` if that cannot happen in this one.
+    /// The next phase; `None` if this cannot happen in this phase.
     fn after(self, happens: Happens, now: Duration) -> Option<Self> {
         if matches!(happens, Due) && self.due().is_none() {
             return None;
@@ -190,7 +190,7 @@ fn arrived(status: u16, headers: Headers, now: Duration) -> Box<PartialResponse<
     PartialResponse::new(arrived, now, || SystemTime::UNIX_EPOCH + now)
 }
 
-/// Where a row comes from, and its first phase.
+/// The origin of a row, and its first phase.
 fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
     let mut config = Config::default();
     config.delays.jitter = 0.0;
@@ -218,7 +218,7 @@ fn captured(request: request::Builder) -> CapturedRequest {
     CapturedRequest::new(RequestHead::of(&mut request), request.headers())
 }
 
-/// The way that a row goes.
+/// The path of a row.
 fn walk(from: Begin, script: &[Happens]) -> Vec<String> {
     let (origin, mut phase) = begin(from);
     let mut path = vec![origin.to_owned(), phase.shown()];

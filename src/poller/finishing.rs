@@ -1,4 +1,4 @@
-//! Finishing: from a terminal status to what the caller gets.
+//! Finishing: from a terminal status to the caller's response or error.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ impl<T: Io> Reading<T> {
             self.poller.operation.state = state_of(outcome);
         }
         if self.poller.rule().unwraps_messages && is_message(&self.response.head) {
-            // Until the message says what came of it.
+            // Until the message gives the outcome.
             let operation = &mut self.poller.operation;
             let is_told = outcome.is_some() || operation.status.is_some();
             operation.is_success_assumed = operation.state == OperationState::Succeeded && !is_told;
@@ -72,8 +72,8 @@ impl<T: Io> Reading<T> {
         self.finish(OperationState::Succeeded, now)
     }
 
-    /// What comes at once of the rest is read for details. It is not waited for, unless the result depends on it, or they are
-    /// those of a failure.
+    /// Reads the rest of the body for details as far as it arrives at once. Waits for it only if the result depends on it, or if the
+    /// operation has failed.
     fn begin_details(mut self: Box<Self>, now: Duration) -> Action<T> {
         let is_failure = self.poller.operation.state != OperationState::Succeeded;
         if is_failure && self.poller.config().error_on_failure {
@@ -95,9 +95,9 @@ impl<T: Io> Reading<T> {
         Action::Read(self)
     }
 
-    /// Whether the rest of the body can have no details any more.
+    /// Whether the rest of the body can have no more details.
     fn has_enough(&self) -> bool {
-        // What comes after the object does not count.
+        // Nothing after the object counts.
         self.search.is_at_end() || self.response.frames.bytes() > MAX_DETAILS_BYTES
     }
 
@@ -158,7 +158,7 @@ impl<T: Io> Reading<T> {
         }
         let resource = self.note_details();
         if self.poller.operation.state == OperationState::Succeeded {
-            // What is at the monitor itself has just been read.
+            // The response at the monitor itself has just been read.
             let is_here = |uri: &Uri| *uri == self.poller.operation.monitor || *uri == self.poller.target().uri;
             let elsewhere = self.result_address(resource);
             let elsewhere = elsewhere.filter(|address| !address.as_ref().is_ok_and(|address| is_here(&address.uri)));
@@ -202,14 +202,14 @@ impl<T: Io> Reading<T> {
             document: self.document(),
         };
         let place = result::place(choice, places)?;
-        // The caller wrote it himself.
+        // The caller wrote this address.
         if poller.context.caller == Caller::Starts && poller.context.template.caller.is(&place) {
             return Some(Ok(Address { uri: place, credentials: Credentials::Send }));
         }
         Some(poller.resolver().check(&place))
     }
 
-    /// What the final status response is, where that matters.
+    /// What kind of document the final status response is, if that matters.
     fn document(&self) -> Document {
         let bytes = self.response.frames.bytes();
         if bytes == 0 || !self.poller.may_status_response_be_result() {
@@ -222,7 +222,7 @@ impl<T: Io> Reading<T> {
         if is_of_status { Document::OfStatus } else { Document::OfResource }
     }
 
-    /// Fills in what the final status response says of the operation; returns the resource that it names.
+    /// Fills in the details that the final status response gives of the operation; returns the resource that it names.
     pub(crate) fn note_details(&mut self) -> Option<Uri> {
         let base = self.base();
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
@@ -241,7 +241,7 @@ impl<T: Io> Reading<T> {
         if let Some(resource) = named.clone().or(created) {
             self.poller.operation.more_mut().resource = Some(self.poller.remembered(&resource));
         }
-        // Of a large result there is only a part; what a failure has to say may be in it all the same.
+        // Only a part of a large result was read; that part may still have the reason for a failure.
         let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
         let document = if is_read { &document[..] } else { &[] };
@@ -252,7 +252,7 @@ impl<T: Io> Reading<T> {
         named
     }
 
-    /// The percentage of an earlier poll is no longer so after success.
+    /// After success, the percentage of an earlier poll no longer counts.
     fn note_final_percent(&mut self, body: &[u8]) {
         if self.poller.operation.state == OperationState::Succeeded {
             self.poller.operation.percent = None;
@@ -264,7 +264,7 @@ impl<T: Io> Reading<T> {
         self.note_percent();
     }
 
-    /// The resource that the response names by what the protocol says.
+    /// The resource that the response names in the places that the protocol defines.
     fn resource_in(&self, document: &[Member<'_>], base: &Uri) -> Option<Uri> {
         let poller = &self.poller;
         let operation = &poller.operation;
@@ -293,7 +293,7 @@ impl Poller {
         Action::Done(response, self.end(Outcome::Response))
     }
 
-    /// That of the start request, which is remembered wherever it matters.
+    /// The method of the start request, which is remembered wherever it matters.
     fn start_method(&self) -> &Method {
         self.operation.start().map_or(&Method::GET, |(method, _)| method)
     }
@@ -306,8 +306,8 @@ impl Poller {
         }
     }
 
-    /// Whether the last response of the monitor is what the SDKs take for the result of a `PUT` or `PATCH`, if it is no document
-    /// about an operation.
+    /// Whether the SDKs take the last response of the monitor for the result of a `PUT` or `PATCH`, provided that it is not a
+    /// document about an operation.
     fn may_status_response_be_result(&self) -> bool {
         result::may_be_status_response(self.start_method(), &self.operation.rule().by)
     }

@@ -1,4 +1,4 @@
-//! `FrameBuffer`: what was read of a body and is kept, in the order it came.
+//! `FrameBuffer`: keeps the frames of a body that were read, in order.
 
 use std::collections::VecDeque;
 
@@ -9,10 +9,10 @@ use crate::limits::{MERGE_FRAMES_FROM, MERGED_FRAME_BYTES, SMALL_FRAME_BYTES};
 
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuffer {
-    /// Here, because most status responses have no other.
+    /// Not in the queue, because most status responses have only this one.
     first: Option<Frame<Bytes>>,
     others: VecDeque<Frame<Bytes>>,
-    /// Small frames that are merged, after the `others`.
+    /// Merged small frames, which come after the `others`.
     tail: BytesMut,
     bytes: usize,
 }
@@ -76,12 +76,12 @@ impl FrameBuffer {
         self.bytes
     }
 
-    /// The data in one piece, without a copy where it came in one.
+    /// The data in one piece, without a copy if it arrived in one.
     pub(crate) fn to_bytes(&self) -> Bytes {
         self.first(self.bytes)
     }
 
-    /// The same of the first `bytes` of it.
+    /// The first `bytes` of the data in one piece.
     pub(crate) fn first(&self, bytes: usize) -> Bytes {
         let data = || self.first.iter().chain(&self.others).filter_map(Frame::data_ref);
         let mut frames = data();

@@ -1,7 +1,7 @@
 //! The machine that polls one operation to completion. It does no I/O, reads no clock and starts no timer.
 //!
-//! The driver (`service/operating.rs`) holds the phase that the operation is in, and gives it back with what happened and what
-//! time it is; it gets an [`Action`](phases::Action). A phase owns its data, so that there is nothing to ask in the wrong phase.
+//! The driver (`service/operating.rs`) holds the phase that the operation is in, and hands it back with what happened and the
+//! time; it gets an [`Action`](phases::Action). A phase owns its data, so nothing can be asked in the wrong phase.
 //! Times are durations since the operation was accepted, or resumed.
 //!
 //! ```text
@@ -33,8 +33,8 @@
 //!      Done, or with `error_on_failure` Reading(Error) ──► Failed
 //! ```
 //!
-//! That is the way of most operations. These are all the arrows, each of which a row of `chart/rows.rs` takes; the test reads
-//! them here:
+//! Most operations take that path. These are all the arrows; each is taken by a row of `chart/rows.rs`, whose test reads them
+//! here:
 //!
 //! ```text
 //! Response ► Starting, Reading(Drain), NotAnOperation, Failed
@@ -52,8 +52,8 @@
 //! Reading(Error) ► Failed
 //! ```
 //!
-//! What the head has decided, or a body in one piece, skips the readings in between. A wait that is too long is `Pending`. An
-//! address that is refused is `Failed`, and so is every phase of an operation that finds no timer to wait with.
+//! If the head decides, or the body comes in one piece, the readings in between are skipped. A wait that is too long is `Pending`.
+//! A refused address is `Failed`, and so is every phase of an operation that finds no timer to wait with.
 //!
 //! The deadline leads from `Waiting`, `Sending` and `Reading(Status)` to `Failed`, and ends every other `Reading`.
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Poller {
-    /// What was asked is elsewhere, or the result is there.
+    /// Follows a redirect: the monitor or the result is elsewhere.
     pub(crate) fn redirect<T: Io>(
         mut self: Box<Self>,
         response: Box<PartialResponse<T::Body>>,
@@ -52,7 +52,7 @@ impl Poller {
                 self.schedule.no_delay(now);
             }
         }
-        // A redirect may ask for a delay like anything else (RFC 9110, section 10.2.3).
+        // A redirect may ask for a delay, too (RFC 9110, section 10.2.3).
         let retry_after = response.retry_after(now);
         if retry_after.is_some() {
             self.delay(retry_after, now);
@@ -60,7 +60,7 @@ impl Poller {
         self.drain(response, now)
     }
 
-    /// The operation has succeeded, as the head of a response says. What an earlier poll said is no longer so.
+    /// Notes that the operation has succeeded, as the head of a response says; the words of earlier polls no longer count.
     pub(crate) fn has_succeeded(&mut self) {
         self.operation.state = OperationState::Succeeded;
         self.operation.status = None;
@@ -82,7 +82,7 @@ impl Poller {
         address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
     }
 
-    /// The operation has succeeded, and its result is there.
+    /// Notes that the operation has succeeded, and goes on to fetch its result from this address.
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
         let result = self.ask(address);
         if self.asked() == Target::Monitor {
@@ -108,21 +108,21 @@ impl Poller {
         }
     }
 
-    /// A place where the result may be.
+    /// Notes a place where the result may be.
     pub(crate) fn note_location(&mut self, location: &Uri) {
         let (remembered, whole) = self.split(location);
         self.set_whole(|it| &mut it.location, whole);
         self.operation.note_location(remembered);
     }
 
-    /// One that is whole by itself takes the place of one that was not.
+    /// Sets a whole address; `None` replaces an earlier one.
     fn set_whole(&mut self, place: impl FnOnce(&mut Whole) -> &mut Option<Uri>, whole: Option<Uri>) {
         if whole.is_some() || self.whole.is_some() {
             *place(self.whole.get_or_insert_default()) = whole;
         }
     }
 
-    /// From now on that is asked; returns what the operation may hold of it.
+    /// Makes this the address that is asked; returns the part of it that the operation may hold.
     fn ask(&mut self, address: Address) -> Address {
         let (uri, whole) = self.split(&address.uri);
         self.set_whole(|it| &mut it.asked, whole);

@@ -1,4 +1,4 @@
-//! The phases of an operation, as types that own their data, and what the machine tells its driver.
+//! The phases of an operation, as types that own their data, and the machine's instructions to its driver.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,8 +31,8 @@ use crate::{
     request::template::{Accept, PollRequest, RequestTemplate},
 };
 
-/// An operation under way, whatever its phase. What lasts for one call is here; what outlives it is in `operation` and its
-/// `progress`. Made in `starting.rs` and in `resuming.rs`.
+/// An operation under way, whatever its phase. State that lasts for one call is here; state that outlives it is in `operation`
+/// and its `progress`. Made in `starting.rs` and `resuming.rs`.
 #[derive(Debug)]
 pub(crate) struct Poller {
     pub(crate) context: Context,
@@ -47,7 +47,7 @@ pub(crate) struct Poller {
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
     pub(crate) asked: Option<Uri>,
-    /// Where the result may be.
+    /// A place where the result may be.
     pub(crate) location: Option<Uri>,
 }
 
@@ -57,7 +57,7 @@ impl Whole {
     }
 }
 
-/// What never changes.
+/// The parts that never change.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
@@ -69,18 +69,18 @@ pub(crate) struct Context {
     pub(crate) age: Duration,
 }
 
-/// What the caller's request was for.
+/// The purpose of the caller's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     Starts,
     Resumes,
 }
 
-/// The statuses that are not known to mean anything.
+/// The statuses whose meaning is unknown.
 #[derive(Debug, Default)]
 pub(crate) struct Unrecognized {
     pub(crate) reported: Vec<Box<str>>,
-    /// Whether the last one is to be reported with the poll that it came with.
+    /// Whether the last one is still to be reported, together with its poll.
     pub(crate) is_new: bool,
 }
 
@@ -117,24 +117,24 @@ pub(crate) struct Reading<T: Io> {
 #[derive(Debug)]
 pub(crate) struct Ended(pub(crate) Box<Poller>);
 
-/// What a body is read for.
+/// The purpose of reading a body.
 #[derive(Debug)]
 pub(crate) enum Purpose {
     /// For its status.
     Status,
-    /// So that its connection can be used again; `left` is how much more of it.
+    /// So that its connection can be reused; up to `left` more bytes.
     Drain { left: usize },
-    /// The same for a status response, whose percentage may still come.
+    /// Like `Drain`, for a status response whose percentage may still come.
     DrainStatus { left: usize },
-    /// For the end of the head of the HTTP message that it is, with so many line ends seen in a row.
+    /// For the end of the head of the HTTP message in it; `seen` counts the line ends in a row.
     MessageHead { seen: usize },
-    /// For details of an operation that has ended: those that come at once, until then.
+    /// For details of an operation that has ended, as far as they arrive at once, until this time.
     Details { ready_until: Duration },
-    /// For an error, to which so much more of it is added.
+    /// For an error, which keeps up to `left` more bytes of it.
     Error { left: usize, why: Unusable },
 }
 
-/// What the driver does next. The phase that it gets is the operation's; it gives it back with what happened.
+/// The driver's next step. The driver holds the phase, and hands it back with what happened.
 #[must_use]
 pub(crate) enum Action<T: Io> {
     /// Drop the response, and report when the time has come.
@@ -237,17 +237,17 @@ impl Poller {
         &self.context.config
     }
 
-    /// What the next request is for, or the last one was.
+    /// The target of the next request, or of the last one.
     pub(crate) fn asked(&self) -> Target {
         if self.result().is_some() { Target::Result } else { Target::Monitor }
     }
 
-    /// Where the result is that is being fetched.
+    /// The address of the result that is being fetched.
     pub(crate) fn result(&self) -> Option<&Address> {
         self.operation.more.as_ref()?.result.as_ref()
     }
 
-    /// Where the next request goes, or the last one went.
+    /// The address of the next request, or of the last one.
     pub(crate) fn target(&self) -> Address {
         let (uri, credentials) = match self.result() {
             Some(result) => (&result.uri, result.credentials),
@@ -256,12 +256,12 @@ impl Poller {
         self.complete(Address { uri: self.whole_asked().unwrap_or(uri).clone(), credentials })
     }
 
-    /// The same, where it is more than the operation may hold.
+    /// The whole address of the next request, if the operation may not hold all of it.
     pub(crate) fn whole_asked(&self) -> Option<&Uri> {
         self.whole.as_ref()?.asked.as_ref()
     }
 
-    /// An address as it is asked, with what polls add to it.
+    /// Completes an address with the query parameters that polls add.
     pub(crate) fn complete(&self, address: Address) -> Address {
         with_propagated(self.config(), self.context.template.caller.query(), &self.operation, address)
     }
@@ -272,17 +272,17 @@ impl Poller {
         Resolver::new(&template.caller, named)
     }
 
-    /// What the operation may hold of an address, and the whole of it where that is more.
+    /// Splits an address: the part that the operation may hold, and the whole if that is more.
     pub(crate) fn split(&self, uri: &Uri) -> (Uri, Option<Uri>) {
         split(&self.resolver(), self.config(), self.context.caller, uri)
     }
 
-    /// What the operation may hold of an address.
+    /// The part of an address that the operation may hold.
     pub(crate) fn remembered(&self, uri: &Uri) -> Uri {
         self.split(uri).0
     }
 
-    /// An address as it is asked, before polls add to it.
+    /// The whole address, before polls add query parameters.
     pub(crate) fn whole_of(&self, uri: &Uri) -> Uri {
         let (remembered, whole) = self.split(uri);
         whole.unwrap_or(remembered)
@@ -310,7 +310,7 @@ impl Poller {
         self.operation.progress.consecutive_failures >= self.config().max_consecutive_failures
     }
 
-    /// The future is dropped before the operation has ended.
+    /// The future was dropped before the operation ended.
     pub(crate) fn on_dropped(&self) {
         self.emit(|operation| Event::Finished { operation, outcome: Outcome::Dropped });
     }
@@ -341,7 +341,7 @@ impl Poller {
     }
 }
 
-/// What an operation may hold of an address, and the whole of it where that is more.
+/// Splits an address: the part that an operation may hold, and the whole if that is more.
 pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, uri: &Uri) -> (Uri, Option<Uri>) {
     match caller {
         Caller::Starts => resolver.remembered(&config.propagate_query, uri),
@@ -350,8 +350,8 @@ pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, ur
     }
 }
 
-/// An address with the query parameters of the caller's request that are propagated, and with the `api-version` of the start
-/// request, where credentials may go.
+/// Adds the propagated query parameters of the caller's request, and the `api-version` of the start request, to an address that
+/// may get credentials.
 pub(crate) fn with_propagated(
     config: &Config,
     query: Option<&str>,
@@ -366,8 +366,7 @@ pub(crate) fn with_propagated(
     Address { uri: version().unwrap_or(uri), ..address }
 }
 
-/// Remembers the start request where those who resume the operation need it: to know where it was, to fetch the result, and for
-/// the polls.
+/// Remembers the start request if a later process needs it: to know the origin, to fetch the result, or to poll.
 pub(crate) fn remember_start(config: &Config, operation: &mut Operation, method: &Method, request: &Uri) {
     fn origin(uri: &Uri) -> (Option<&str>, Option<&str>) {
         (uri.scheme_str(), uri.authority().map(Authority::as_str))

@@ -20,7 +20,7 @@ impl Waiting {
     pub(crate) fn on_due<T: Io>(self, now: Duration) -> Action<T> {
         let Self(mut poller) = self;
         poller.record_elapsed(now);
-        // What would be sent after the deadline is not sent.
+        // Nothing is sent after the deadline.
         let is_late = poller.schedule.is_late(now.max(poller.schedule.due()));
         if is_late { poller.time_out() } else { Action::Send(Sending(poller)) }
     }

@@ -1,4 +1,4 @@
-//! Reading the body of a status response: for its status, for an error, or so that its connection can be used again.
+//! Reading the body of a status response: for its status, for an error, or so that its connection can be reused.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ use crate::{
 
 const X_PROGRESS: HeaderName = HeaderName::from_static("x-progress");
 
-/// A status in the service's own word, and what that means.
+/// A status in the service's own word, and its meaning.
 struct StatusWord {
     word: Box<str>,
     meaning: Meaning,
@@ -73,7 +73,7 @@ impl<T: Io> Reading<T> {
                 if is_enough { self.unusable(why) } else { Action::Read(self) }
             }
             Purpose::MessageHead { .. } | Purpose::Details { .. } => {
-                // Of what the caller may get every byte is kept.
+                // The caller may get this body, so every byte is kept.
                 self.response.frames.push(frame);
                 self.read_details(&data, is_over, now)
             }
@@ -145,7 +145,7 @@ impl<T: Io> Reading<T> {
         let read = self.search.read_to_status(within, self.poller.rule());
         if let Some(word) = self.search.decided() {
             let status = self.understood(word.into());
-            // More may come behind it; but not all of a large result is looked at.
+            // A percentage may follow; but a large result is not searched to its end.
             if !status.meaning.state.is_terminal() || self.response.frames.bytes() <= MAX_DETAILS_BYTES {
                 self.search.read(&data[read..], self.poller.rule());
             }
@@ -161,7 +161,7 @@ impl<T: Io> Reading<T> {
         Action::Read(self)
     }
 
-    /// There is no more to be found than what has been.
+    /// Nothing more can be found.
     fn end_of_status(self: Box<Self>, now: Duration) -> Action<T> {
         let status = self.search.status(self.poller.rule()).map(|word| self.understood(word.into()));
         self.decide(status, StatusErrorKind::Missing, now)
@@ -171,7 +171,7 @@ impl<T: Io> Reading<T> {
         StatusWord { meaning: self.poller.rules().words.meaning(&word), word }
     }
 
-    /// Goes on by the status, or without one; `why_missing` says why it is missing.
+    /// Decides by the status, or without one; `why_missing` says why it is missing.
     fn decide(
         mut self: Box<Self>,
         status: Option<StatusWord>,
@@ -180,7 +180,7 @@ impl<T: Io> Reading<T> {
     ) -> Action<T> {
         let meaning = status.as_ref().map(|status| status.meaning);
         let has_status = self.poller.operation.progress.has_status;
-        // What has a status was read. What is too long is the result of a plain monitor.
+        // A response with a status was read. One that is too long is the result of a plain monitor.
         let is_document = || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
         let is_read = status.is_some() || (is_document() && !self.is_unreadable());
         let is_trustworthy = is_read && self.redirected_to().is_none();
@@ -205,7 +205,7 @@ impl<T: Io> Reading<T> {
         }
     }
 
-    /// There is no status, and no hope of one.
+    /// There is no status, and none can come.
     pub(crate) fn has_no_status(self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
         if why == StatusErrorKind::TooLong {
             return self.unusable(Unusable::Status(why));
@@ -219,29 +219,29 @@ impl<T: Io> Reading<T> {
         poller.poll_failed(FailedPoll::Body(response), now)
     }
 
-    /// Whether the status is in the body, and nobody here can read that.
+    /// Whether the status is in a body that cannot be read here.
     fn is_unreadable(&self) -> bool {
         !self.poller.rule().status.is_empty() && self.response.is_encoded()
     }
 
     /// Where the response came from, if the transport followed a redirect of the poll by itself.
     fn redirected_to(&self) -> Option<&Uri> {
-        // A slash behind it makes no other place of it.
+        // A trailing slash makes no difference.
         fn place(uri: &Uri) -> (Option<&Authority>, &str) {
             (uri.authority(), uri.path().trim_end_matches('/'))
         }
         self.response.effective_uri.as_ref().filter(|uri| place(uri) != place(&self.poller.target().uri))
     }
 
-    /// Whether the transport followed a redirect of the poll by itself that names the result, as all do but those that keep the
-    /// method.
+    /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
+    /// the method.
     fn is_redirected_result(&self) -> bool {
         self.poller.rule().result_redirects.contains(&StatusCode::FOUND)
             && self.response.head.status != StatusCode::ACCEPTED
             && self.redirected_to().is_some()
     }
 
-    /// What a reference in the response is relative to.
+    /// The base of references in the response.
     pub(crate) fn base(&self) -> &Uri {
         self.redirected_to().unwrap_or(&self.poller.operation.monitor)
     }
@@ -268,7 +268,7 @@ impl<T: Io> Reading<T> {
         self.drain(Purpose::DrainStatus { left: MAX_DRAIN_BYTES }, now)
     }
 
-    /// Where the status response says that the monitor will be.
+    /// The monitor's next address, if the status response names one.
     fn relocation(&self) -> Option<Result<Address, AddressError>> {
         let start_rule = self.poller.operation.rule();
         let relocation = start_rule.monitor.relocation.as_ref()?;
@@ -276,7 +276,7 @@ impl<T: Io> Reading<T> {
         let head = &self.response.head;
         let may_move = relocation.statuses.is_empty() || relocation.statuses.contains(&head.status);
         let value = head.headers.get(header)?;
-        // Most services repeat it, and it need not be resolved to be the same.
+        // Most services repeat the same address, which need not be resolved.
         let is_same = || self.poller.operation.monitor == *value.to_str().unwrap_or_default();
         if !may_move || (is_same() && head.headers.get_all(header).iter().count() == 1) {
             return None;
@@ -284,7 +284,7 @@ impl<T: Io> Reading<T> {
         self.poller.resolver().resolve_header(header, &head.headers, self.base())
     }
 
-    /// Keeps the body for an error, up to a limit.
+    /// Keeps up to `left` more bytes of the body for an error.
     pub(crate) fn collect(mut self: Box<Self>, why: Unusable, left: usize, now: Duration) -> Action<T> {
         self.purpose = Purpose::Error { left, why };
         self.until = self.poller.schedule.or_deadline(now.saturating_add(DRAIN_TIME));
@@ -300,7 +300,7 @@ impl<T: Io> Reading<T> {
         poller.fail(Reason::Response(why, response))
     }
 
-    /// Reads the rest, so that its connection can be used again.
+    /// Reads the rest, so that its connection can be reused.
     pub(crate) fn drain(mut self: Box<Self>, purpose: Purpose, now: Duration) -> Action<T> {
         let schedule = &self.poller.schedule;
         // A `Retry-After` is never made longer.
@@ -331,7 +331,7 @@ impl<T: Io> Reading<T> {
 }
 
 impl Poller {
-    /// Reads the body of a response of which nobody needs any, so that its connection can be used again.
+    /// Reads an unneeded body, so that its connection can be reused.
     pub(crate) fn drain<T: Io>(self: Box<Self>, response: Box<PartialResponse<T::Body>>, now: Duration) -> Action<T> {
         if response.is_empty {
             return self.wait();
@@ -339,7 +339,7 @@ impl Poller {
         self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
     }
 
-    /// Begins with the body of a response.
+    /// Begins to read the body of a response.
     pub(crate) fn read<T: Io>(
         self: Box<Self>,
         response: Box<PartialResponse<T::Body>>,
@@ -360,7 +360,7 @@ impl Poller {
         self.emit(|operation| Event::Polled { operation, is_unrecognized });
     }
 
-    /// The status is not recognized: to be reported with the poll, unless it has been.
+    /// Notes that the status is not recognized: it is reported with the poll, once.
     fn note_unrecognized(&mut self) {
         let Some(status) = &self.operation.status else { return };
         let Unrecognized { reported, is_new } = &mut **self.unrecognized.get_or_insert_default();

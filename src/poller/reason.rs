@@ -6,7 +6,8 @@ use crate::{
     address::error::AddressError, error::status::StatusErrorKind, event::Outcome, poller::response::PartialResponse,
 };
 
-/// Why there is no final response. That it is pending is an `Action`, as nothing went wrong. [`Cause`](crate::Cause) says the same to the caller, with what only the driver has.
+/// Why there is no final response. A pending operation is an `Action`, since nothing went wrong. The driver turns a reason into a
+/// [`Cause`](crate::Cause), with the parts that only the driver has.
 pub(crate) enum Reason<T: Io> {
     Timeout {
         /// The request that cancels the operation, if that is wanted and known.
@@ -14,10 +15,10 @@ pub(crate) enum Reason<T: Io> {
         /// How many requests had failed in a row.
         failures: u32,
     },
-    /// There is nothing to wait with.
+    /// There is no timer to wait with.
     NoTimer,
     Service(T::Error),
-    /// The body of a status response broke off, or gave nothing for ever.
+    /// The body of a status response broke off, or stalled.
     Body(Box<PartialResponse<T::Body>>),
     Address(Box<AddressError>),
     /// The protocol of a stored operation is not known.
@@ -26,7 +27,7 @@ pub(crate) enum Reason<T: Io> {
     Response(Unusable, Box<PartialResponse<T::Body>>),
 }
 
-/// What the driver moves, and the machine only hands on.
+/// Types that the driver uses, and the machine only hands on.
 pub(crate) trait Io {
     /// The rest of a response's body.
     type Body;

@@ -7,11 +7,11 @@ use http::{Response, Uri, header::CONTENT_ENCODING, response};
 
 use crate::{poller::frame_buffer::FrameBuffer, timing::retry_after::RetryAfter};
 
-/// A response, of which the driver has the rest of the body: the machine only hands that on.
+/// A response and the rest of its body, which only the driver reads.
 pub(crate) struct PartialResponse<B> {
     pub(crate) head: response::Parts,
     pub(crate) frames: FrameBuffer,
-    /// Where it came from, if the transport has followed redirects by itself.
+    /// Where it came from, if the transport itself followed redirects.
     pub(crate) effective_uri: Option<Uri>,
     pub(crate) body: B,
     /// Whether it was known from the head on that there is nothing in the body.
@@ -21,7 +21,7 @@ pub(crate) struct PartialResponse<B> {
 }
 
 impl<B> PartialResponse<B> {
-    /// In a box, because many bytes go through many hands. `now` is when the head arrived, and `wall` tells the time of day then.
+    /// Boxed, because it is large and moves often. `now` is when the head arrived, and `wall` gives the time of day then.
     pub(crate) fn new(arrived: Arrived<B>, now: Duration, wall: impl Fn() -> SystemTime) -> Box<Self> {
         let Arrived { head, body, is_empty, effective_uri } = arrived;
         let retry_after = RetryAfter::of(&head.headers, wall);
@@ -34,13 +34,13 @@ impl<B> PartialResponse<B> {
         self.retry_after.map(|asked| asked.after(now.saturating_sub(self.arrived)))
     }
 
-    /// Whether its body is encoded, so that nobody here can read it.
+    /// Whether its body is encoded and cannot be read here.
     pub(crate) fn is_encoded(&self) -> bool {
         let encodings = self.head.headers.get_all(CONTENT_ENCODING);
         encodings.iter().any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
     }
 
-    /// The head, with what was read of the body.
+    /// The head, with the part of the body that was read.
     pub(crate) fn into_buffered(self) -> Response<Bytes> {
         Response::from_parts(self.head, self.frames.to_bytes())
     }
@@ -52,6 +52,6 @@ pub(crate) struct Arrived<B> {
     pub(crate) body: B,
     /// Whether the body is known to have nothing in it.
     pub(crate) is_empty: bool,
-    /// Where it came from, if the transport has followed redirects by itself.
+    /// Where it came from, if the transport itself followed redirects.
     pub(crate) effective_uri: Option<Uri>,
 }

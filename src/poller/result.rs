@@ -1,34 +1,34 @@
-//! Where the final response is: pure rules.
+//! The place of the final response: pure rules.
 
 use http::{Method, Uri, header::LOCATION};
 
 use crate::protocol::{final_response::FinalResponse, start_rule::By};
 
-/// What the final status response is, where that matters.
+/// What kind of document the final status response is, if that matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Document {
-    /// One about the operation, or nothing.
+    /// A document about the operation, or nothing.
     OfStatus,
-    /// Something that is no document about an operation.
+    /// Anything else.
     OfResource,
 }
 
-/// What is known of where a result may be.
+/// The known places of a result.
 pub(crate) struct Places<'a> {
     /// The start request's method.
     pub(crate) method: &'a Method,
-    /// How the monitor was announced.
+    /// The way in which the monitor was announced.
     pub(crate) by: &'a By,
-    /// What the final status response names.
+    /// The resource that the final status response names.
     pub(crate) resource: Option<Uri>,
-    /// The `Location` of the final status response, or that beside the monitor's.
+    /// The `Location` of the final status response, or the one beside the monitor's address.
     pub(crate) location: Option<Uri>,
     /// The address of the start request, which few need.
     pub(crate) original: &'a dyn Fn() -> Option<Uri>,
     pub(crate) document: Document,
 }
 
-/// Where the final response is, if it is not the final status response.
+/// The address of the final response, if it is not the final status response.
 pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
     match choice {
         FinalResponse::Status => None,
@@ -50,12 +50,12 @@ pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
     }
 }
 
-/// Whether the final status response may itself be the result, if it is no document about an operation.
+/// Whether the final status response may itself be the result, provided that it is not a document about an operation.
 pub(crate) fn may_be_status_response(method: &Method, by: &By) -> bool {
     by.header() == Some(&LOCATION) && matches!(*method, Method::PUT | Method::PATCH)
 }
 
-/// What the caller gets: what the layer was set to, unless it leaves that to a protocol which knows better where its results are.
+/// The kind of final response that the caller gets: the layer's choice, unless it leaves that to a protocol that knows better.
 pub(crate) fn choice(of_layer: Option<FinalResponse>, of_protocol: FinalResponse) -> FinalResponse {
     match of_layer {
         None => of_protocol,
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// Rows of `FinalResponse`'s documentation.
+    /// The rows of `FinalResponse`'s documentation.
     #[test]
     fn places() {
         use Document::{OfResource, OfStatus};

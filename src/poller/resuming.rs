@@ -29,10 +29,10 @@ use crate::{
     request::template::FollowedRequest,
 };
 
-/// By how much two readings of the wall clock may differ for no reason.
+/// The difference between two readings of the wall clock that means nothing.
 const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
 
-/// Goes on with an operation, by the settings of today.
+/// Goes on with an operation, under the current settings.
 pub(crate) fn resume<T: Io>(
     config: Arc<Config>,
     request: FollowedRequest,
@@ -54,7 +54,7 @@ pub(crate) fn resume<T: Io>(
     };
     let spans = Spans::begin(Beginning::Resumed, &method, &uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
-    // Of a stored one nothing of the caller's own address is asked.
+    // Without a stored operation, the address of the request is the monitor's.
     let whole = (!is_stored).then(|| Box::new(Whole { asked: Some(uri), location: None }));
     let mut poller = Box::new(Poller {
         context: Context { config, method, template, spans, caller: Caller::Resumes, age },
@@ -78,7 +78,7 @@ pub(crate) fn resume<T: Io>(
     Action::Send(Sending(poller))
 }
 
-/// An operation of which nothing but the monitor's address is known, which is that of the caller's request.
+/// Makes an operation of which only the monitor's address is known: that of the caller's request.
 fn operation_at(config: &Config, caller: &Uri) -> Operation {
     // Its query is the monitor's: another process would not find the operation without it.
     let uri = without_user_info(without_propagated(&config.propagate_query, caller.query(), caller));
@@ -88,7 +88,7 @@ fn operation_at(config: &Config, caller: &Uri) -> Operation {
 }
 
 impl Poller {
-    /// By the settings of today.
+    /// Applies the current settings.
     fn adapt(&mut self, deadline: Option<SystemTime>) {
         let operation = &mut self.operation;
         operation.progress.deadline = deadline;
@@ -96,13 +96,13 @@ impl Poller {
             operation.protocol = spoken.clone();
         }
         if operation.progress.consecutive_failures > self.context.config.max_consecutive_failures {
-            // It was given up, and dropped before that was stored.
+            // The operation was given up, and dropped before that was stored.
             operation.progress.consecutive_failures = 0;
         }
         self.unrecognized = Unrecognized::of_resumed(operation);
     }
 
-    /// Judges what was stored from the caller's request, as the header of a start response is.
+    /// Judges the stored addresses from the caller's request, like the header of a start response.
     fn judge(&mut self) -> Result<(), AddressError> {
         if let Some((_, started)) = self.operation.start() {
             self.resolver().check_started(started, &self.operation.monitor)?;

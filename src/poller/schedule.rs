@@ -1,4 +1,4 @@
-//! `Schedule`: when the next request is due, when all ends, and what is still to be reported of that.
+//! `Schedule`: when the next request is due, when the deadline is, and which delay is still to be reported.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(crate) struct Schedule {
     pub(crate) deadline: Option<Duration>,
     /// When the next request is due.
     due: Duration,
-    /// The delay that is to be reported when the response that decided it has been read.
+    /// The delay to report once the response that decided it has been read.
     announced: Option<(Duration, DelayReason)>,
     random: Random,
 }
@@ -20,7 +20,7 @@ impl Schedule {
         Self { deadline, due: Duration::ZERO, announced: None, random: Random::new(seed) }
     }
 
-    /// The next request comes after a delay, which advances the `backoff` where the service has asked for none.
+    /// Schedules the next request after a delay, which advances the `backoff` if the service has asked for none.
     pub(crate) fn delay(
         &mut self,
         rules: &DelayRules,
@@ -33,7 +33,7 @@ impl Schedule {
         self.announced = Some((delay, reason));
     }
 
-    /// The next request comes at once.
+    /// Schedules the next request at once.
     pub(crate) fn no_delay(&mut self, now: Duration) {
         self.due = now;
         self.announced = None;

@@ -48,7 +48,7 @@ use crate::{
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
 const X_MS_OPERATION_ID: HeaderName = HeaderName::from_static("x-ms-operation-id");
 
-/// A response that may start an operation, and is being read for it. There is no operation yet.
+/// A response that may start an operation and whose body is being read to find out. There is no operation yet.
 pub(crate) struct Starting<T: Io> {
     config: Arc<Config>,
     captured: CapturedRequest,
@@ -58,7 +58,7 @@ pub(crate) struct Starting<T: Io> {
     beginning: Moment,
 }
 
-/// What the driver knows when it begins.
+/// The driver's facts at the beginning.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     /// The time of day.
@@ -70,24 +70,24 @@ pub(crate) struct Moment {
 /// Whether a response has started an operation.
 #[must_use]
 pub(crate) enum Started<T: Io> {
-    /// That is not known yet: read on in the body of the response, and report the next frame, its end or its failure.
+    /// Not known yet: read on in the body of the response, and report the next frame, its end or its failure.
     Reading(Box<Starting<T>>),
     Accepted(Action<T>),
-    /// It has not: give the caller this response, and the rest of its body, unchanged.
+    /// It started none: give the caller this response, and the rest of its body, unchanged.
     NotAnOperation(Box<PartialResponse<T::Body>>),
 }
 
-/// A rule by which the response may start an operation, as far as the body has been read for it.
+/// A rule that the response may satisfy, and what the body has said about it so far.
 struct Considered {
     candidate: Candidate,
     scanner: Scanner,
-    /// How much of the body was searched for the name, since that search begins at the beginning.
+    /// How many bytes were searched for the name; each search begins at the beginning.
     searched: usize,
     /// Whether the body meets the rule's condition.
     is_met: Option<bool>,
-    /// Whether it does unless more is found that speaks against it.
+    /// Whether the body meets the condition unless something contrary follows.
     has_running_status: bool,
-    /// Whether the operation is named, by the body where that is needed.
+    /// Whether the operation is named, in the body if that is needed.
     is_named: Option<bool>,
     /// Whether a header announces it.
     is_announced: bool,
@@ -157,13 +157,13 @@ impl<T: Io> Starting<T> {
         self.decide(now)
     }
 
-    /// It has been read for long enough, or it broke off: what has been read is all that there is.
+    /// The body was read for long enough, or broke off: decides by what was read.
     pub(crate) fn on_due(mut self: Box<Self>, now: Duration) -> Started<T> {
         self.candidates.iter_mut().for_each(|considered| considered.close(&self.response, Body::Part));
         self.decide(now)
     }
 
-    /// Accepts the operation by the first rule that may still apply, if it is certain that it does.
+    /// Accepts the operation by the first rule that may still apply, once it certainly does.
     fn decide(mut self: Box<Self>, now: Duration) -> Started<T> {
         self.candidates.retain(|considered| considered.verdict() != Some(false));
         match self.candidates.first().map(Considered::verdict) {
@@ -203,8 +203,8 @@ fn accept<T: Io>(
     poller.drain(response, now)
 }
 
-/// What is known of an operation that was accepted, its whole addresses where they are more, and the error if the monitor
-/// must not be asked.
+/// Makes the operation that was accepted. Also returns its whole addresses, if they are more than it may hold, and the error if
+/// the monitor must not be asked.
 fn operation<B>(
     config: &Config,
     request: &FollowedRequest,
@@ -255,7 +255,7 @@ enum Body {
 }
 
 impl Considered {
-    /// `None` if a body would be needed that is not JSON.
+    /// Returns `None` if the rule needs the body, and that is not JSON.
     fn new(candidate: Candidate, headers: &HeaderMap, json: Json) -> Option<Self> {
         let rule = candidate.rule();
         let is_named = is_named(rule, headers, &[]).or((!rule.by.reads_body()).then_some(true));
@@ -301,17 +301,17 @@ impl Considered {
         }
     }
 
-    /// Decides when there is no more of the body.
+    /// Decides at the end of what can be read.
     fn close<B>(&mut self, response: &PartialResponse<B>, body: Body) {
         let rule = self.candidate.rule();
         let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
-        // A header announces an operation as long as nothing else is said; a name in half a body does not.
+        // A header announces an operation unless the body says otherwise; a name in half a body does not.
         let is_enough = body == Body::Whole || self.is_announced;
         self.is_met.get_or_insert(self.has_running_status || (is_enough && starts));
         self.settle_name(response);
     }
 
-    /// What has been read has the name, or nothing has.
+    /// Settles whether the operation is named, by the bytes so far.
     fn settle_name<B>(&mut self, response: &PartialResponse<B>) {
         if self.is_named.is_none() {
             let is_named = is_named(self.candidate.rule(), &response.head.headers, &response.frames.to_bytes());
@@ -336,7 +336,7 @@ enum Json {
     No,
 }
 
-/// Bodies of other types are not read: event streams and NDJSON would be held up.
+/// Only JSON is read: event streams and NDJSON would be held up.
 fn by_media_type(headers: &HeaderMap) -> Json {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -366,7 +366,7 @@ fn is_named(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<bool> 
     }
 }
 
-/// Where the monitor is.
+/// Finds the address of the monitor.
 fn monitor_address(
     rule: &StartRule,
     headers: &HeaderMap,

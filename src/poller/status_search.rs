@@ -16,9 +16,9 @@ const NULL: &str = "null";
 pub(crate) struct StatusSearch {
     scanner: Scanner,
     scanned: usize,
-    /// The status that was found by the first of the rule's selectors, so far, and which that is.
+    /// The status so far, and the index of the rule's selector that found it: the first selector wins.
     status: Option<(usize, Word)>,
-    /// The same for the percentage.
+    /// The percentage so far, likewise.
     percent: Option<(usize, f64)>,
 }
 
@@ -36,7 +36,7 @@ impl StatusSearch {
         }
     }
 
-    /// Reads on until the status is decided, and returns how much was read.
+    /// Reads on until the status is decided; returns how many bytes were read.
     pub(crate) fn read_to_status(&mut self, data: &[u8], rule: &StatusRule) -> usize {
         let mut position = 0;
         while position < data.len() && !self.is_decided() {
@@ -45,7 +45,7 @@ impl StatusSearch {
         position
     }
 
-    /// Reads on to what is found next, or to the end.
+    /// Reads on to the next match, or to the end; returns how many bytes were read.
     fn read_to_match(&mut self, data: &[u8], rule: &StatusRule) -> usize {
         let Some(found) = self.scanner.scan(data) else {
             self.scanned = self.scanned.saturating_add(data.len());
@@ -87,7 +87,7 @@ impl StatusSearch {
         !self.scanner.is_object() || self.scanner.is_closed()
     }
 
-    /// The status, if nothing that is still to come can come before it.
+    /// The status, if nothing that follows can take precedence over it.
     pub(crate) fn decided(&self) -> Option<&str> {
         let (_, word) = self.status.as_ref().filter(|_| self.is_decided())?;
         Some(word.as_str())
@@ -98,7 +98,7 @@ impl StatusSearch {
         self.status.as_ref().is_some_and(|(selector, _)| has_passed_all(*selector))
     }
 
-    /// The status, now that nothing more is to come.
+    /// The status, at the end of the body.
     pub(crate) fn status(&self, rule: &StatusRule) -> Option<&str> {
         if !self.scanner.is_closed() {
             return self.decided();
@@ -111,13 +111,13 @@ impl StatusSearch {
         [absent, found].into_iter().flatten().min_by_key(|&(index, _)| index).map(|(_, word)| word)
     }
 
-    /// How far the operation is, if the response says so.
+    /// The percentage, if the response has one.
     pub(crate) fn percent(&self) -> Option<f64> {
         self.percent.map(|(_, percent)| percent)
     }
 }
 
-/// A word as the scanner gives it, without an allocation.
+/// A word of the scanner, kept without an allocation.
 #[derive(Debug)]
 struct Word {
     bytes: [u8; MAX_WORD_BYTES],
@@ -142,7 +142,7 @@ fn number(text: &str, unit: PercentUnit) -> Option<f64> {
     let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok()?;
     let percent = match unit {
         PercentUnit::Hundred => number,
-        // 0.29 is 29, and not 28.999999999999996: so many digits no service means.
+        // 0.29 is 29, and not 28.999999999999996: no service means so many digits.
         PercentUnit::One => (number * 1e8).round() / 1e6,
     };
     percent.is_finite().then_some(percent)
@@ -152,7 +152,7 @@ fn number(text: &str, unit: PercentUnit) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// What is found in a body in one piece, and whether that is known before its end.
+    /// Searches a body in one piece: the status, whether it is known before the end, and the percentage.
     fn search(rule: &StatusRule, body: &str) -> (Option<String>, bool, Option<f64>) {
         let whole = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let mut search = StatusSearch::new(rule);

@@ -1,4 +1,4 @@
-//! What a response means: pure rules, each a row of a table in the tests.
+//! The meaning of a response: pure rules, each a row of a table in the tests.
 
 use http::StatusCode;
 
@@ -7,7 +7,7 @@ use crate::protocol::{
     status_rule::{MissingStatus, StatusRule},
 };
 
-/// What the head of a response to a poll means.
+/// The meaning of the head of a response to a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     /// The monitor, or the result, is elsewhere.
@@ -18,7 +18,7 @@ pub(crate) enum Head {
     Succeeded,
     /// The poll failed, and may be repeated.
     Retry,
-    /// A good response without a status, where others had one.
+    /// A good response without a status, after others that had one.
     NoStatus,
     /// The status is in the body, in a header, or nowhere.
     ReadStatus,
@@ -28,14 +28,14 @@ pub(crate) enum Head {
     Unexpected,
 }
 
-/// What a request was for.
+/// The target of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Monitor,
     Result,
 }
 
-/// What is known when the head of a response arrives.
+/// The known facts when the head of a response arrives.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadFacts {
     pub(crate) target: Target,
@@ -50,7 +50,7 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
     let is_result = facts.target == Target::Result;
     let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
     let is_final_error = || is_among(&rule.final_errors);
-    // For a plain monitor a 404 is an outcome like any other.
+    // At a plain monitor, a 404 is an outcome like any other.
     let is_plain = || is_final_error() && rule.when_status_missing != MissingStatus::Error;
     let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && !is_result && !is_plain();
     let asks_to_wait = || status.is_server_error() && facts.has_retry_after && is_final_error();
@@ -68,7 +68,7 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
     }
 }
 
-/// What a status response means.
+/// The meaning of a status response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Running(OperationState),
@@ -78,15 +78,15 @@ pub(crate) enum Status {
     Missing,
 }
 
-/// What is known when the status of a response has been looked for.
+/// The known facts once the status of a response was looked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StatusFacts {
-    /// What the status means, if there is one.
+    /// The meaning of the status, if there is one.
     pub(crate) meaning: Option<Meaning>,
     /// Whether the monitor has ever given a status before, or answered 202.
     pub(crate) has_status: bool,
-    /// Whether the response is the monitor's own, and could be read. From a page that a redirect led to, and from a body that
-    /// nobody could read, no success is inferred.
+    /// Whether the response is the monitor's own, and could be read. No success is inferred from the target of a redirect, or from an
+    /// unreadable body.
     pub(crate) is_trustworthy: bool,
 }
 
@@ -121,12 +121,12 @@ mod tests {
         StatusCode::from_u16(status).unwrap()
     }
 
-    /// The default protocol's.
+    /// The rule of the default protocol.
     fn by_status() -> StatusRule {
         StatusRule::new().status_at("/status")
     }
 
-    /// As of `location`.
+    /// The rule of `location`.
     fn plain() -> StatusRule {
         by_status().when_status_missing(MissingStatus::Succeeded).final_error_statuses([400, 404, 410, 500])
     }

@@ -15,12 +15,12 @@ use crate::{
 
 /// A poll that may be repeated.
 pub(crate) enum FailedPoll<T: Io> {
-    /// By its HTTP status.
+    /// With a transient HTTP status.
     Http(Box<PartialResponse<T::Body>>),
-    /// By a good response without a status, for this reason.
+    /// With a good response without a status, for this reason.
     NoStatus(Box<PartialResponse<T::Body>>, StatusErrorKind),
     Service(T::Error),
-    /// By a body that broke off, or that gave nothing for ever.
+    /// With a body that broke off, or stalled.
     Body(Box<PartialResponse<T::Body>>),
 }
 
@@ -30,7 +30,7 @@ impl Poller {
         self.schedule.delay(&self.context.config.delays, retry_after, backoff, now);
     }
 
-    /// Waits for the next request, here or, if that takes too long, elsewhere.
+    /// Waits for the next request; if that takes too long, hands the operation back.
     pub(crate) fn wait<T: Io>(mut self: Box<Self>) -> Action<T> {
         self.context.spans.wait();
         let announced = self.schedule.take_announced();

@@ -1,4 +1,4 @@
-//! `ProtocolBuilder`: what a protocol is made of.
+//! `ProtocolBuilder`: builds a protocol from its parts.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
 
 /// Builds a [`Protocol`]; see [`Protocol::builder`].
 ///
-/// What is wrong, such as an invalid header name, is reported by [`build`](Self::build).
+/// [`build`](Self::build) reports what is wrong, such as an invalid header name.
 ///
 /// # Example
 ///
@@ -85,48 +85,48 @@ impl ProtocolBuilder {
         self
     }
 
-    /// One more way to announce an operation. The first that matches wins.
+    /// Adds a way to announce an operation. The first that matches wins.
     pub fn announced(mut self, rule: StartRule) -> Self {
         rule.mistake().into_iter().for_each(|mistake| self.mistake.note(mistake));
         self.rules.start_rules.push(rule);
         self
     }
 
-    /// More words for success, beside `Succeeded`, `Completed`, `Success`, `PartiallySucceeded` and `PartiallyCompleted`.
+    /// Adds words for success, besides `Succeeded`, `Completed`, `Success`, `PartiallySucceeded` and `PartiallyCompleted`.
     pub fn succeeded(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.rules.words.succeeded.extend(words.into_iter().map(Into::into));
         self
     }
 
-    /// More words for failure, beside `Failed`, `ValidationFailed` and `Rejected`.
+    /// Adds words for failure, besides `Failed`, `ValidationFailed` and `Rejected`.
     pub fn failed(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.rules.words.failed.extend(words.into_iter().map(Into::into));
         self
     }
 
-    /// More words for cancelling, beside `Canceled` and `Cancelled`.
+    /// Adds words for cancellation, besides `Canceled` and `Cancelled`.
     pub fn canceled(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.rules.words.canceled.extend(words.into_iter().map(Into::into));
         self
     }
 
-    /// More words that mean that the operation is still running: those that mean something else by default, and those that
-    /// would be reported as unrecognized.
+    /// Adds words for an operation that is still running: words that mean something else by default, and words that would be
+    /// reported as unrecognized.
     pub fn running(mut self, words: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.rules.words.running.extend(words.into_iter().map(Into::into));
         self
     }
 
-    /// The string at this JSON pointer of the final status response is the address of the resource, absolute or relative. If
-    /// several ways to the resource are given, the first that gives an address counts.
+    /// Finds the address of the resource, absolute or relative, at this JSON pointer of the final status response. If several
+    /// places of the resource are given, the first that has an address counts.
     pub fn resource_at(mut self, pointer: &str) -> Self {
         let pointer = self.mistake.pointer(pointer);
         self.rules.resource.extend(pointer.map(ResourceRule::Member));
         self
     }
 
-    /// The link with this relation is the resource: in the `Link` header ([RFC 8288]) of the final status response, or in its
-    /// body's `links`, an array of `rel` and `href` or an object (JSON:API), or `_links` (HAL).
+    /// Finds the resource by the link with this relation: in the `Link` header ([RFC 8288]) of the final status response, or in
+    /// its body's `links`, an array of `rel` and `href` or an object (JSON:API), or `_links` (HAL).
     ///
     /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
     pub fn resource_link(mut self, relation: &str) -> Self {
@@ -135,28 +135,28 @@ impl ProtocolBuilder {
         self
     }
 
-    /// The resource is at an address that follows from what is known: `{monitor}/results`, `/jobs/{name}/archive`. Placeholders
-    /// are `{monitor}`, `{name}`, `{+name}`, and of the start request `{path}`, `{parent}` and `{first}`.
+    /// Makes the address of the resource from a template: `{monitor}/results`, `/jobs/{name}/archive`. Placeholders are
+    /// `{monitor}`, `{name}`, `{+name}`, and, for the start request, `{path}`, `{parent}` and `{first}`.
     pub fn resource_template(mut self, template: &str) -> Self {
         let template = self.mistake.ok(Template::parse(template, &Variable::OF_OPERATION));
         self.rules.resource.extend(template.map(ResourceRule::Template));
         self
     }
 
-    /// What the caller gets on success; [`LroLayer::final_response`](crate::LroLayer::final_response) overrides it.
+    /// Sets the response that the caller gets on success; [`LroLayer::final_response`](crate::LroLayer::final_response) overrides it.
     pub fn final_response(mut self, final_response: FinalResponse) -> Self {
         self.rules.final_response = final_response;
         self
     }
 
-    /// How an operation is canceled: what [`Operation::cancel`](crate::Operation::cancel) makes.
+    /// Sets how an operation is canceled, for [`Operation::cancel`](crate::Operation::cancel).
     pub fn cancel(mut self, rule: CancelRule) -> Self {
         rule.mistake.get().into_iter().for_each(|mistake| self.mistake.note(mistake));
         self.rules.cancel = Some(rule);
         self
     }
 
-    /// The service works asynchronously only where the start request says `Prefer: respond-async` ([RFC 7240]);
+    /// Says that the service works asynchronously only if the start request has `Prefer: respond-async` ([RFC 7240]);
     /// [`LroLayer::ask_for_async`](crate::LroLayer::ask_for_async) adds it.
     ///
     /// [RFC 7240]: https://www.rfc-editor.org/rfc/rfc7240#section-4.1
@@ -165,7 +165,7 @@ impl ProtocolBuilder {
         self
     }
 
-    /// Start requests to the origins `from` may be polled with their credentials at the origins `to`.
+    /// Lets start requests to the origins `from` be polled with their credentials at the origins `to`.
     pub fn trusts<'a>(
         mut self,
         from: impl IntoIterator<Item = &'a str>,
@@ -176,7 +176,7 @@ impl ProtocolBuilder {
         self
     }
 
-    /// These origins may be polled without credentials.
+    /// Lets these origins be polled without credentials.
     pub fn allows<'a>(mut self, origins: impl IntoIterator<Item = &'a str>) -> Self {
         let origins = self.origins(origins);
         self.rules.anonymous.extend(origins);
@@ -199,11 +199,11 @@ impl ProtocolBuilder {
         Protocol(Arc::new(self.rules))
     }
 
-    /// The protocol.
+    /// Builds the protocol.
     ///
     /// # Errors
     ///
-    /// The first thing that was wrong.
+    /// The first mistake in its description.
     pub fn build(mut self) -> Result<Protocol, ProtocolError> {
         if KNOWN_NAMES.contains(&&*self.rules.name) {
             self.mistake.note(ProtocolError::Name(self.rules.name.clone().into_owned()));
@@ -211,7 +211,7 @@ impl ProtocolBuilder {
         self.validated()
     }
 
-    /// The protocol, whatever its name.
+    /// Builds the protocol, whatever its name.
     pub(crate) fn validated(mut self) -> Result<Protocol, ProtocolError> {
         let has_too_many = |rule: &StartRule| {
             let condition = rule.condition.as_ref().map_or(0, |condition| condition.selectors.len());

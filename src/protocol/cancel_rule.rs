@@ -36,9 +36,9 @@ pub struct CancelRule {
 }
 
 impl CancelRule {
-    /// A request with this method, to the address that `template` makes: `{monitor}` in it stands for the monitor's address,
-    /// `{name}` and `{+name}` for the operation's name, and `{path}`, `{parent}` and `{first}` for the path of the start request, the one
-    /// above it, and its first segment.
+    /// Cancels by a request with this method to the address that `template` makes: `{monitor}` stands for the monitor's address,
+    /// `{name}` and `{+name}` for the operation's name, and `{path}`, `{parent}` and `{first}` for the path of the start request, its
+    /// parent path, and its first segment.
     pub fn new(method: &str, template: &str) -> Self {
         let mut mistake = Mistake::default();
         let template = mistake.ok(Template::parse(template, &Variable::OF_OPERATION));
@@ -46,7 +46,7 @@ impl CancelRule {
         Self { method, template, body: None, mistake }
     }
 
-    /// With this body, as it is: it has no placeholders.
+    /// Sets the body of the request. It has no placeholders.
     pub fn body(mut self, content_type: &str, body: &str) -> Self {
         match HeaderValue::from_str(content_type) {
             Ok(content_type) => self.body = Some((content_type, body.to_owned())),

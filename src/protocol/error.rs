@@ -27,8 +27,8 @@ const STANDARD_METHODS: [Method; 9] = [
 pub enum ProtocolError {
     /// The protocol has no rule for start responses.
     NoStartRule,
-    /// A status rule says nowhere where the status is, and not what a response without one means either, so that every
-    /// operation would end in an error.
+    /// A status rule says neither where the status is, nor what a response without one means, so that every operation would end in
+    /// an error.
     NoStatus,
     /// Not the name of a header.
     Header(String),
@@ -40,7 +40,7 @@ pub enum ProtocolError {
     ///
     /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
     Pointer(String),
-    /// Not a template: a placeholder that is not known here, one that is needed and missing, or a brace without its partner.
+    /// Not a template: it has an unknown placeholder or an unpaired brace, or a required placeholder is missing.
     Template {
         /// The template.
         template: String,
@@ -51,7 +51,7 @@ pub enum ProtocolError {
     TooMany,
     /// Not an origin.
     Origin(String),
-    /// The name of a [known](crate::Protocol::known) protocol, which stored operations would be taken for.
+    /// The name of a [known](crate::Protocol::known) protocol: stored operations would be taken for that protocol's.
     Name(String),
     /// Two parts of the description contradict each other.
     Contradiction(String),
@@ -83,7 +83,7 @@ impl fmt::Display for ProtocolError {
 
 impl std::error::Error for ProtocolError {}
 
-/// The first thing that was found wrong.
+/// The first mistake that was found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Mistake(Option<ProtocolError>);
 
@@ -114,7 +114,7 @@ impl Mistake {
         }
     }
 
-    /// Methods are case-sensitive ([RFC 9110, section 9.1]): `post` is none that anybody means.
+    /// Methods are case-sensitive ([RFC 9110, section 9.1]): nobody means `post`.
     ///
     /// [RFC 9110, section 9.1]: https://www.rfc-editor.org/rfc/rfc9110#section-9.1
     pub(crate) fn method(&mut self, name: &str) -> Option<Method> {
@@ -136,7 +136,7 @@ impl Mistake {
         parsed
     }
 
-    /// The value, or what is wrong with it.
+    /// Returns the value, or notes what is wrong with it.
     pub(crate) fn ok<T>(&mut self, result: Result<T, ProtocolError>) -> Option<T> {
         result.map_err(|error| self.note(error)).ok()
     }

@@ -29,10 +29,10 @@ use crate::{
 
 /// How a family of services starts, reports and concludes long-running operations.
 ///
-/// Data, not code: what makes a response start an operation and names its monitor ([`StartRule`]), where a status response has
-/// its status ([`StatusRule`](crate::StatusRule)), which statuses are terminal, what the final response is ([`FinalResponse`]),
-/// and which other origins the family answers from. What differs between services is in these values alone;
-/// [`Protocol::builder`] makes further ones.
+/// Data, not code: which responses start an operation and where they name its monitor ([`StartRule`]), where a status response
+/// has its status ([`StatusRule`](crate::StatusRule)), which statuses are terminal, what the final response is
+/// ([`FinalResponse`]), and from which other origins the family answers. All differences between services are in these values;
+/// [`Protocol::builder`] makes new ones.
 ///
 /// [`LroLayer::new`](crate::LroLayer::new) speaks [`Protocol::operation_location`]. A layer can speak several; the first
 /// that recognizes a response wins.
@@ -49,15 +49,15 @@ use crate::{
 ///
 /// # In a file
 ///
-/// With feature `serde` a protocol is read from a file, and written to one: TOML, JSON, or any other format that describes itself.
-/// The members have the names of the builder's methods, and `protocol.schema.json` in this crate's repository is their JSON Schema, for
-/// editors. Where a list of texts has one element, the brackets may be left out. HTTP statuses may be ranges (`["400-499"]`). Errors name the
-/// member that is wrong, as in `announced[0].status.status_at`, and members that are not known are errors.
+/// With feature `serde` a protocol is read from a file, and written to one: TOML, JSON, or any other self-describing format. The
+/// members have the names of the builder's methods, and `protocol.schema.json` in this crate's repository is their JSON Schema,
+/// for editors. A list of one text may be written without brackets. HTTP statuses may be ranges (`["400-499"]`). Errors name the
+/// member that is wrong, as in `announced[0].status.status_at`, and unknown members are errors.
 ///
-/// `cargo run --example lro -- protocol show fhir` prints a [known](Self::known) protocol, to start from a neighbour, and
+/// `cargo run --example lro -- protocol show fhir` prints a [known](Self::known) protocol as a starting point, and
 /// `lro protocol check FILE --transcript T` says how a recorded exchange is understood.
-/// [An annotated description](crate::cookbook::your_own#the-same-in-a-file) has what each member means where it is left out. In TOML
-/// those of the whole come before `[[announced]]`.
+/// [An annotated description](crate::cookbook::your_own#the-same-in-a-file) gives the default of each member. In TOML, the
+/// members of the protocol itself come before `[[announced]]`.
 #[cfg_attr(feature = "serde", doc = "```")]
 #[cfg_attr(not(feature = "serde"), doc = "```ignore")]
 /// use tower_lro::{LroLayer, Protocol};
@@ -94,18 +94,18 @@ use crate::{
 #[derive(Clone)]
 pub struct Protocol(Arc<Rules>);
 
-/// What a protocol is made of.
+/// The parts of a protocol.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Rules {
     name: Cow<'static, str>,
-    /// Whether it stands for a protocol of which nothing but the name is known.
+    /// Whether it stands for a protocol of which only the name is known.
     is_unknown: bool,
     pub(crate) start_rules: Vec<StartRule>,
     pub(crate) words: StatusWords,
     pub(crate) trust: Vec<TrustRule>,
     pub(crate) anonymous: Vec<Origin>,
     pub(crate) final_response: FinalResponse,
-    /// Where a final status response names the resource.
+    /// The places where a final status response names the resource.
     pub(crate) resource: Vec<ResourceRule>,
     pub(crate) cancel: Option<CancelRule>,
     pub(crate) needs_respond_async: bool,
@@ -178,12 +178,12 @@ impl Protocol {
         &self.0.name
     }
 
-    /// The same protocol, read strictly: where a response without a status means success
-    /// ([`MissingStatus::Succeeded`]), it does so only if the monitor has answered 202 or given a status before. Otherwise it is
-    /// an error, [`Cause::Status`](crate::Cause::Status).
+    /// Returns a stricter form of the protocol: if a response without a status means success
+    /// ([`MissingStatus::Succeeded`]), it does so only after the monitor has answered 202 or given a status. Otherwise it is an
+    /// error, [`Cause::Status`](crate::Cause::Status).
     ///
-    /// For plain protocols ([`location`](Self::location), [`async_request_reply`](Self::async_request_reply)) at services of which
-    /// you do not know whether they give their state under another name.
+    /// For plain protocols ([`location`](Self::location), [`async_request_reply`](Self::async_request_reply)), with services that
+    /// may give their status under another name.
     ///
     /// # Example
     ///
@@ -204,7 +204,7 @@ impl Protocol {
         Self(Arc::new(rules))
     }
 
-    /// Stands for a protocol of which only the name is known, that of a stored operation, until a layer is asked for it.
+    /// Stands for the protocol of a stored operation, of which only the name is known, until a layer supplies it.
     #[cfg(feature = "serde")]
     pub(crate) fn unknown(name: String) -> Self {
         let mut rules = Rules::new(name.into());
@@ -213,7 +213,7 @@ impl Protocol {
         Self(Arc::new(rules))
     }
 
-    /// Whether it [stands for](Self::unknown) one that has not been found.
+    /// Whether it only [stands for](Self::unknown) a protocol.
     pub(crate) fn is_unknown(&self) -> bool {
         self.0.is_unknown
     }
@@ -222,13 +222,13 @@ impl Protocol {
         &self.0
     }
 
-    /// The start rule with this index; the first, if there is no such rule, as for an operation that another version has stored.
+    /// The start rule with this index; the first if there is no such rule, because another version has stored the operation.
     pub(crate) fn start_rule(&self, index: u8) -> &StartRule {
         let rules = &self.0.start_rules;
         rules.get(usize::from(index)).unwrap_or(&rules[0])
     }
 
-    /// The index of the start rule that is assumed where none is known.
+    /// The index of the start rule to assume if none is known.
     pub(crate) fn default_for_resume(&self) -> u8 {
         (0..).zip(&self.0.start_rules).find(|(_, rule)| rule.is_default_for_resume).map_or(0, |(index, _)| index)
     }

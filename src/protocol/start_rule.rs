@@ -16,10 +16,10 @@ use crate::{
     },
 };
 
-/// What makes a response to a start request announce an operation, and where its monitor is.
+/// A rule by which a response to a start request announces an operation, and names its monitor.
 ///
-/// On `202` unless [`statuses`](Self::statuses) says otherwise, and for any method. Every status other than 202 may also be that
-/// of a response that announces nothing: see [`unless_terminal`](Self::unless_terminal).
+/// Applies to `202` unless [`statuses`](Self::statuses) says otherwise, and to any method. Responses with other statuses than 202
+/// often announce nothing: see [`unless_terminal`](Self::unless_terminal).
 ///
 /// # What reading bodies costs
 ///
@@ -70,22 +70,22 @@ pub struct StartRule {
     pub(crate) mistake: Mistake,
 }
 
-/// Where the monitor is.
+/// The place of the monitor's address.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum By {
     /// A header has the address.
     Header(HeaderName),
-    /// A header has a name, which the template makes an address of.
+    /// A header has a name, from which the template makes an address.
     NameHeader { header: HeaderName, template: Template },
     /// A member of the body has the address.
     Link(Pointer),
     /// A link with this relation has the address: in the `Link` header, or in the body's `links` or `_links`.
     Relation(String),
-    /// A member of the body has a name, which the template makes an address of.
+    /// A member of the body has a name, from which the template makes an address.
     Name { pointer: Pointer, contains: String, template: Template },
     /// The address is that of the start request.
     RequestUri,
-    /// The address follows from that of the start request.
+    /// The template makes the address from that of the start request.
     Template(Template),
 }
 
@@ -112,15 +112,15 @@ impl By {
     }
 }
 
-/// What the body of a response must not say for it to announce an operation: a status that is terminal, a member that is
-/// there, or that is `true`.
+/// A condition on the body: the response announces no operation if the body has a terminal status, or a certain member at all, or
+/// a member that is `true`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     pub(crate) selectors: Selectors,
     pub(crate) when_missing: WhenMissing,
 }
 
-/// What a body without any of the members means.
+/// The meaning of a body without any of the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenMissing {
     Starts,
@@ -128,15 +128,15 @@ pub(crate) enum WhenMissing {
 }
 
 impl StartRule {
-    /// A header has the address of the monitor.
+    /// Takes the address of the monitor from a header.
     pub fn by_header(name: &str) -> Self {
         let mut mistake = Mistake::default();
         let by = mistake.header(name).map_or(By::RequestUri, By::Header);
         Self::new(by, [202], mistake)
     }
 
-    /// A header has the name of the operation, and `template` makes the address of its monitor, as for [`by_body`](Self::by_body):
-    /// `{path}/{name}`.
+    /// Takes the name of the operation from a header, and makes the address of its monitor with `template`, as [`by_body`](Self::by_body)
+    /// does: `{path}/{name}`.
     pub fn by_name_header(name: &str, template: &str) -> Self {
         let mut mistake = Mistake::default();
         let header = mistake.header(name);
@@ -147,21 +147,21 @@ impl StartRule {
         Self::new(by, [202], mistake)
     }
 
-    /// The string at this JSON pointer of the response's body is the address of the monitor, absolute or relative.
+    /// Takes the address of the monitor, absolute or relative, from this JSON pointer of the response's body.
     ///
-    /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it.
+    /// Applies to `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn by_link(pointer: &str) -> Self {
         let mut mistake = Mistake::default();
         let by = mistake.pointer(pointer).map_or(By::RequestUri, By::Link);
         Self::new(by, [200, 201, 202], mistake)
     }
 
-    /// The link with this relation is the address of the monitor, absolute or relative: in the `Link` header ([RFC 8288]), or in
-    /// the body's `links`, an array of `rel` and `href` or an object of relations (JSON:API), or `_links` (HAL). In a header the case of
-    /// the relation does not matter.
+    /// Takes the address of the monitor, absolute or relative, from the link with this relation: in the `Link` header ([RFC 8288]),
+    /// or in the body's `links`, an array of `rel` and `href` or an object of relations (JSON:API), or `_links` (HAL). In a header the
+    /// case of the relation does not matter.
     ///
-    /// On `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it where no header has it. Many services give
-    /// every resource a link to itself: then say what else an operation's response has, or every resource that is created is taken for one.
+    /// Applies to `200`, `201` and `202`. [The body is read](Self#what-reading-bodies-costs) for it if no header has it. Many services
+    /// give every resource a link to itself: then add a condition, or every resource that is created is taken for an operation.
     ///
     /// [RFC 8288]: https://www.rfc-editor.org/rfc/rfc8288
     pub fn by_relation(relation: &str) -> Self {
@@ -170,11 +170,11 @@ impl StartRule {
         Self::new(By::Relation(relation.to_owned()), [200, 201, 202], mistake)
     }
 
-    /// The string or integer at this JSON pointer of the response's body is the name of the operation, and `template` makes the
-    /// address of its monitor: `{name}` in it stands for the name, percent-encoded, `{+name}` for a name that is a path,
-    /// `{first}` for the first segment of the start request's path, and `{path}` and `{parent}` for that path and the one above it.
+    /// Takes the name of the operation, a string or an integer, from this JSON pointer of the response's body, and makes the address
+    /// of its monitor with `template`: `{name}` stands for the name, percent-encoded, `{+name}` for a name that is a path, `{first}` for
+    /// the first segment of the start request's path, and `{path}` and `{parent}` for that path and its parent.
     ///
-    /// On `200`. [The body is read](Self#what-reading-bodies-costs) for it.
+    /// Applies to `200`. [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn by_body(pointer: &str, template: &str) -> Self {
         let mut mistake = Mistake::default();
         let pointer = mistake.pointer(pointer);
@@ -186,13 +186,13 @@ impl StartRule {
         Self::new(by, [200], mistake)
     }
 
-    /// The monitor is at the address of the start request itself.
+    /// Takes the address of the start request itself for the monitor's.
     pub fn at_request_uri() -> Self {
         Self::new(By::RequestUri, [202], Mistake::default())
     }
 
-    /// The monitor is at an address that follows from that of the start request: `{path}` stands for its path, `{parent}` for
-    /// the path above it, and `{first}` for the first segment.
+    /// Makes the address of the monitor from that of the start request: `{path}` stands for its path, `{parent}` for the path above
+    /// it, and `{first}` for its first segment.
     pub fn at(template: &str) -> Self {
         let mut mistake = Mistake::default();
         let template = mistake.ok(Template::parse(template, &[Variable::Path, Variable::Parent, Variable::First]));
@@ -212,13 +212,13 @@ impl StartRule {
         }
     }
 
-    /// The HTTP statuses, from 200 to 299, that announce an operation.
+    /// Sets the HTTP statuses, from 200 to 299, that announce an operation.
     pub fn statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.statuses = status_codes(codes, 200..=299, &mut self.mistake);
         self
     }
 
-    /// The methods of start requests, beside those that were given before. All, unless some are given.
+    /// Adds methods of start requests. Without any, all methods match.
     pub fn methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         for name in methods {
             self.methods.extend(self.mistake.method(name.as_ref()));
@@ -226,34 +226,34 @@ impl StartRule {
         self
     }
 
-    /// A response announces an operation only if it has this header, too.
+    /// Requires this header, too.
     pub fn requires_header(mut self, name: &str) -> Self {
         self.requires_header = self.mistake.header(name);
         self
     }
 
-    /// A response announces no operation if its JSON has a terminal status at this JSON pointer. It does if there is no status.
+    /// Excludes responses whose JSON has a terminal status at this JSON pointer. A response without a status there is included.
     ///
     /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_terminal(self, pointer: &str) -> Self {
         self.with_condition(pointer, Match::String, WhenMissing::Starts)
     }
 
-    /// A response announces an operation only if its JSON has a status at this JSON pointer that is not terminal.
+    /// Includes only responses whose JSON has a status at this JSON pointer that is not terminal.
     ///
     /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_terminal_or_missing(self, pointer: &str) -> Self {
         self.with_condition(pointer, Match::String, WhenMissing::PassesThrough)
     }
 
-    /// A response announces no operation if its JSON has a member at this JSON pointer that is not null.
+    /// Excludes responses whose JSON has a member at this JSON pointer that is not null.
     ///
     /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_present(self, pointer: &str) -> Self {
         self.with_condition(pointer, Match::Present, WhenMissing::Starts)
     }
 
-    /// A response announces no operation if its JSON has `true` at this JSON pointer.
+    /// Excludes responses whose JSON has `true` at this JSON pointer.
     ///
     /// [The body is read](Self#what-reading-bodies-costs) for it.
     pub fn unless_true(self, pointer: &str) -> Self {
@@ -265,7 +265,7 @@ impl StartRule {
             let before = self.condition.take();
             let others = before.iter().flat_map(|condition| condition.selectors.iter().cloned());
             let mut selectors: Vec<_> = others.chain([Selector::new(pointer, matches)]).collect();
-            // Their order means nothing, and two rules that say the same are to be equal.
+            // Their order means nothing, and equivalent rules should be equal.
             selectors.sort_by_key(|selector| selector.matches as u8);
             let selectors = selectors.into();
             let passes = before.as_ref().is_some_and(|before| before.when_missing == WhenMissing::PassesThrough);
@@ -275,14 +275,13 @@ impl StartRule {
         self
     }
 
-    /// The rule that is assumed where nothing but a monitor's address is known ([`Resume::new`](crate::Resume::new)). The first
-    /// one, unless another is marked.
+    /// Marks the rule to assume if only a monitor's address is known ([`Resume::new`](crate::Resume::new)): by default, the first.
     pub fn default_for_resume(mut self) -> Self {
         self.is_default_for_resume = true;
         self
     }
 
-    /// For [`by_body`](Self::by_body): the name must contain this text.
+    /// Requires the name of [`by_body`](Self::by_body) to contain this text.
     pub fn name_contains(mut self, text: &str) -> Self {
         match &mut self.by {
             By::Name { contains, .. } => text.clone_into(contains),
@@ -291,13 +290,13 @@ impl StartRule {
         self
     }
 
-    /// How its monitor answers.
+    /// Sets how the monitor answers.
     pub fn monitor(mut self, monitor: StatusRule) -> Self {
         self.monitor = monitor;
         self
     }
 
-    /// Whether the head of a response decides it.
+    /// Whether the head of a response alone decides.
     pub(crate) fn is_decided_by_head(&self) -> bool {
         self.condition.is_none() && !self.by.reads_body()
     }
@@ -311,13 +310,13 @@ impl StartRule {
             && (self.methods.is_empty() || self.methods.contains(method))
     }
 
-    /// What was wrong with it, if anything.
+    /// The first mistake in it, if any.
     pub(crate) fn mistake(&self) -> Option<ProtocolError> {
         self.mistake.get().or_else(|| self.monitor.mistake())
     }
 }
 
-/// A template that makes an address of an operation's name.
+/// A template that makes an address from an operation's name.
 fn name_template(template: &str, mistake: &mut Mistake) -> Option<Template> {
     const ALLOWED: [Variable; 5] =
         [Variable::Name, Variable::PathName, Variable::First, Variable::Path, Variable::Parent];

@@ -1,8 +1,8 @@
-//! `OperationState`, and `StatusWords`: what the status words of a protocol mean.
+//! `OperationState`, and `StatusWords`: the meaning of a protocol's status words.
 
 use crate::limits::MAX_STATUS_WORD_BYTES;
 
-/// What a status means.
+/// The meaning of a status.
 ///
 /// # Example
 ///
@@ -18,7 +18,7 @@ use crate::limits::MAX_STATUS_WORD_BYTES;
 pub enum OperationState {
     /// Accepted, but not started yet.
     NotStarted,
-    /// Running. Every status that is not known to be terminal means this.
+    /// Running. Every status that is not known to be terminal counts as running.
     Running,
     /// Ended in success, or in partial success.
     Succeeded,
@@ -36,7 +36,7 @@ impl OperationState {
     }
 }
 
-/// The words that services were recorded to send, or document, for each state.
+/// The words that services document for each state, or were recorded to send.
 const KNOWN_WORDS: [(OperationState, &[&str]); 5] = [
     (OperationState::Succeeded, &["Succeeded", "Completed", "Success", "PartiallySucceeded", "PartiallyCompleted"]),
     (OperationState::Failed, &["Failed", "ValidationFailed", "Rejected"]),
@@ -78,8 +78,8 @@ const KNOWN_WORDS: [(OperationState, &[&str]); 5] = [
     ),
 ];
 
-/// Status words beyond those that every protocol knows. They compare trimmed and ASCII-case-insensitively, and take precedence
-/// over the known ones.
+/// A protocol's own status words. They compare trimmed and ASCII-case-insensitively, and take precedence over the words that every
+/// protocol knows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct StatusWords {
     pub(crate) succeeded: Vec<String>,
@@ -88,7 +88,7 @@ pub(crate) struct StatusWords {
     pub(crate) running: Vec<String>,
 }
 
-/// What a word means, and whether that is known or assumed.
+/// The meaning of a word, and whether it is known or assumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meaning {
     pub(crate) state: OperationState,
@@ -114,13 +114,13 @@ impl StatusWords {
         ]
     }
 
-    /// A word that is longer than those that are read.
+    /// A word that is too long to be read.
     pub(crate) fn too_long(&self) -> Option<&str> {
         let words = self.classes().into_iter().flat_map(|(_, words)| words);
         words.map(|word| word.trim()).find(|word| word.len() > MAX_STATUS_WORD_BYTES)
     }
 
-    /// A word that stands in two classes.
+    /// A word with two meanings.
     pub(crate) fn contradiction(&self) -> Option<&str> {
         let words: Vec<_> =
             self.classes().into_iter().flat_map(|(state, words)| words.iter().map(move |word| (state, word))).collect();

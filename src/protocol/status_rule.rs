@@ -12,15 +12,15 @@ use crate::{
     protocol::error::{Mistake, ProtocolError, status_codes},
 };
 
-/// How a status monitor answers: where its status is, and what a response without one means.
+/// Describes how a status monitor answers: where its status is, and what a response without one means.
 ///
-/// [`StatusRule::new`] has no place for a status yet; most have it `status_at("/status")`.
+/// [`StatusRule::new`] knows no place of a status yet; for most services, add `status_at("/status")`.
 ///
 /// # Where the status is
 ///
 /// 1. In the [header](Self::status_header), if there is one and the response has it.
-/// 2. In the body, at the first of the pointers, in the order in which they were given, whose member matches. (A member that
-///    is given first decides as soon as it is read; those behind it when the others have been met, or the document has ended.)
+/// 2. In the body, at the first of the pointers, in the order in which they were given, whose member matches. (The first decides
+///    as soon as it is read; the others decide once those before them were read, or the document has ended.)
 /// 3. In the HTTP status: a 202 means running, and for the rest [`MissingStatus`] says what a response without a status means.
 ///
 /// # Example
@@ -60,7 +60,7 @@ pub struct StatusRule {
     pub(crate) final_errors: Vec<StatusCode>,
     pub(crate) successes: Vec<StatusCode>,
     pub(crate) retryable: Vec<StatusCode>,
-    /// Whether those are the description's own.
+    /// Whether the retryable statuses are the description's own.
     pub(crate) has_own_retryable: bool,
     pub(crate) result_redirects: Vec<StatusCode>,
     pub(crate) result_may_be_missing: bool,
@@ -69,21 +69,21 @@ pub struct StatusRule {
     pub(crate) unwraps_messages: bool,
     pub(crate) percent: Vec<PercentAt>,
     pub(crate) failure: Vec<Pointer>,
-    /// The status members, and behind them those that have a percentage.
+    /// The members with a status, then those with a percentage.
     interest: Selectors,
     /// Whether a status is a percentage, too, which most are not.
     has_percent_as_status: bool,
     pub(crate) mistake: Mistake,
 }
 
-/// A member that says how far the operation is.
+/// A member with a percentage.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PercentAt {
     pub(crate) pointer: Pointer,
     pub(crate) unit: PercentUnit,
 }
 
-/// What counts as all of it.
+/// The number that means that everything is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PercentUnit {
     Hundred,
@@ -95,11 +95,11 @@ pub(crate) enum PercentUnit {
 pub(crate) struct Relocation {
     /// The header, if it is not the one that announced the monitor.
     pub(crate) header: Option<HeaderName>,
-    /// On these HTTP statuses; on all, if there are none.
+    /// With these HTTP statuses; with all if there are none.
     pub(crate) statuses: Vec<StatusCode>,
 }
 
-/// What a good response of the monitor means that has no status. (A 202 always means that the operation is running.)
+/// The meaning of a good response of the monitor without a status. (A 202 always means that the operation is running.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
@@ -116,8 +116,8 @@ pub enum MissingStatus {
     Running,
 }
 
-/// The HTTP statuses that say nothing of the operation: throttling, and what servers, gateways and CDNs answer for the service
-/// behind them.
+/// The HTTP statuses that say nothing about the operation: throttling, and errors of servers, gateways and CDNs in front of the
+/// service.
 pub(crate) const fn is_transient(code: u16) -> bool {
     matches!(code, 408 | 425 | 429 | 500 | 502..=504 | 509 | 520..=527 | 529 | 530 | 598 | 599)
 }
@@ -126,8 +126,8 @@ pub(crate) const fn is_transient(code: u16) -> bool {
 const PERCENT: [&str; 3] = ["/percentComplete", "/percentCompleted", "/percentageComplete"];
 
 impl StatusRule {
-    /// A rule of which 408, 425, 429, 500, 502, 503, 504, 509, 520 to 527, 529, 530, 598 and 599 are transient, whose monitor is
-    /// relocated by the header that announced it, and of which a 303 names the result.
+    /// Returns a rule with these defaults: 408, 425, 429, 500, 502, 503, 504, 509, 520 to 527, 529, 530, 598 and 599 are transient,
+    /// the header that announced the monitor relocates it, and a 303 names the result.
     pub fn new() -> Self {
         let mut rule = Self {
             status: Vec::new(),
@@ -159,13 +159,13 @@ impl StatusRule {
         rule.compiled()
     }
 
-    /// The places of a percentage that the description has beside those that every rule knows.
+    /// The description's own places of a percentage, besides those that every rule knows.
     #[cfg(feature = "serde")]
     pub(crate) fn own_percent(&self) -> &[PercentAt] {
         &self.percent[..self.percent.len() - PERCENT.len()]
     }
 
-    /// What the scanner looks for: the status members, and behind them those that have a percentage.
+    /// The members that the scanner looks for: those with a status, then those with a percentage.
     pub(crate) fn interest(&self) -> &Selectors {
         &self.interest
     }
@@ -178,7 +178,7 @@ impl StatusRule {
         self
     }
 
-    /// The index of the percentage that a status is, too. Members are found once, whatever they are looked for.
+    /// The index of the percentage that is the same member as this status: the scanner finds each member once.
     #[inline]
     pub(crate) fn percent_of_status(&self, index: usize) -> Option<usize> {
         if self.has_percent_as_status { self.percent_at_status(index) } else { None }
@@ -190,33 +190,33 @@ impl StatusRule {
         self.percent.iter().position(|at| at.pointer == status.pointer)
     }
 
-    /// Whether it says anywhere how an operation ends.
+    /// Whether it says how an operation ends.
     pub(crate) fn can_end(&self) -> bool {
         let has_status = !self.status.is_empty() || self.status_header.is_some();
         has_status || self.when_status_missing != MissingStatus::Error || !self.successes.is_empty()
     }
 
-    /// The status is the string at this JSON pointer. Numbers in a pointer are keys of objects and indices of arrays.
+    /// Takes the string at this JSON pointer as the status. Numbers in a pointer are keys of objects and indices of arrays.
     pub fn status_at(self, pointer: &str) -> Self {
         self.selector(pointer, Match::String)
     }
 
-    /// The status is the string, number or boolean at this JSON pointer, as its text: `30`, `true`.
+    /// Takes the text of the string, number or boolean at this JSON pointer as the status: `30`, `true`.
     pub fn status_scalar_at(self, pointer: &str) -> Self {
         self.selector(pointer, Match::Scalar)
     }
 
-    /// The status is the last key of this JSON pointer, where there is `true`.
+    /// Takes the last key of this JSON pointer as the status, if `true` is there.
     pub fn status_true(self, pointer: &str) -> Self {
         self.selector(pointer, Match::True)
     }
 
-    /// The status is the last key of this JSON pointer, where there is a value that is not null.
+    /// Takes the last key of this JSON pointer as the status, if a value other than null is there.
     pub fn status_present(self, pointer: &str) -> Self {
         self.selector(pointer, Match::Present)
     }
 
-    /// The status is the word `null`, where there is null or no value at this JSON pointer.
+    /// Takes the word `null` as the status, if there is null or nothing at this JSON pointer.
     pub fn status_absent(self, pointer: &str) -> Self {
         self.selector(pointer, Match::Absent)
     }
@@ -228,68 +228,67 @@ impl StatusRule {
         self.compiled()
     }
 
-    /// The status is the value of this header, where it is there.
+    /// Takes the value of this header as the status, if the response has it.
     pub fn status_header(mut self, name: &str) -> Self {
         self.status_header = self.mistake.header(name);
         self
     }
 
-    /// The HTTP status decides: 202 means running, and every other success that the operation has succeeded. Of status words in
-    /// the body those of failure and cancelling count nevertheless.
+    /// Lets the HTTP status decide: 202 means running, and every other success means that the operation has succeeded. Status words
+    /// in the body count only if they mean failure or cancellation.
     pub fn http_status_only(mut self) -> Self {
         self.http_status_only = true;
         self.when_status_missing = MissingStatus::Succeeded;
         self
     }
 
-    /// What a good response without a status means. By default it is an error.
+    /// Sets the meaning of a good response without a status. By default it is an error.
     pub fn when_status_missing(mut self, meaning: MissingStatus) -> Self {
         self.when_status_missing = meaning;
         self
     }
 
-    /// An error response with one of these HTTP statuses is the final response of an operation that has failed, unless its
-    /// HTTP status is retryable. By default it is an error, [`Cause::Monitor`](crate::Cause::Monitor).
+    /// Takes an error response with one of these HTTP statuses as the final response of an operation that has failed, unless the
+    /// status is retryable. By default it is an error, [`Cause::Monitor`](crate::Cause::Monitor).
     ///
-    /// A 5xx with a `Retry-After` is a failed poll nevertheless; so is a 404 before the first status where a good
-    /// response must have a status. Mind that layers outside see a final response as the response to the start request: a retry
-    /// layer that sends it again for a 500 starts the work again.
+    /// A 5xx with a `Retry-After` is a failed poll all the same; so is a 404 before the first status if a good response must
+    /// have a status. Note that layers outside see a final response as the response to the start request: a retry layer that
+    /// repeats the request after a 500 starts the work again.
     pub fn final_error_statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.final_errors = status_codes(codes, 400..=599, &mut self.mistake);
         self
     }
 
-    /// A response with one of these HTTP statuses means that the operation has succeeded, whatever is in it: as a 404 where a
-    /// thing was to be deleted. (A 404 before the first status is a failed poll first, because monitors may be late.) The
-    /// response keeps its HTTP status.
+    /// Takes a response with one of these HTTP statuses as success, whatever its body: for example a 404 after a deletion. (A 404
+    /// before the first status counts as a failed poll at first, because monitors may be late.) The response keeps its HTTP status.
     pub fn success_statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.successes = status_codes(codes, 200..=599, &mut self.mistake);
         self
     }
 
-    /// The HTTP statuses of failed polls that are repeated, instead of those of [`StatusRule::new`].
+    /// Sets the HTTP statuses of failed polls that are repeated, instead of those of [`StatusRule::new`].
     pub fn retryable_statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.retryable = status_codes(codes, 400..=599, &mut self.mistake);
         self.has_own_retryable = true;
         self
     }
 
-    /// The redirects that name the result, instead of 303 alone; all others relocate the monitor. A 302 among them means that a
-    /// response to which the client has come by following a redirect by itself is the result, too.
+    /// Sets the redirects that name the result, instead of 303 alone; all others relocate the monitor. If 302 is among them, a
+    /// response that the client reached by following a redirect itself is the result, too.
     pub fn result_redirects(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.result_redirects = status_codes(codes, 300..=399, &mut self.mistake);
         self
     }
 
-    /// A redirect that names the result, but with an address that is missing, or that must not be asked, is the final
-    /// response itself. By default it is an error.
+    /// Takes a redirect that names the result as the final response itself if its address is missing or must not be asked. By
+    /// default it is an error.
     pub fn result_may_be_missing(mut self) -> Self {
         self.result_may_be_missing = true;
         self
     }
 
-    /// A status response of an operation that is running may relocate the monitor by this header, if its HTTP status is one of
-    /// these (any, if there are none).
+    /// Lets a status response of a running operation relocate the monitor by this header, if its HTTP status is one of these (any
+    /// if there are none).
     pub fn relocated_by(mut self, name: &str, codes: impl IntoIterator<Item = u16>) -> Self {
         let header = self.mistake.header(name);
         let statuses = status_codes(codes, 200..=299, &mut self.mistake);
@@ -300,7 +299,7 @@ impl StatusRule {
         self
     }
 
-    /// The monitor stays where it is, but for redirects.
+    /// Keeps the monitor where it is, except for redirects.
     pub fn fixed_uri(mut self) -> Self {
         if self.relocation.as_ref().is_some_and(|relocation| relocation.header.is_some()) {
             self.mistake.contradiction("a monitor that is relocated by a header has no fixed URI");
@@ -309,27 +308,27 @@ impl StatusRule {
         self
     }
 
-    /// This header of the final response has the HTTP status of the outcome, which becomes that of the final response.
+    /// Takes the HTTP status of the final response from this header, which has that of the outcome.
     pub fn outcome_header(mut self, name: &str) -> Self {
         self.outcome_header = self.mistake.header(name);
         self
     }
 
-    /// A final response of `application/http` is the outcome as an HTTP message, and becomes that response. One that is not a message, or
-    /// whose head is cut off, is returned as it is; unless something else says what came of the operation, its success is
+    /// Unwraps a final response of `application/http`, whose body is the outcome as an HTTP message. If the body is not a message, or
+    /// its head is cut off, the response is returned as it is; unless something else gives the outcome, success is
     /// [assumed](crate::Operation::is_success_assumed).
     pub fn unwrap_application_http(mut self) -> Self {
         self.unwraps_messages = true;
         self
     }
 
-    /// The number, or the string with a number and perhaps a `%`, at this JSON pointer is a percentage. It takes precedence over
-    /// `percentComplete`, `percentCompleted` and `percentageComplete`, which every rule knows.
+    /// Takes the number at this JSON pointer, or the string with a number and perhaps a `%`, as the percentage. It takes precedence
+    /// over `percentComplete`, `percentCompleted` and `percentageComplete`, which every rule knows.
     pub fn percent_at(self, pointer: &str) -> Self {
         self.percent(pointer, PercentUnit::Hundred)
     }
 
-    /// The same for a fraction, from 0 to 1.
+    /// Takes a fraction from 0 to 1 as the percentage; otherwise like [`percent_at`](Self::percent_at).
     pub fn fraction_at(self, pointer: &str) -> Self {
         self.percent(pointer, PercentUnit::One)
     }
@@ -342,18 +341,18 @@ impl StatusRule {
         self.compiled()
     }
 
-    /// The member of the final response at this JSON pointer says why the operation failed: an object, or a string. Takes
-    /// precedence over `/error`, which every rule knows. If several are given, the first that is there counts.
+    /// Takes the reason for a failure, an object or a string, from this JSON pointer of the final response. It takes precedence over
+    /// `/error`, which every rule knows. If several are given, the first that is there counts.
     pub fn failure_at(mut self, pointer: &str) -> Self {
         let pointer = self.mistake.pointer(pointer);
         self.failure.extend(pointer);
         self
     }
 
-    /// An HTTP status that stands in two classes.
+    /// An HTTP status with two meanings.
     pub(crate) fn contradiction(&self) -> Option<String> {
         const NONE: &Vec<StatusCode> = &Vec::new();
-        // The default ones take precedence over the others, silently: nobody has to leave them out.
+        // The default retryable statuses silently take precedence over the others, so they need not be left out.
         let retryable = if self.has_own_retryable { &self.retryable } else { NONE };
         let classes = [("final error", &self.final_errors), ("success", &self.successes), ("retryable", retryable)];
         classes.iter().enumerate().find_map(|(index, (name, codes))| {
@@ -383,7 +382,7 @@ impl fmt::Debug for StatusRule {
 }
 
 impl StatusRule {
-    /// What was wrong with it, if anything.
+    /// The first mistake in it, if any.
     pub(crate) fn mistake(&self) -> Option<ProtocolError> {
         let contradiction = || self.contradiction().map(ProtocolError::Contradiction);
         self.mistake.get().or_else(contradiction).or_else(|| (!self.can_end()).then_some(ProtocolError::NoStatus))

@@ -1,4 +1,4 @@
-//! `Template`: an address made of what is known of an operation.
+//! `Template`: makes an address from the known facts of an operation.
 
 use std::fmt::{self, Write};
 
@@ -6,7 +6,7 @@ use http::Uri;
 
 use crate::protocol::error::ProtocolError;
 
-/// A URI template ([RFC 6570], level 1, and `{+name}` of level 2) over what is known of an operation.
+/// A URI template ([RFC 6570], level 1, and `{+name}` of level 2) over the known facts of an operation.
 ///
 /// [RFC 6570]: https://www.rfc-editor.org/rfc/rfc6570
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ enum Part {
     Variable(Variable),
 }
 
-/// What a placeholder stands for.
+/// The meaning of a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variable {
     /// The monitor's address. Its query stays at the end.
@@ -27,7 +27,7 @@ pub(crate) enum Variable {
     Path,
     /// The path of the start request without its last segment.
     Parent,
-    /// The first segment of that path, which often is a version. Left out, with the slash behind it, where the path has no such segment.
+    /// The first segment of that path, which is often a version. If the path has none, it is left out with the slash after it.
     First,
     /// The operation's name, percent-encoded.
     Name,
@@ -35,7 +35,7 @@ pub(crate) enum Variable {
     PathName,
 }
 
-/// What is known when a template is expanded.
+/// The known facts when a template is expanded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known<'a> {
     pub(crate) monitor: Option<&'a Uri>,
@@ -53,7 +53,7 @@ impl Variable {
         ("+name", Self::PathName),
     ];
 
-    /// All that may be known once an operation has been accepted.
+    /// All variables that may be known once an operation has been accepted.
     pub(crate) const OF_OPERATION: [Self; 6] =
         [Self::Monitor, Self::Name, Self::PathName, Self::Path, Self::Parent, Self::First];
 
@@ -102,17 +102,17 @@ impl Template {
         [Variable::Path, Variable::Parent, Variable::First].iter().any(|&variable| self.has(variable))
     }
 
-    /// The reference that it stands for; `None` if something that it needs is not known.
+    /// Expands it to a reference; `None` if it needs something unknown.
     pub(crate) fn expand(&self, known: &Known<'_>) -> Option<String> {
         let mut text = String::new();
         let mut query = None;
         let mut parts = self.0.iter().peekable();
         let mut left_out = false;
         while let Some(part) = parts.next() {
-            // Two slashes would be one too many, and at the beginning stand before a host.
+            // Two slashes would be one too many, and at the beginning would introduce a host.
             let is_before_slash = matches!(parts.peek(), Some(Part::Text(next)) if next.starts_with('/'));
             match part {
-                // The slash behind an empty first segment goes with it.
+                // The slash after an empty first segment is left out with it.
                 Part::Text(part) if left_out => text.push_str(part.strip_prefix('/').unwrap_or(part)),
                 Part::Text(part) => text.push_str(part),
                 Part::Variable(Variable::Monitor) => {
@@ -147,12 +147,12 @@ fn joined(path: &str, is_before_slash: bool) -> &str {
     if is_before_slash { path.trim_end_matches('/') } else { path }
 }
 
-/// A verb behind a colon is not part of it (AIP-136).
+/// A verb after a colon is not part of it (AIP-136).
 fn first_segment(uri: &Uri) -> &str {
     uri.path().split(['/', ':']).nth(1).unwrap_or_default()
 }
 
-/// Appends the text with everything encoded but RFC 3986's unreserved characters.
+/// Appends the text with everything encoded except RFC 3986's unreserved characters.
 fn encode(text: &str, to: &mut String) {
     for &byte in text.as_bytes() {
         match byte {

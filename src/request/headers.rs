@@ -1,8 +1,8 @@
 //! `CapturedHeaders` and `RepeatedHeaders`: the headers of the caller's request that polls repeat, as bytes.
 //!
-//! They are kept for every request, because any may start an operation. Cloning the `HeaderMap` would cost an allocation for
-//! each value that is not static; a list of names and values would be twice as long while the operation waits. This is one
-//! buffer, of which an operation keeps the values, beside names that it shares with others.
+//! Every request's headers are kept, because any request may start an operation. Cloning the `HeaderMap` would cost an allocation
+//! for each value that is not static; a list of names and values would be twice as long while the operation waits. This is one
+//! buffer; an operation keeps its values, and shares its names with other operations.
 
 use std::{fmt, iter, ops::Range};
 
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
 
 use crate::request::names::{NAME_WORD, NameList, NameLists};
 
-/// The names from the front of a buffer on, the values from its back: each can be taken or compared as one.
+/// The names fill a buffer from the front, the values from the back, so that all names can be taken or compared at once.
 pub(crate) struct CapturedHeaders {
     buffer: Buffer,
     names_len: usize,
@@ -22,15 +22,15 @@ pub(crate) struct CapturedHeaders {
 #[allow(clippy::large_enum_variant, reason = "it saves every request an allocation")]
 enum Buffer {
     None,
-    /// Here if they fit, so that most requests cost no allocation for them; made where it stays, because it is long to move.
+    /// In place if they fit, so that most requests need no allocation; filled where it stays, because moving it is expensive.
     Few([u8; TYPICAL_BYTES]),
     Many(Vec<u8>),
 }
 
-/// Most requests' headers fit in, but for long tokens.
+/// Most requests' headers fit, except for long tokens.
 const TYPICAL_BYTES: usize = 320;
 
-/// Behind each value: its length, and in the lowest bit whether it is sensitive.
+/// After each value: its length, and in the lowest bit whether it is sensitive.
 const VALUE_WORD: usize = size_of::<u32>();
 
 /// No transport sends longer values, and polls do not repeat them.
@@ -70,7 +70,7 @@ impl CapturedHeaders {
         (self.names_len, self.free) = (names_len, free.len());
     }
 
-    /// Of a request with more of them, or with a `Connection` header, which lists others that are about the connection alone.
+    /// For a request with more headers, or with a `Connection` header, which lists others that concern only the connection.
     #[cold]
     fn capture_many(&mut self, headers: &HeaderMap, host: Host) {
         let kept = || unlisted(headers, host).map(|(name, value)| (name.as_str(), value));
@@ -82,7 +82,7 @@ impl CapturedHeaders {
         (self.names_len, self.free) = (names_len, 0);
     }
 
-    /// As polls need them.
+    /// Makes the form that polls need.
     pub(crate) fn repeated(&self, lists: &NameLists) -> RepeatedHeaders {
         let buffer = match &self.buffer {
             Buffer::None => &[][..],
@@ -94,13 +94,13 @@ impl CapturedHeaders {
     }
 }
 
-/// Writes a name and a value, and returns what is free between them; `None` if they do not fit.
+/// Writes a name and a value; returns the free bytes between them, or `None` if they do not fit.
 #[inline(always)]
 fn push<'a>(free: &'a mut [u8], name: &str, value: &HeaderValue) -> Option<&'a mut [u8]> {
     let (name_room, free) = free.split_at_mut_checked(NAME_WORD + name.len())?;
     let (free, value_room) = free.split_at_mut_checked(free.len().checked_sub(value.len() + VALUE_WORD)?)?;
     let (length, text) = name_room.split_first_chunk_mut()?;
-    // As `http` has it, names have less than 64 KiB.
+    // `http` limits names to less than 64 KiB.
     *length = (name.len() as u16).to_le_bytes();
     text.copy_from_slice(name.as_bytes());
     let (text, word) = value_room.split_last_chunk_mut()?;
@@ -109,14 +109,14 @@ fn push<'a>(free: &'a mut [u8], name: &str, value: &HeaderValue) -> Option<&'a m
     Some(free)
 }
 
-/// The same once an operation has been accepted: the values as bytes, too, because many operations wait at once.
+/// The headers of an accepted operation: the values as bytes, too, because many operations wait at once.
 pub(crate) struct RepeatedHeaders {
     names: NameList,
     values: Bytes,
 }
 
 impl RepeatedHeaders {
-    /// Of a request that is certain to be polled for.
+    /// Captures the headers of a request that will certainly be polled for.
     pub(crate) fn of(headers: &HeaderMap, host: Host, lists: &NameLists) -> Self {
         let mut captured = CapturedHeaders::new();
         captured.capture(headers, host);
@@ -138,7 +138,7 @@ impl RepeatedHeaders {
         self.names.with_values(self.values())
     }
 
-    /// They share their bytes.
+    /// The values, which share their bytes.
     fn values(&self) -> impl Iterator<Item = HeaderValue> {
         self.places().map_while(|(place, is_sensitive)| {
             let mut value = HeaderValue::from_maybe_shared(self.values.slice(place)).ok()?;
@@ -147,7 +147,7 @@ impl RepeatedHeaders {
         })
     }
 
-    /// Where each value is, in the order of the names, which is from the back on, and whether it is sensitive.
+    /// The place of each value, in the order of the names, which is from the back, and whether it is sensitive.
     fn places(&self) -> impl Iterator<Item = (Range<usize>, bool)> {
         let mut begin = self.values.len();
         iter::from_fn(move || {
@@ -196,12 +196,12 @@ fn is_listed(headers: &HeaderMap, name: &str) -> bool {
 enum Kept {
     Yes,
     No,
-    /// Nor those that it lists.
+    /// No, nor are those that it lists.
     NoneListed,
 }
 
-/// All are repeated but those about the request's own body, preconditions and connection, those that make it a single request,
-/// and those by which a server would take a `GET` for another method.
+/// Polls repeat all headers except those about the request's own body, preconditions and connection, those that make it a single
+/// request, and those that would make a server take a `GET` for another method.
 #[inline(always)]
 fn kept(name: &str, host: Host) -> Kept {
     // By the first letter, because this runs for every header of every request.

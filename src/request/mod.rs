@@ -1,4 +1,4 @@
-//! What is kept of the caller's request in order to poll.
+//! The parts of the caller's request that are kept in order to poll.
 
 mod headers;
 pub(crate) mod names;

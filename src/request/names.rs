@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::limits::{MAX_NAME_LISTS, MAX_SHARED_NAME_BYTES};
 
-/// The lists that a layer has seen last. Clients send the same headers again and again, with other values, so that most
-/// operations find their names here: each holds 100 bytes less, and its polls name their headers without parsing them.
+/// The lists that a layer used last. Clients send the same headers again and again with other values, so most operations find
+/// their names here: each holds 100 bytes less, and its polls need not parse the names.
 #[derive(Default)]
 pub(crate) struct NameLists(Mutex<Vec<NameList>>);
 
@@ -20,8 +20,8 @@ pub(crate) struct NameList(Arc<Names>);
 
 struct Names {
     packed: Box<[u8]>,
-    /// What a poll's headers begin as: to clone it and to put the values in takes a third of what it takes to insert them. Made
-    /// for names that are shared, because it is long.
+    /// The map that the headers of each poll begin as: cloning it and filling in the values takes a third of the time of inserting
+    /// them. Made only for shared names, because it is large.
     headers: OnceLock<HeaderMap>,
 }
 
@@ -38,7 +38,7 @@ impl NameLists {
         let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = lists.iter().position(|list| *list.0.packed == *packed) {
             let list = lists[index].clone();
-            // The longest unused is the last.
+            // The least recently used is the last.
             lists[..=index].rotate_right(1);
             drop(lists);
             list.0.headers.get_or_init(|| list.with_appended(iter::repeat(HeaderValue::from_static(""))));
@@ -52,7 +52,7 @@ impl NameLists {
 }
 
 impl NameList {
-    /// They were names of headers before, so that none is left out.
+    /// All were names of headers before, so none is left out.
     pub(crate) fn iter(&self) -> impl Iterator<Item = HeaderName> {
         self.texts().filter_map(|name| HeaderName::from_bytes(name).ok())
     }

@@ -1,4 +1,4 @@
-//! `RequestTemplate`: what polls repeat of the caller's request.
+//! `RequestTemplate`: the parts of the caller's request that polls repeat.
 
 use std::{mem, time::Duration};
 
@@ -27,7 +27,7 @@ pub(crate) struct RequestHead {
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) extensions: Extensions,
-    /// Of single requests, where the transport has such a thing.
+    /// The timeout of a single request, if the transport has such a thing.
     pub(crate) timeout: Option<Duration>,
     /// Whether the request resumes an operation.
     pub(crate) is_resume: bool,
@@ -38,7 +38,7 @@ impl RequestHead {
     pub(crate) fn of<B>(request: &mut Request<B>) -> Self {
         let is_resume = resumes(request.method(), request.extensions());
         let (uri, extensions) = match is_resume {
-            // It is not sent.
+            // A resuming request is not sent.
             true => (mem::take(request.uri_mut()), mem::take(request.extensions_mut())),
             false => (request.uri().clone(), request.extensions().clone()),
         };
@@ -46,12 +46,12 @@ impl RequestHead {
     }
 }
 
-/// Nothing but a `GET` resumes an operation.
+/// Whether the request resumes an operation: only a `GET` can.
 pub(crate) fn resumes(method: &Method, extensions: &Extensions) -> bool {
     method == Method::GET && extensions.get::<Resume>().is_some()
 }
 
-/// What is kept of every request in case that it starts an operation. Its body is not.
+/// The parts that are kept of every request in case it starts an operation: not its body.
 #[derive(Debug)]
 pub(crate) struct CapturedRequest {
     pub(crate) head: RequestHead,
@@ -65,7 +65,7 @@ impl CapturedRequest {
         captured
     }
 
-    /// To be followed by [`capture`](Self::capture), where it stays: the headers are many bytes to move.
+    /// Must be followed by [`capture`](Self::capture), where it stays: moving the headers is expensive.
     #[inline]
     pub(crate) fn without_headers(head: RequestHead) -> Self {
         Self { head, headers: CapturedHeaders::new() }
@@ -76,14 +76,14 @@ impl CapturedRequest {
         self.headers.capture(headers, self.head.host());
     }
 
-    /// It did start an operation.
+    /// Makes the template, now that the request has started an operation.
     pub(crate) fn into_followed(self, rules: TemplateRules<'_>) -> FollowedRequest {
         self.head.into_followed(self.headers.repeated(rules.names), rules)
     }
 }
 
 impl RequestHead {
-    /// Of a request that resumes an operation.
+    /// Makes the template of a request that resumes an operation.
     #[inline]
     pub(crate) fn resuming(self, headers: &HeaderMap, rules: TemplateRules<'_>) -> FollowedRequest {
         let headers = RepeatedHeaders::of(headers, self.host(), rules.names);
@@ -111,11 +111,11 @@ impl RequestHead {
     }
 }
 
-/// What the layer's settings say of templates.
+/// The layer's settings for templates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TemplateRules<'a> {
     pub(crate) omitted: &'a [OmittedExtension],
-    /// What a client below puts before paths.
+    /// The base that a client below puts before paths.
     pub(crate) base: Option<&'a Url>,
     pub(crate) names: &'a NameLists,
 }
@@ -140,16 +140,16 @@ pub(crate) struct FollowedRequest {
     pub(crate) template: RequestTemplate,
 }
 
-/// What is kept of the caller's request in order to poll.
+/// The parts of the caller's request that are kept in order to poll.
 #[derive(Debug)]
 pub(crate) struct RequestTemplate {
     pub(crate) caller: CallerAddress,
     version: Version,
     extensions: Extensions,
     headers: RepeatedHeaders,
-    /// In a box, because few have one.
+    /// Boxed, because few requests have one.
     timeout: Option<Box<Duration>>,
-    /// Whether the caller asks for something else first than JSON.
+    /// Whether the caller prefers something other than JSON.
     prefers_other: bool,
 }
 
@@ -162,11 +162,11 @@ pub(crate) struct RequestTemplate {
 pub struct PollRequest {
     pub(crate) request: Request<()>,
     pub(crate) credentials: Credentials,
-    /// The caller's own, for single requests.
+    /// The caller's own timeout of a single request.
     pub(crate) timeout: Option<Duration>,
 }
 
-/// What a response should best be.
+/// The preferred kind of response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Accept {
     AsCaller,
@@ -175,7 +175,7 @@ pub(crate) enum Accept {
 }
 
 impl RequestTemplate {
-    /// A `GET`, with the caller's version, and the headers and extensions that go to such an address.
+    /// Makes a `GET` with the caller's version, and with the headers and extensions that may go to this address.
     pub(crate) fn request(&self, address: Address, accept: Accept) -> PollRequest {
         let Address { uri, credentials } = address;
         let mut request = Request::new(());
@@ -227,7 +227,7 @@ fn is_json(accept: &[u8]) -> bool {
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
 }
 
-/// Puts JSON before what the caller accepts: a service that can answer HTML, too, would, and the status would be lost.
+/// Puts JSON before the caller's media types: a service that can also answer HTML would do so, and the status would be lost.
 fn accept_json_first(headers: &mut HeaderMap) {
     // Equal weights leave the choice to the service, so that the others get less.
     let values: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();

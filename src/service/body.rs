@@ -1,4 +1,4 @@
-//! `LroBody`: what was read of a response's body, then the rest.
+//! `LroBody`: the part of a response's body that was read, then the rest.
 
 use std::{
     fmt,
@@ -15,10 +15,10 @@ use crate::poller::frame_buffer::FrameBuffer;
 pin_project! {
     /// The body of the responses of [`Lro`](crate::Lro).
     ///
-    /// For a response that passed through it is the inner body. For a final response it gives what was read of the inner
-    /// body to find the status, and then the rest as it comes: frames, trailers, `size_hint` and `is_end_stream` are those
-    /// of the inner body, as if nothing had been read. Its data are [`Bytes`] whatever the inner body's are, without a copy
-    /// where those are `Bytes` too.
+    /// For a response that passed through it is the inner body. For a final response it gives the part of the inner body that was
+    /// read to find the status, and then the rest as it arrives: frames, trailers, `size_hint` and `is_end_stream` are those of the
+    /// inner body, as if nothing had been read. Its data are [`Bytes`], whatever type the inner body's have, and are not copied if
+    /// that is `Bytes` too.
     ///
     /// # Example
     ///
@@ -56,16 +56,16 @@ pin_project! {
     }
 }
 
-/// What was read of a body, and then the rest.
+/// The part of a body that was read, and the rest.
 struct BufferedBody<B: Body> {
     frames: FrameBuffer,
     rest: OpenBody<B>,
 }
 
-/// A body that is being read. In a box of its own, because it need not be `Unpin`.
+/// A body that is being read. Boxed, because it need not be `Unpin`.
 pub(crate) struct OpenBody<B: Body> {
     body: Pin<Box<B>>,
-    /// An error that came while nobody but the layer was reading.
+    /// An error that came while only the layer was reading.
     error: Option<B::Error>,
     /// The body must not be asked again: not every body answers after its end.
     is_over: bool,
@@ -108,7 +108,7 @@ impl<B: Body> OpenBody<B> {
     }
 }
 
-/// What comes next of a body.
+/// The next thing that a body gives.
 pub(crate) enum Next {
     Frame(Frame<Bytes>),
     End,
@@ -137,7 +137,7 @@ impl<B: Body> LroBody<B> {
         Self { inner: Inner::Untouched { body } }
     }
 
-    /// What was read of a body, and then the rest, as if nothing had been read.
+    /// The part of a body that was read, and then the rest, as if nothing had been read.
     pub(crate) fn buffered(frames: FrameBuffer, rest: OpenBody<B>) -> Self {
         Self { inner: Inner::Buffered { body: Box::new(BufferedBody { frames, rest }) } }
     }
@@ -171,7 +171,7 @@ impl<B: Body> Body for LroBody<B> {
     }
 }
 
-/// `SizeHint` adds up since http-body 1.1 only.
+/// `SizeHint` implements addition only since http-body 1.1.
 fn sum(a: SizeHint, b: SizeHint) -> SizeHint {
     let mut sum = SizeHint::new();
     sum.set_lower(a.lower().saturating_add(b.lower()));

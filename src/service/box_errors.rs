@@ -17,8 +17,8 @@ use crate::{
 };
 
 impl LroLayer {
-    /// The same layer for stacks whose errors are [`BoxError`]s, such as those with tower's `Buffer` and `Timeout` or those of kube:
-    /// its errors are such ones, too. [`OperationError::<Boxed>::find`](crate::OperationError::find) finds what they are.
+    /// Returns the layer for stacks whose errors are [`BoxError`]s, such as those with tower's `Buffer` and `Timeout`, or kube's: its
+    /// own errors are [`BoxError`]s, too. [`OperationError::<Boxed>::find`](crate::OperationError::find) finds the error in them.
     ///
     /// It comes after all other settings. Without it, [`Error::boxed`] does the same in a `map_err`, since an
     /// [`Error`] over a `Box<dyn Error>` is not itself a [`std::error::Error`].
@@ -52,7 +52,7 @@ impl LroLayer {
 }
 
 impl<B> EmptyBody<LroLayer, B> {
-    /// The same layer for stacks whose errors are [`BoxError`]s; see [`LroLayer::box_errors`].
+    /// Returns the layer for stacks whose errors are [`BoxError`]s; see [`LroLayer::box_errors`].
     pub const fn box_errors(self) -> BoxErrors<Self> {
         BoxErrors { inner: self }
     }
@@ -91,7 +91,7 @@ where
     }
 }
 
-/// Errors that concern no operation come out as the service below has made them.
+/// Errors that concern no operation are returned as the service below made them.
 fn boxed<E: Into<BoxError>>(error: Error<E>) -> BoxError {
     match error {
         Error::Service(error) => error.into(),

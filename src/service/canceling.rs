@@ -1,4 +1,4 @@
-//! Requests that cancel operations when nobody waits for them any more, each in a task of its own.
+//! Requests that cancel operations when no caller waits any more, each in a task of its own.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     operation::{Operation, cancel::Canceller},
 };
 
-/// Sends the request, if there is one and a runtime to send it from, and reports how it went.
+/// Sends the request, if there is one and a runtime to send it from, and reports the answer.
 #[cold]
 pub(crate) fn spawn_cancel(
     canceller: &Canceller,

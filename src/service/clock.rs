@@ -1,4 +1,4 @@
-//! `Clock` and `Alarm`: the time that the machine is told, by tokio's timer or by another.
+//! `Clock` and `Alarm`: the machine's time, from tokio's timer or another.
 
 use std::{
     cell::Cell,
@@ -23,7 +23,7 @@ use crate::{
     timing::timer::{Sleep, Timer},
 };
 
-/// Time since it was made.
+/// The time since it was made.
 pub(crate) enum Clock {
     Tokio { began: Instant },
     Other { timer: Arc<dyn Timer>, began: Duration },
@@ -34,8 +34,8 @@ pub(crate) enum Clock {
 pub(crate) struct NoTimer;
 
 thread_local! {
-    /// Whether tokio's timer has worked on this thread: trying it costs as much as the layer, and threads seldom change their
-    /// runtime. Should one do so, its requests are sent at once, and waiting fails with the operation in the error.
+    /// Whether tokio's timer has worked on this thread: trying it costs as much as the whole layer, and threads seldom change their
+    /// runtime. If one does, its requests are sent all the same, and waiting fails with the operation in the error.
     static HAS_WORKED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -43,7 +43,7 @@ impl Clock {
     pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> (Self, Moment) {
         let (clock, wall) = match timer {
             None => {
-                // Tokio's own, which tests can pause.
+                // Tokio's own clock, which tests can pause.
                 let began = Instant::now();
                 (Self::Tokio { began }, tokio_wall(began))
             }
@@ -52,13 +52,13 @@ impl Clock {
         (clock, Moment { wall, seed: seed() })
     }
 
-    /// Whether there is something to wait with. Asked before anything is sent.
+    /// Whether there is a timer. Asked before anything is sent.
     #[inline]
     pub(crate) fn check(timer: Option<&Arc<dyn Timer>>) -> Result<(), NoTimer> {
         if timer.is_some() || HAS_WORKED.get() { Ok(()) } else { try_tokio() }
     }
 
-    /// Whether there may be one later: a future may be made outside of the runtime that it will run in.
+    /// Whether there may be a timer later: a future may be made outside of the runtime in which it will run.
     #[cold]
     pub(crate) fn may_come() -> bool {
         !cfg!(target_family = "wasm") && Handle::try_current().is_err()
@@ -80,12 +80,12 @@ impl Clock {
     }
 }
 
-/// Another one each time, from a first that nobody knows. (To ask for each takes ten times as long.)
+/// A new seed each time, derived from a random first one. (A random one each time would take ten times as long.)
 fn seed() -> u64 {
     thread_local! {
         static SEED: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
     }
-    // Far from what the generators of jitter go on by, so that none of them soon follows another.
+    // Far from the step of the generators of jitter, so that none of them soon follows another.
     const STEP: u64 = 0xD1B5_4A32_D192_ED03;
     SEED.replace(SEED.get().wrapping_add(STEP))
 }
@@ -101,7 +101,7 @@ fn try_tokio() -> Result<(), NoTimer> {
     Ok(())
 }
 
-/// The time of day, moved on with tokio's clock where a test has paused that.
+/// The time of day, moved on with tokio's clock if a test has paused that.
 fn tokio_wall(now: Instant) -> SystemTime {
     let (here, std_now) = (now.into_std(), std::time::Instant::now());
     let wall = SystemTime::now();
@@ -113,7 +113,7 @@ fn tokio_wall(now: Instant) -> SystemTime {
 }
 
 pin_project! {
-    /// One timer for all that an operation waits for.
+    /// One timer for everything that an operation waits for.
     #[project = AlarmProjection]
     pub(crate) enum Alarm {
         Unset,
@@ -123,7 +123,7 @@ pin_project! {
 }
 
 impl Alarm {
-    /// Ready at `due`, with the time; never, if that is `None`.
+    /// Ready at `due`, with the time; never if that is `None`.
     pub(crate) fn poll_due(
         mut self: Pin<&mut Self>,
         due: Option<Duration>,
@@ -152,7 +152,7 @@ impl Alarm {
                     AlarmProjection::Other { sleep, .. } => sleep.as_mut().poll(cx),
                     _ => Poll::Pending,
                 };
-                // Not to be polled again, though it may have been early by what the timer rounds to.
+                // A timer must not be polled again, although it may have been early by its resolution.
                 if polled.is_ready() {
                     self.set(Self::Unset);
                 }

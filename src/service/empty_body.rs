@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl LroLayer {
-    /// The same layer for services whose requests have a body that is not [`Default`]: polls get the body that `empty` makes.
+    /// Returns the layer for services whose requests have a body that is not [`Default`]: polls get the body that `empty` makes.
     ///
     /// It comes after all other settings.
     ///
@@ -97,7 +97,7 @@ where
     }
 }
 
-/// The service below, whose requests get an empty body where the layer has none to give.
+/// The service below; polls to it get an empty body.
 pub struct FillBody<S, B> {
     inner: S,
     empty: fn() -> B,

@@ -1,4 +1,4 @@
-//! `LroLayer::follow`: from a start response that somebody has already, to completion.
+//! `LroLayer::follow`: from a start response that the caller already has, to completion.
 
 use http::request::Parts;
 use tower_service::Service;
@@ -16,13 +16,13 @@ use crate::{
 
 impl LroLayer {
     /// Polls the operation that `response` starts to completion, with `service`. `start` is the head of the request that it
-    /// answers; polls repeat its headers and extensions. For those who have a 202 already, and cannot put a layer into the stack
+    /// answers; polls repeat its headers and extensions. For callers that already have a 202, and cannot put a layer into the stack
     /// that it came through: hooks of generated clients, and clients that are not asynchronous, such as ureq.
     ///
-    /// What comes out is the same as through [`Lro`](crate::Lro). A response that starts no operation passes through. The future
-    /// has to be awaited for anything to be sent. Without a timer the operation comes out in the error, as [`Cause::NoTimer`], but for
-    /// WebAssembly, where there is no clock either: set [`timer`](Self::timer) there, or the response is lost. Start requests are not [asked](Self::ask_for_async) for anything here, and a
-    /// [`Resume`](crate::Resume) among the extensions does nothing.
+    /// The result is the same as through [`Lro`](crate::Lro). A response that starts no operation passes through. Nothing is sent
+    /// until the future is awaited. Without a timer the error has the operation, as [`Cause::NoTimer`]; on WebAssembly, where there is
+    /// no clock either, the response would be lost: set [`timer`](Self::timer). [`ask_for_async`](Self::ask_for_async) and a
+    /// [`Resume`](crate::Resume) among the extensions do nothing here.
     ///
     /// [`Cause::NoTimer`]: crate::Cause::NoTimer
     ///
@@ -58,7 +58,7 @@ impl LroLayer {
         R: AsRequest<S::Response, S::Error>,
     {
         let config = LroOverrides::config_for(&start.extensions, self);
-        // Elsewhere there is a clock at least, and the error of the operation says that there is no timer.
+        // Other targets have a clock at least, and the error of the operation says that there is no timer.
         if cfg!(target_family = "wasm") && config.timer.is_none() {
             return ResponseFuture::refused(Error::NoTimer);
         }

@@ -1,4 +1,4 @@
-//! `ResponseFuture`: does what the machine's actions say.
+//! `ResponseFuture`: awaits the response to the start request, then carries out the operation.
 
 use std::{
     fmt,
@@ -28,10 +28,10 @@ use crate::{
 pin_project! {
     /// The future of [`Lro`](crate::Lro).
     ///
-    /// It is two words larger than the inner future; what polling needs is in one box. Every request costs one allocation, a clone of
-    /// the inner service and of the extensions, and a copy of its headers, whether or not it starts an operation.
+    /// It is two words larger than the inner future; everything that polling needs is in one box. Every request costs one allocation, a
+    /// clone of the inner service and of the extensions, and a copy of its headers, whether or not it starts an operation.
     ///
-    /// It must not be polled again after it has completed: it would be pending for ever.
+    /// It must not be polled again after it has completed: it would stay pending for ever.
     ///
     /// # Example
     ///
@@ -65,7 +65,7 @@ pin_project! {
         S: Service<R>,
         S::Response: AsResponse,
     {
-        // The caller's request, and what is kept of it if the layer is not disabled. Neither once all is over.
+        // The caller's request, and the parts that are kept of it if the layer is not disabled. Neither once it has completed.
         First {
             #[pin]
             future: Option<S::Future>,
@@ -95,7 +95,7 @@ where
     pub(crate) config: Arc<Config>,
     pub(crate) head: RequestHead,
     pub(crate) request: R,
-    /// Sends it. Here it is not known that the service is `Clone`.
+    /// Sends it. A pointer, because this type does not know that the service is `Clone`.
     pub(crate) begin: fn(S, Arc<Config>, RequestHead, R) -> ResponseFuture<S, R>,
 }
 
@@ -145,7 +145,7 @@ where
         Self { state: State::Operating { operating: Operating::follow(start, response) } }
     }
 
-    /// Returns a response that starts nothing, and that was not sent for by this future.
+    /// Returns a response that starts nothing, and whose request this future did not send.
     #[cold]
     pub(crate) fn answered(start: Start<S>, response: S::Response) -> Self {
         Self { state: State::Operating { operating: Operating::answered(start, response) } }
@@ -183,7 +183,7 @@ where
                 Some(Unsent::Deferred(deferred)) => match deferred.begin() {
                     Ok(begun) => {
                         state.set(begun.state);
-                        // Polled at once, but from outside: a function that calls itself is not inlined.
+                        // Polled again at once, but from outside: a recursive function is not inlined.
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }

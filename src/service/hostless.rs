@@ -1,4 +1,4 @@
-//! Requests of which nothing says where they go: a monitor that is an absolute address could not be polled for them.
+//! Requests whose destination is unknown: a monitor with an absolute address could not be polled for them.
 
 use std::sync::atomic::Ordering;
 
@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, header::HOST};
 
 use crate::{address::policy::CallerAddress, config::Config, event::tracing, request::template::RequestHead};
 
-/// Warns before the first such request is sent, and not once an operation is lost. Relative monitors are polled all the same.
+/// Warns before the first such request is sent, not only when an operation is lost. Relative monitors are polled all the same.
 #[cold]
 pub(crate) fn warn_once(config: &Config, head: &RequestHead, headers: &HeaderMap) {
     if config.has_warned_of_no_host.load(Ordering::Relaxed) || config.base_uri.is_some() || config.names_origins() {

@@ -46,13 +46,13 @@ use crate::{
 
 /// A service that polls long-running operations to completion.
 ///
-/// Made by [`LroLayer`]. Over a service of `http` requests and responses, such as a client of hyper-util, it is one itself;
-/// with feature `reqwest`, over a `reqwest::Client` as well.
+/// Made by [`LroLayer`]. It wraps a service of `http` requests and responses, such as a client of hyper-util, and is one itself;
+/// with feature `reqwest`, it wraps a `reqwest::Client` as well.
 ///
 /// The service has to be `Clone`: `BoxCloneService` and `Buffer` help those that are not. So that polls can be made, the body
 /// of requests has to be `Default`: [`LroLayer::empty_body`] helps those that are not.
 ///
-/// Its future is `Send`, and so on, if requests are, and the futures of the inner service.
+/// Its future is `Send` if requests and the futures of the inner service are.
 ///
 /// # Example
 ///
@@ -82,7 +82,7 @@ pub struct Lro<S> {
     layer: LroLayer,
 }
 
-/// A request that is not simply sent.
+/// A request that needs more than being sent.
 struct Uncommon {
     config: Arc<Config>,
     head: RequestHead,
@@ -92,7 +92,7 @@ struct Uncommon {
 #[derive(PartialEq)]
 enum Why {
     NoTimer,
-    /// It resumes or cancels one.
+    /// It resumes or cancels an operation.
     AboutOperation,
 }
 
@@ -102,23 +102,23 @@ impl<S> Lro<S> {
         Self { inner, layer }
     }
 
-    /// The inner service.
+    /// Returns the inner service.
     pub const fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The inner service, mutably.
+    /// Returns the inner service, mutably.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The inner service, out of its layer.
+    /// Returns the inner service without its layer.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// Takes the inner service, which is ready, and leaves its clone behind, which need not be.
+    /// Takes the inner service, which is ready, and leaves a clone behind, which need not be.
     fn take_inner(&mut self) -> S
     where
         S: Clone,
@@ -127,7 +127,7 @@ impl<S> Lro<S> {
         mem::replace(&mut self.inner, clone)
     }
 
-    /// Sends a request of which everything is kept that polls need.
+    /// Sends a request, and keeps the parts of it that polls need.
     #[inline]
     fn begin<R>(&mut self, config: Arc<Config>, head: RequestHead, mut request: R) -> ResponseFuture<S, R>
     where
@@ -140,7 +140,7 @@ impl<S> Lro<S> {
         }
     }
 
-    /// Keeps what polls need of a request that is to be sent now; gives the rest back for any other.
+    /// Keeps the parts that polls need of a request that is to be sent now; hands any other request back.
     // Borrow: moving the request is expensive.
     #[inline(always)]
     #[allow(clippy::result_large_err, reason = "inlined, it is not moved")]
@@ -183,13 +183,13 @@ impl<S> Lro<S> {
         }
         let resume = head.extensions.remove::<Resume>().unwrap_or_default();
         let followed = config.resuming(head, request.headers_mut());
-        // With it goes the other reference to the operation.
+        // This drops the other reference to the operation.
         drop(request);
         ResponseFuture::resume(self.take_inner(), config, followed, resume)
     }
 
-    /// Without a timer, which may be there when the future is polled. Until then the service is not even called: some begin their
-    /// work when they are.
+    /// For a request without a timer, which may be there when the future is polled. Until then the service is not even called: some
+    /// services begin their work in `call`.
     #[cold]
     fn begin_later<R>(&mut self, config: Arc<Config>, head: RequestHead, request: R) -> ResponseFuture<S, R>
     where
@@ -199,13 +199,13 @@ impl<S> Lro<S> {
         if !Clock::may_come() {
             return ResponseFuture::refused(Error::NoTimer);
         }
-        // Its settings are those of `config`.
+        // The settings of the request are those of `config`.
         let begin =
             |service, config, head, request| Self::new(service, LroLayer::default()).begin(config, head, request);
         ResponseFuture::deferred(Deferred { service: self.take_inner(), config, head, request, begin })
     }
 
-    /// Sends a request that cancels an operation to where that is done.
+    /// Sends a request that cancels an operation to the address for that.
     #[cold]
     fn cancel<R>(
         &mut self,
@@ -248,12 +248,12 @@ where
 
     fn call(&mut self, mut request: http::Request<ReqBody>) -> Self::Future {
         let config = LroOverrides::config_for(request.extensions(), &self.layer);
-        // What cancels an operation must not be sent to where it is addressed.
+        // A request that cancels an operation must not be sent to its own address.
         if config.is_disabled() && request.extensions().get::<Cancel>().is_none() {
             return ResponseFuture::pass_through(self.inner.call(request));
         }
         let head = RequestHead::of(&mut request);
-        // What `begin` does, to which the request would be moved: 30 instructions of a pass-through.
+        // Like `begin`, to which the request would have to be moved: 30 instructions of a pass-through.
         match self.capture(config, head, &mut request) {
             Ok(mut start) => ResponseFuture::new(start.service.call(request), start),
             Err(uncommon) => self.begin_uncommon(uncommon, request),

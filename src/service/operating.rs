@@ -47,7 +47,7 @@ pub(crate) type UrlOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Url;
 pub(crate) type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
 pub(crate) type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
 
-/// What the machine hands on for this service.
+/// The types that the machine hands on for this service.
 pub(crate) struct IoOf<S, R>(PhantomData<fn(S, R)>);
 
 impl<S: Service<R, Response: AsResponse>, R> Io for IoOf<S, R> {
@@ -56,7 +56,7 @@ impl<S: Service<R, Response: AsResponse>, R> Io for IoOf<S, R> {
 }
 
 pin_project! {
-    /// An operation under way: the machine's phase, and what moves its bytes.
+    /// An operation under way: the machine's phase, and the service, clock and timer that it needs.
     pub(crate) struct Operating<S, R>
     where
         S: Service<R>,
@@ -90,20 +90,20 @@ pin_project! {
 
 /// Where the driver is: the machine's phase, and the future or the body that it waits for.
 enum Step<S: Service<R, Response: AsResponse>, R> {
-    /// What the machine has said is not done yet.
+    /// The machine's last action, which is not done yet.
     Told(Action<IoOf<S, R>>),
     PassesThrough(Box<PartialResponse<OpenBody<BodyOf<S, R>>>>),
     Starting(Box<Starting<IoOf<S, R>>>),
     Waiting(Waiting),
     Readying(Sending),
-    // In a box, so that steps can be moved.
+    // Boxed, so that steps can be moved.
     Calling(Sending, Pin<Box<S::Future>>),
     Reading(Box<Reading<IoOf<S, R>>>),
     Over,
 }
 
 impl<S: Service<R, Response: AsResponse>, R> Step<S, R> {
-    /// The operation's, if there is one and it has not ended.
+    /// The poller, if there is an operation and it has not ended.
     fn poller(&self) -> Option<&Poller> {
         match self {
             Self::Told(action) => action.poller(),
@@ -156,7 +156,7 @@ where
     ) -> Pin<Box<Self>> {
         let Start { service, config, captured } = start;
         let (clock, beginning) = Clock::start(config.timer.as_ref());
-        // Monitors are found from where the request was sent to, and not from where that has led.
+        // Monitors are resolved against the address that the request was sent to, not against the one to which redirects led.
         let (response, url) = arrived(response, None, Duration::ZERO, || beginning.wall);
         let step = step(config.clone(), captured, response, beginning);
         Self::new(service, config, clock, url, step)
@@ -167,7 +167,7 @@ where
     }
 }
 
-/// What came of a step: the next one, or the same one if it has to wait.
+/// The result of a step: the next one, or the same one if it has to wait.
 type Polled<S, R> = Result<Step<S, R>, Step<S, R>>;
 
 impl<S, R> Operating<S, R>
@@ -190,7 +190,7 @@ where
                 Step::Over => return Poll::Pending,
             };
             step = match next {
-                // In the same turn, so that nothing comes between the report of an end and the caller's knowing of it.
+                // In the same turn, so that nothing comes between the report of an end and its return to the caller.
                 Ok(Step::Told(action)) => match self.as_mut().act(action) {
                     Ok(step) => step,
                     Err(outcome) => return Poll::Ready(outcome),
@@ -267,7 +267,7 @@ where
     ) -> Polled<S, R> {
         match sending.poller().context.spans.run(|| future.as_mut().poll(cx)) {
             Poll::Ready(Ok(response)) => {
-                // It may hold a permit of a limit.
+                // It may hold the permit of a concurrency limit.
                 drop(future);
                 let effective_uri = response.effective_uri(|| sending.poller().target().uri);
                 let now = self.clock.now();
@@ -283,7 +283,7 @@ where
         }
     }
 
-    /// Nothing has happened but that time has passed.
+    /// Checks the deadline, because nothing else has happened.
     fn poll_deadline(
         mut self: Pin<&mut Self>,
         sending: Sending,
@@ -318,7 +318,7 @@ where
         }))
     }
 
-    /// Does what the machine says, or has an outcome for the caller.
+    /// Does what the machine says, or returns the outcome for the caller.
     fn act(
         self: Pin<&mut Self>,
         action: Action<IoOf<S, R>>,
@@ -336,7 +336,7 @@ where
         }
     }
 
-    /// A response with its body as it is, and, if it is an operation's, with that.
+    /// Makes the caller's response, with the operation, if there is one, in its extensions.
     fn respond(
         self: Pin<&mut Self>,
         response: PartialResponse<OpenBody<BodyOf<S, R>>>,
@@ -383,7 +383,7 @@ where
     }
 }
 
-/// A response in the machine's form, and where it came from.
+/// Converts a response to the machine's form, and returns where it came from.
 fn arrived<T: AsResponse>(
     response: T,
     effective_uri: Option<Uri>,

@@ -43,7 +43,7 @@ where
             return ResponseFuture::pass_through(self.get_mut().call(request));
         };
         let config = LroOverrides::config_for(&head.extensions, &self.layer);
-        // What cancels an operation must not be sent to where it is addressed.
+        // A request that cancels an operation must not be sent to its own address.
         if config.is_disabled() && head.extensions.get::<Cancel>().is_none() {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         }
@@ -51,10 +51,10 @@ where
     }
 }
 
-/// What is kept of a request beside its headers; `None`, if it has an address that could not be polled for.
+/// Captures a request without its headers; `None` if polls could not be sent for its address.
 pub(crate) fn head_of(request: &mut Request) -> Option<RequestHead> {
-    // A request shows its extensions, which hold its timeout, only to those who turn it into an `http::Request`; and it
-    // clones only without a body that streams. The headers are left out to save their clones.
+    // The extensions of a request, which hold its timeout, can be reached only by converting it into an `http::Request`; and a
+    // request with a streaming body cannot be cloned. The headers are left out to save their clones.
     let headers = mem::take(request.headers_mut());
     let body = request.body_mut().take();
     let bare = request.try_clone();
@@ -66,7 +66,7 @@ pub(crate) fn head_of(request: &mut Request) -> Option<RequestHead> {
     Some(RequestHead { method, uri, version, extensions, timeout: request.timeout().copied(), is_resume })
 }
 
-/// Extensions get into a request in no other form than that of `http`, whose address is made anew.
+/// Makes a request with extensions, which only the conversion from an `http::Request` can set; the address is then set again.
 fn with_extensions(extensions: Extensions, method: Method, url: Url) -> Option<Request> {
     let mut bare = http::Request::new(Body::default());
     *bare.uri_mut() = Uri::from_static("http://h/");
@@ -77,24 +77,24 @@ fn with_extensions(extensions: Extensions, method: Method, url: Url) -> Option<R
     Some(request)
 }
 
-/// What comes behind the origin, if that is the same in both, letter by letter.
+/// The rest of the address after the origin, if the origin is the same in both, letter by letter.
 fn behind_origin<'a>(url: &'a Url, uri: &Uri) -> Option<&'a str> {
     let behind_scheme = url.as_str().strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
     let behind_authority = behind_scheme.strip_prefix(uri.authority()?.as_str())?;
     behind_authority.starts_with('/').then_some(behind_authority)
 }
 
-/// Whether they are the same, letter by letter, which `Uri == str` takes four times as long to say.
+/// Whether both are the same, letter by letter; `Uri == str` takes four times as long.
 fn is_at(url: &Url, uri: &Uri) -> bool {
     behind_origin(url, uri).is_some_and(|rest| uri.path_and_query().is_some_and(|path| path.as_str() == rest))
 }
 
-/// The address in reqwest's form. To parse it anew is a third of what a poll costs, and most are at the origin of the last one.
+/// Converts an address to reqwest's form. Parsing it is a third of the cost of a poll, and most are at the origin of the last one.
 fn url_of(uri: &Uri, last: Option<&Url>) -> Option<Url> {
     let path = uri.path_and_query()?.as_str();
     match last.and_then(|last| Some((last, behind_origin(last, uri)?))) {
         Some((last, rest)) if rest == path => Some(last.clone()),
-        // Two slashes would begin another authority, whichever way they lean.
+        // Two slashes, forward or backward, would begin another authority.
         Some((last, _)) if path.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\'])) => {
             last.join(path).ok()
         }
@@ -113,7 +113,7 @@ impl<E: 'static> AsRequest<Response, E> for Request {
         *request.body_mut() = Some(Body::default());
         *request.version_mut() = head.version;
         *request.headers_mut() = head.headers;
-        // Each change of it is an allocation.
+        // Each change of the timeout is an allocation.
         if request.timeout() != poll.timeout.as_ref() {
             *request.timeout_mut() = poll.timeout;
         }
@@ -122,7 +122,7 @@ impl<E: 'static> AsRequest<Response, E> for Request {
 
     fn redirect_to(&mut self, address: Address) -> bool {
         let timeout = self.timeout().copied();
-        // The extensions can be reached in no other form.
+        // Only this conversion gives access to the extensions.
         let bare = Self::new(self.method().clone(), self.url().clone());
         let Ok(mut request) = http::Request::<Body>::try_from(mem::replace(self, bare)) else { return false };
         let is_redirected = AsRequest::<http::Response<Body>, E>::redirect_to(&mut request, address);
@@ -141,7 +141,7 @@ impl<E: 'static> AsRequest<Response, E> for Request {
     }
 }
 
-/// Errors of reqwest print the address that they are about, with its query. Those inside of other errors cannot be reached.
+/// Errors of reqwest print their address with its query. Those inside of other errors cannot be reached.
 fn redact(error: &mut dyn Any) {
     if let Some(error) = error.downcast_mut() {
         redact_url(error);
@@ -160,7 +160,7 @@ pub(crate) fn redact_url(error: &mut ReqwestError) {
     }
 }
 
-/// What reqwest says where it does not know: of a response that was made by hand, as by a middleware that answers itself.
+/// The address of a response that was made by hand, for example by a middleware that answers itself: reqwest knows no other.
 const NO_URL: &str = "http://no.url.provided.local/";
 
 impl AsResponse for Response {
@@ -186,7 +186,7 @@ impl AsResponse for Response {
 
     fn effective_uri(&self, sent: impl FnOnce() -> Uri) -> Option<Uri> {
         let url = self.url();
-        // Parsing it costs something, and is seldom needed.
+        // Parsing it is expensive and seldom needed.
         if url.as_str() == NO_URL || is_at(url, &sent()) { None } else { url.as_str().parse().ok() }
     }
 

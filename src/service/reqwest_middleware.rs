@@ -34,10 +34,10 @@ use crate::{
 
 type BoxFuture<'a> = Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>>;
 
-/// Polls long-running operations to completion. Put it before what adds credentials or retries single requests, and behind
-/// nothing that sends a request again.
+/// Polls long-running operations to completion. Put it before any middleware that adds credentials or retries single requests, and
+/// after none that sends a request again.
 ///
-/// Settings for one request are given by `RequestBuilder::with_extension(LroOverrides::new(…))`, as is a
+/// Settings for one request go into its extensions, by `RequestBuilder::with_extension(LroOverrides::new(…))`; so does a
 /// [`Resume`].
 #[async_trait]
 impl Middleware for LroLayer {
@@ -55,7 +55,7 @@ impl Middleware for LroLayer {
         };
         let config = LroOverrides::config_for(with_settings(extensions, &head), self);
         let cancel = extensions.get::<Cancel>().or_else(|| head.extensions.get()).cloned();
-        // What cancels an operation must not be sent to where it is addressed.
+        // A request that cancels an operation must not be sent to its own address.
         if config.is_disabled() && cancel.is_none() {
             return next.run(request, extensions).await;
         }
@@ -96,7 +96,7 @@ impl Middleware for LroLayer {
     }
 }
 
-/// The extensions that have settings: the middleware's, or those of the request itself.
+/// The extensions that have settings: those of the middleware, or else those of the request itself.
 fn with_settings<'a>(extensions: &'a Extensions, head: &'a RequestHead) -> &'a Extensions {
     let has_some = extensions.get::<LroLayer>().is_some() || extensions.get::<LroOverrides>().is_some();
     if has_some { extensions } else { &head.extensions }
@@ -106,8 +106,8 @@ fn into_middleware_error(error: Error<MiddlewareError>) -> MiddlewareError {
     match error {
         Error::Service(error) => error,
         Error::Operation(error) => {
-            // In a context, so that it is found whatever wraps it again: a wrapper that is `transparent` shows the sources
-            // of what it wraps, but not the thing itself.
+            // With a context, so that it is found whatever wraps it again: a `transparent` wrapper shows the sources of its
+            // content, but not the content itself.
             let context = DidNotComplete(error.operation().monitor()).to_string();
             MiddlewareError::Middleware(anyhow::Error::new(error).context(context))
         }
@@ -115,7 +115,7 @@ fn into_middleware_error(error: Error<MiddlewareError>) -> MiddlewareError {
     }
 }
 
-/// Sends a request that cancels an operation to where that is done.
+/// Sends a request that cancels an operation to the address for that.
 async fn send_cancel(
     config: &Config,
     head: &RequestHead,
@@ -146,8 +146,8 @@ async fn send_cancel(
     }
 }
 
-/// The caller's extensions. The polls get them one after the other, and may change them for the next, as with any other
-/// middleware that sends more than one request.
+/// The caller's extensions. Each poll gets them in turn, and may change them for the next, as with any other middleware that sends
+/// more than one request.
 #[derive(Clone)]
 struct SharedExtensions(Arc<Mutex<Extensions>>);
 
@@ -169,7 +169,7 @@ impl SharedExtensions {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = extensions;
     }
 
-    /// What the polls have added, beside what the caller had.
+    /// Gives the caller the extensions that the polls have added.
     fn give_back(&self, extensions: &mut Extensions) {
         extensions.extend(self.get());
     }
@@ -196,7 +196,7 @@ impl AsRequest<Response, MiddlewareError> for ChainRequest {
         self.request.headers_mut()
     }
 
-    /// Errors of reqwest print the address that they are about, with its query. Those of other middleware are theirs.
+    /// Errors of reqwest print their address with its query. Errors of other middleware are left as they are.
     fn redact(error: &mut MiddlewareError) {
         match error {
             MiddlewareError::Reqwest(error) => redact_url(error),

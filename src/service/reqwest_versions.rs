@@ -1,4 +1,4 @@
-//! reqwest's integrations, once for each version of reqwest that is supported: the same source, over another crate.
+//! The integrations for reqwest, once for each supported version: the same source over another crate.
 
 #[cfg(feature = "reqwest")]
 #[path = "."]

@@ -1,10 +1,10 @@
-//! `ResponseExt`: the operation that a response is the outcome of.
+//! `ResponseExt`: the operation that a response belongs to.
 
 use http::StatusCode;
 
 use crate::{error::failed::OperationFailed, operation::Operation, protocol::state::OperationState};
 
-/// What [`LroLayer`](crate::LroLayer) adds to responses.
+/// Methods that [`LroLayer`](crate::LroLayer) adds to responses.
 ///
 /// # Example
 ///
@@ -26,7 +26,7 @@ use crate::{error::failed::OperationFailed, operation::Operation, protocol::stat
 /// # }
 /// ```
 pub trait ResponseExt: Sealed + Sized {
-    /// The operation that this is the final response of; `None` for a response that passed through.
+    /// Returns the operation whose final response this is; `None` for a response that passed through.
     fn operation(&self) -> Option<&Operation>;
 
     /// Turns the final response of an operation that failed or was canceled into an error, as `error_for_status` of reqwest
@@ -38,7 +38,7 @@ pub trait ResponseExt: Sealed + Sized {
     fn error_for_operation(self) -> Result<Self, OperationFailed>;
 }
 
-/// No other crate can name it, and so none can implement [`ResponseExt`].
+/// No other crate can name it, so none can implement [`ResponseExt`].
 pub trait Sealed {}
 
 impl<B> Sealed for http::Response<B> {}

@@ -1,4 +1,4 @@
-//! `Start`: what is kept beside the caller's request in order to poll.
+//! `Start`: everything that is kept beside the caller's request in order to poll.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     service::{transport::AsResponse, unmatched},
 };
 
-/// The service, the settings and the request, of which any response may start an operation.
+/// The service, the settings and the request, whose response may start an operation.
 pub(crate) struct Start<S> {
     pub(crate) service: S,
     pub(crate) config: Arc<Config>,

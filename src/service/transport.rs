@@ -1,4 +1,4 @@
-//! What differs between the request and response types of `http` and of reqwest.
+//! The differences between the request and response types of `http` and of reqwest.
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header::HOST};
 use http_body::Body;
@@ -18,26 +18,26 @@ pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// A request type that polls can be sent with, to a service with the response `T` and the error `E`.
 pub trait AsRequest<T: AsResponse, E>: Sized {
-    /// A request without a body; `None` if its address cannot be said in this type. The last response came from `last`.
+    /// Makes a request without a body; `None` if this type cannot express its address. The last response came from `last`.
     fn from_poll(poll: PollRequest, last: &T::Url) -> Option<Self>;
 
-    /// Sends the caller's own request, which cancels an operation, to where that is done; `false` if that address cannot be said in
-    /// this type.
+    /// Redirects the caller's own request, which cancels an operation, to the address for that; `false` if this type cannot express
+    /// the address.
     #[must_use]
     fn redirect_to(&mut self, address: Address) -> bool;
 
     fn headers_mut(&mut self) -> &mut HeaderMap;
 
-    /// Takes out of the error of a poll what must not be printed of its address.
+    /// Removes the secrets of the address from the error of a poll.
     fn redact(_: &mut E) {}
 }
 
 /// A response type that can be read, and returned.
 pub trait AsResponse: Sized {
     type Body: Body;
-    /// What the layer's caller gets.
+    /// The response that the layer's caller gets.
     type Output;
-    /// Where it came from, if that is lost in the form of `http`.
+    /// Its address, if conversion to the types of `http` loses that.
     type Url: Default;
 
     fn status(&self) -> StatusCode;
@@ -48,14 +48,14 @@ pub trait AsResponse: Sized {
 
     fn pass_through(self) -> Self::Output;
 
-    /// Where it came from, if the transport has followed redirects by itself, away from where the request was sent to.
+    /// Returns its address if the transport itself followed redirects to another address than the request's.
     fn effective_uri(&self, _sent: impl FnOnce() -> Uri) -> Option<Uri> {
         None
     }
 
     fn into_http(self) -> (Response<Self::Body>, Self::Url);
 
-    /// Puts the URL where conversions from the form of `http` look for it.
+    /// Puts the URL where conversions from the types of `http` look for it.
     fn restore_url(_: Self::Url, _: &mut Extensions) {}
 
     fn from_http(response: Response<LroBody<Self::Body>>) -> Self::Output;
@@ -78,7 +78,7 @@ impl<B: Default, T: AsResponse, E> AsRequest<T, E> for Request<B> {
     }
 
     fn redirect_to(&mut self, Address { uri, credentials }: Address) -> bool {
-        // It is that of the address to which the caller sent it.
+        // It belongs to the address to which the caller sent the request.
         if has_authority(&uri) {
             self.headers_mut().remove(HOST);
         }

@@ -1,4 +1,4 @@
-//! Responses of 202 that no protocol matches: the commonest first question is why they pass through.
+//! Reports 202 responses that no protocol matches: the most common first question is why they pass through.
 
 use http::{HeaderMap, HeaderName, header::LOCATION};
 
@@ -8,7 +8,7 @@ use crate::{
     request::template::RequestHead,
 };
 
-/// The headers that announce operations in the protocols that there are.
+/// The headers that announce operations in known protocols.
 const ANNOUNCING: [HeaderName; 4] = [
     HeaderName::from_static("operation-location"),
     HeaderName::from_static("azure-asyncoperation"),

@@ -25,7 +25,7 @@ use super::{ConnectionLost, Fault};
 #[derive(Clone, Debug, Default)]
 pub struct SimulatorBody {
     data: Bytes,
-    /// The size of a piece, of a body that comes in pieces.
+    /// The size of a piece, if the body comes in pieces.
     chunk: Option<usize>,
     /// The fault, and how many bytes come before it.
     fault: Option<(Fault, usize)>,

@@ -6,7 +6,7 @@ use super::{Reply, Script};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
-/// One for each [`Protocol`](crate::Protocol) but those of Azure Maps.
+/// One for each [`Protocol`](crate::Protocol), except those of Azure Maps.
 ///
 /// # Example
 ///
@@ -57,7 +57,7 @@ impl Script {
             .original(Reply::json(r#"{"role": "contributor", "name": "madge"}"#))
     }
 
-    /// Azure Resource Manager, a resource that is made: `201` with `Azure-AsyncOperation` and a `provisioningState`, and the
+    /// Azure Resource Manager, a resource that is created: `201` with `Azure-AsyncOperation` and a `provisioningState`, and the
     /// resource at the address of the start request. [`Protocol::azure_resource_manager`](crate::Protocol::azure_resource_manager).
     pub fn azure_resource_manager() -> Self {
         let resource = |state: &str| {
@@ -140,7 +140,7 @@ impl Script {
             .resource(Reply::json(r#"{"it": "is done"}"#))
     }
 
-    /// Key Vault, a certificate that is made: the result at the `target`. [`Protocol::key_vault`](crate::Protocol::key_vault).
+    /// Key Vault, a certificate that is created: the result at the `target`. [`Protocol::key_vault`](crate::Protocol::key_vault).
     pub fn key_vault() -> Self {
         let pending = |word: &str, more: &str| {
             Reply::json(format!(
@@ -169,7 +169,7 @@ impl Script {
         Self::new(operation("")).polls([operation(""), operation(r#", "done": false"#), operation(response)])
     }
 
-    /// Nothing but HTTP: 202 with `Location`, and 202 until it is done. [`Protocol::http_202`](crate::Protocol::http_202).
+    /// Plain HTTP: 202 with `Location`, and 202 until it is done. [`Protocol::http_202`](crate::Protocol::http_202).
     pub fn http_202() -> Self {
         Self::new(Reply::http(202).header("location", "{origin}/operations/{id}"))
             .polls([Reply::http(202).retry_after(SECONDS(2)), Reply::json(r#"{"status": "paid", "total": 7}"#)])

@@ -1,9 +1,9 @@
 //! A service of long-running operations, for tests, examples and benches (feature `simulator`).
 //!
-//! [`Simulator`] is a tower `Service` over `http` types. Every request to it starts an operation, but a `GET`, and one that goes to
-//! an operation's own address, as those do that cancel it. A [`Script`] plays the operation: the answer to the start request, the
-//! answer to each poll, and the result. Out of the box it is Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`, `Succeeded`. There is a script for each
-//! [`Protocol`](crate::Protocol) that has a constructor.
+//! [`Simulator`] is a tower `Service` over `http` types. Every request starts an operation, except a `GET`, and a request to an
+//! operation's own address, such as one that cancels it. A [`Script`] plays the operation: the answer to the start request, the
+//! answers to the polls, and the result. By default it plays Azure Maps ([`Script::azure_maps`]): 202, `NotStarted`, `Running`,
+//! `Succeeded`. There is a script for each [`Protocol`](crate::Protocol) that has a constructor.
 //!
 //! It runs in memory, under tokio's paused time too, and behind any server that takes tower services. With feature
 //! `reqwest-middleware` it is a `reqwest_middleware::Middleware` as well, which answers in place of the network.
@@ -110,7 +110,7 @@ pub use self::{
 
 /// A service of long-running operations; see the [module](self).
 ///
-/// Clones are handles on the same service.
+/// Clones are handles to the same service.
 ///
 /// # Example
 ///
@@ -212,9 +212,8 @@ impl From<Infallible> for ConnectionLost {
 }
 
 impl Simulator {
-    /// Simulates Azure Maps, version 2 of its long-running operation API. Its polls ask to be waited for, twice 30 seconds:
-    /// [`LroLayer::max_delay`](crate::LroLayer::max_delay) or a [`script`](Self::script) of your own make it quick where time is
-    /// real.
+    /// Simulates Azure Maps, version 2 of its long-running operation API. Its polls ask for a delay of 30 seconds, twice:
+    /// [`LroLayer::max_delay`](crate::LroLayer::max_delay) or a [`script`](Self::script) of your own makes it quick in real time.
     pub fn new() -> Self {
         Self::default()
     }
@@ -242,7 +241,7 @@ impl Simulator {
         lock(&self.shared.state).queued.push_back(script);
     }
 
-    /// Returns how many requests came that start an operation, whatever the script answered.
+    /// Returns how many requests to start an operation came, whatever the script answered.
     #[must_use]
     pub fn started(&self) -> u64 {
         lock(&self.shared.state).started
@@ -289,7 +288,7 @@ impl Simulator {
         let is_get = request.method == Method::GET;
         let id_in = |place| path.split_once(place).and_then(|(_, rest)| script::operation_number(rest));
         let at_start = |played: &Played| played.start.path() == path;
-        // Those of Meilisearch are tasks, and its clients know where.
+        // Operations of Meilisearch are tasks, and its clients know their address.
         if let Some((id, what)) = id_in("/operations/").or_else(|| id_in("/tasks/")) {
             return match state.operations.get_mut(&id) {
                 Some(played) if matches!(what, "/result" | "/results") => {
@@ -306,7 +305,7 @@ impl Simulator {
                 None => Reply::http(404),
             };
         }
-        // A walk through all of them, which no start has to take.
+        // Only a `GET` has to search all of them.
         let mut asked = is_get.then_some(&mut state.operations).into_iter().flatten();
         if let Some((&id, played)) = asked.find(|(_, played)| at_start(played)) {
             return if played.script.is_own_monitor && !played.has_ended() {
@@ -352,7 +351,7 @@ fn presents_key(request: &http::request::Parts, key: &str) -> bool {
 
 fn origin(request: &http::request::Parts) -> String {
     match (request.uri.scheme_str(), request.uri.authority()) {
-        // A server does not get to see user information.
+        // A server does not see user information.
         (Some(scheme), Some(authority)) => {
             let host = authority.as_str().rsplit_once('@').map_or(authority.as_str(), |(_, host)| host);
             format!("{scheme}://{host}")

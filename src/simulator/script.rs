@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 /// In header values and bodies `{origin}` stands for the scheme and host that the request was sent to, `{id}` for the
 /// operation's number in the form of a UUID, and `{start}` for the address of the start request. The monitor is at
 /// `{origin}/operations/{id}` (with any path before and after it), the result at `{origin}/operations/{id}/result` (or `/results`) and at
-/// `{origin}/resources/{id}`, and what was made or changed at the address of the start request. A service whose monitors are
-/// elsewhere is played with these paths instead of its own.
+/// `{origin}/resources/{id}`, and the resource that was made or changed at the address of the start request. A service whose
+/// monitors are elsewhere is played with these paths instead of its own.
 ///
 /// # Example
 ///
@@ -108,7 +108,7 @@ pub struct Reply {
 pub enum Fault {
     /// There is no response; the service gives an error.
     Refused,
-    /// There never is a response.
+    /// There is never a response.
     Stalled,
     /// The body breaks off after this many bytes. (Behind a server the head may be lost as well, if it is still in a buffer.)
     BrokenAfter(usize),
@@ -167,7 +167,7 @@ impl Script {
         ])
     }
 
-    /// An operation of [`azure_maps`](Self::azure_maps) that fails.
+    /// Azure Maps, version 2: an operation that fails.
     pub fn azure_maps_failed() -> Self {
         Self::azure_maps().polls([
             Reply::status("Running"),
@@ -189,7 +189,7 @@ impl Script {
         ])
     }
 
-    /// A request of [`azure_maps`](Self::azure_maps) that does not pass validation: 400, and no operation.
+    /// Azure Maps, version 2: a request that fails validation; 400, and no operation.
     pub fn azure_maps_invalid() -> Self {
         let error =
             r#"{"error": {"code": "BadRequest", "message": "The request body is not a valid drawing package."}}"#;
@@ -238,27 +238,27 @@ impl Default for Script {
 }
 
 impl Reply {
-    /// Answers this HTTP status, from 100 to 999 (any other is served as 500), and nothing else.
+    /// Answers with this HTTP status, from 100 to 999 (any other is served as 500), and nothing else.
     pub fn http(status: u16) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), chunk: None, delay: Duration::ZERO, fault: None }
     }
 
-    /// Answers 202 with `Operation-Location`.
+    /// Answers with 202 and `Operation-Location`.
     pub fn accepted() -> Self {
         Self::http(202).header("operation-location", "{origin}/operations/{id}")
     }
 
-    /// Answers 200 with a JSON body.
+    /// Answers with 200 and a JSON body.
     pub fn json(body: impl Into<String>) -> Self {
         Self::http(200).header("content-type", "application/json").body(body.into())
     }
 
-    /// Answers a status response of Azure Maps, version 2, without `Retry-After`.
+    /// Answers with a status response of Azure Maps, version 2, without `Retry-After`.
     pub fn status(word: &str) -> Self {
         Self::json(azure_maps_status("created", word))
     }
 
-    /// Answers a status response with a result of this many bytes behind the status.
+    /// Answers with a status response that has a result of this many bytes after the status.
     pub fn status_with_result(word: &str, bytes: usize) -> Self {
         let word = serde_json::Value::from(word);
         Self::json(format!(r#"{{"status": {word}, "result": "{}"}}"#, "x".repeat(bytes)))
@@ -306,7 +306,7 @@ impl Reply {
         Self { fault: Some(fault), ..self }
     }
 
-    /// Fills the placeholders in.
+    /// Fills in the placeholders.
     pub(crate) fn filled(mut self, id: u64, origin: &str, start: &Uri) -> Self {
         let fill = |text: &str| {
             text.replace("{origin}", origin).replace("{id}", &operation_id(id)).replace("{start}", &start.to_string())

@@ -1,11 +1,11 @@
-//! `Backoff`, and the rules that make a delay of it or of a `Retry-After`.
+//! `Backoff`, and the rules that turn it or a `Retry-After` into a delay.
 
 use std::time::Duration;
 
-/// The delays between polls where the service asks for none.
+/// The delays between polls if the service asks for none.
 ///
-/// The default is exponential, 1 s × 1.5 up to 30 s: at most half of the operation's own duration is lost waiting, with a
-/// number of polls that grows with its logarithm. A `Retry-After` always takes precedence, and does not advance the backoff.
+/// The default is exponential, 1 s × 1.5 up to 30 s: waiting adds at most half of the operation's own duration, and the number of
+/// polls grows with the logarithm of that. A `Retry-After` always takes precedence, and does not advance the backoff.
 ///
 /// # Example
 ///
@@ -26,13 +26,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The same delay before every poll.
+    /// Returns a backoff with the same delay before every poll.
     #[must_use]
     pub const fn constant(delay: Duration) -> Self {
         Self { first: delay, factor: 1.0, max: delay }
     }
 
-    /// `first`, then each delay `factor` times the one before, up to `max`.
+    /// Returns a backoff that begins with `first` and multiplies each delay by `factor`, up to `max`.
     ///
     /// A `factor` below 1 (or not a number) counts as 1, and a `first` above `max` as `max`.
     #[must_use]
@@ -43,7 +43,7 @@ impl Backoff {
     /// The delay that comes after this one.
     fn next(&self, last: Option<Duration>) -> Duration {
         let Some(last) = last else { return self.first.min(self.max) };
-        // That of a stored operation may be anything, and no delay is shorter than the first.
+        // The last delay of a stored operation may be anything; no delay is shorter than the first.
         let seconds = last.as_secs_f64() * self.factor.max(1.0);
         Duration::try_from_secs_f64(seconds).map_or(self.max, |next| next.max(self.first).min(self.max))
     }
@@ -55,7 +55,7 @@ impl Default for Backoff {
     }
 }
 
-/// Why a delay is as long as it is.
+/// The reason for the length of a delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DelayReason {
@@ -65,7 +65,7 @@ pub enum DelayReason {
     Backoff,
 }
 
-/// What a layer is set to.
+/// A layer's settings for delays.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DelayRules {
     pub(crate) backoff: Backoff,
@@ -86,7 +86,7 @@ impl Default for DelayRules {
 }
 
 impl DelayRules {
-    /// The delay before the next poll. Without a `Retry-After` it advances the `backoff` of the operation.
+    /// Computes the delay before the next poll. Without a `Retry-After` it advances the `backoff` of the operation.
     pub(crate) fn delay(
         &self,
         retry_after: Option<Duration>,

@@ -4,22 +4,22 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header::DATE};
 
-/// How long a response asks to wait.
+/// The delay that a response asks for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RetryAfter {
     delay: Duration,
-    /// Whether it is a time of our clock, and the delay the time until then as of when the head arrived.
+    /// Whether it was a time by our clock; the delay is then the time from the arrival of the head until that time.
     is_by_clock: bool,
 }
 
 impl RetryAfter {
-    /// The first of the response's headers that says how long to wait: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`. Of
-    /// several values of one header the largest counts. Zero, negative and past delays, and what cannot be read, are none.
+    /// Reads the first of these headers that asks for a delay: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`. If a header has
+    /// several values, the largest counts. Zero, negative, past and unreadable delays do not count.
     ///
-    /// `wall` tells the time of day, for an HTTP-date in a response without `Date`.
+    /// `wall` gives the time of day, for an HTTP-date in a response without `Date`.
     pub(crate) fn of(headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<Self> {
         let mut found: [Option<Self>; 3] = [None; 3];
-        // Through all of them once: that is a quarter of what three lookups cost.
+        // One pass over all headers costs a quarter of three lookups.
         for (name, value) in headers {
             let rank = match name.as_str() {
                 "retry-after-ms" => 0,
@@ -41,7 +41,7 @@ impl RetryAfter {
         Self { delay, is_by_clock: false }
     }
 
-    /// What is left of it so long after the head arrived.
+    /// The rest of the delay, `passed` after the head arrived.
     pub(crate) fn after(self, passed: Duration) -> Duration {
         if self.is_by_clock { self.delay.saturating_sub(passed) } else { self.delay }
     }
@@ -51,18 +51,18 @@ fn larger(a: Option<RetryAfter>, b: Option<RetryAfter>) -> Option<RetryAfter> {
     [a, b].into_iter().flatten().max_by_key(|it| it.delay)
 }
 
-/// The largest of the values that a proxy has joined.
+/// The largest of the values, which a proxy may have joined.
 fn largest(text: &str, read: impl Fn(&str) -> Option<Duration>) -> Option<RetryAfter> {
     text.split(',').filter_map(|item| read(item.trim())).max().map(RetryAfter::new)
 }
 
-/// `Retry-After`, in seconds or as an HTTP-date ([RFC 9110, section 10.2.3]), and what services send instead of those: decimals,
+/// Reads `Retry-After`: seconds or an HTTP-date ([RFC 9110, section 10.2.3]), and the other forms that services send: decimals,
 /// `30s`, and durations of ISO 8601 (`PT30S`).
 ///
 /// [RFC 9110, section 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 fn retry_after(text: &str, headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<RetryAfter> {
     let Ok(date) = httpdate::parse_http_date(text) else { return largest(text, seconds) };
-    // The service's own clock, so that a wrong one of ours does no harm.
+    // By the service's own clock, so that a wrong clock of ours does no harm.
     let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
     let delay = date.duration_since(sent.unwrap_or_else(wall)).ok().filter(|delay| !delay.is_zero())?;
     Some(RetryAfter { delay, is_by_clock: sent.is_none() })
@@ -76,7 +76,7 @@ fn seconds(text: &str) -> Option<Duration> {
     }
 }
 
-/// Hours, minutes and seconds, behind the `PT` of a duration.
+/// Reads hours, minutes and seconds, after the `PT` of a duration.
 fn iso_8601(mut text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     for (unit, seconds) in [('H', 3600), ('M', 60), ('S', 1)] {
@@ -88,7 +88,7 @@ fn iso_8601(mut text: &str) -> Option<Duration> {
     (text.is_empty() && !total.is_zero()).then_some(total)
 }
 
-/// So many of a unit, rounded up to a whole number of it.
+/// Reads a number of units, rounded up to a whole one.
 fn number(text: &str, unit: Duration) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     // `u64::from_str` takes a sign.

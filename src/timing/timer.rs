@@ -1,4 +1,4 @@
-//! `Timer`: the clock and the sleep that the layer waits with.
+//! `Timer`: the clock and the sleep that the layer uses.
 
 use std::{
     future::Future,
@@ -11,12 +11,12 @@ use std::{
 /// # WebAssembly
 ///
 /// The integration for services of `http` types works in a browser and under Node.js (`wasm32-unknown-unknown`), with a timer made
-/// of the crates `web-time` and `gloo-timers`: `Instant::now`, `SystemTime::now`, and `gloo_timers::future::sleep`. `tests/wasm` of the
-/// repository has one. Without it calls fail at once, by [`Error::NoTimer`](crate::Error::NoTimer).
+/// from the crates `web-time` and `gloo-timers`: `Instant::now`, `SystemTime::now`, and `gloo_timers::future::sleep`. `tests/wasm` of
+/// the repository has one. Without a timer, calls fail at once with [`Error::NoTimer`](crate::Error::NoTimer).
 ///
-/// A browser shows a page the headers `Operation-Location` and `Retry-After` of another origin only if the service says so, by
-/// `Access-Control-Expose-Headers` (CORS); without the first nothing starts. The integrations for reqwest do not build there: reqwest's
-/// bodies and responses do not convert into those of `http` there, and its futures are not `Send`.
+/// A browser shows a page the headers `Operation-Location` and `Retry-After` of another origin only if the service allows it with
+/// `Access-Control-Expose-Headers` (CORS); without the first header nothing starts. The integrations for reqwest do not build for
+/// WebAssembly: there, reqwest's bodies and responses do not convert into those of `http`, and its futures are not `Send`.
 ///
 /// # Example
 ///
@@ -53,17 +53,17 @@ pub trait Timer: Send + Sync + 'static {
     /// Returns the monotonic time since a fixed but arbitrary moment.
     fn now(&self) -> Duration;
 
-    /// Returns the time of day, as it stands in HTTP-dates and stored operations.
+    /// Returns the time of day, for HTTP-dates and stored operations.
     fn wall_clock(&self) -> SystemTime;
 
     /// Returns a future that completes after `duration`.
     fn sleep(&self, duration: Duration) -> Sleep;
 }
 
-/// What [`Timer::sleep`] gives. On WebAssembly it need not be `Send`.
+/// The future of [`Timer::sleep`]. On WebAssembly it need not be `Send`.
 #[cfg(not(target_family = "wasm"))]
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What [`Timer::sleep`] gives. On WebAssembly it need not be `Send`.
+/// The future of [`Timer::sleep`]. On WebAssembly it need not be `Send`.
 #[cfg(target_family = "wasm")]
 pub type Sleep = Pin<Box<dyn Future<Output = ()>>>;

@@ -1,11 +1,11 @@
-//! What a row of the table is made of.
+//! The parts of a row of the table.
 
 use std::time::Duration;
 
 use crate::config::Config;
 
-/// A name, what begins it, what happens then, and the way that it goes: its phases, each with the time at which it is due if
-/// nothing happens before.
+/// A name, how the row begins, what happens then, and the path that it takes: its phases, each with the time at which it is due
+/// if nothing happens before.
 pub(super) struct Row(
     pub(super) &'static str,
     pub(super) Begin,
@@ -15,7 +15,7 @@ pub(super) struct Row(
 
 pub(super) type Headers = &'static [(&'static str, &'static str)];
 
-/// What begins a row, and the layer's settings.
+/// How a row begins, and the layer's settings.
 #[derive(Clone, Copy)]
 pub(super) struct Begin {
     pub(super) from: From,
@@ -24,9 +24,9 @@ pub(super) struct Begin {
 
 #[derive(Clone, Copy)]
 pub(super) enum From {
-    /// A `POST` was answered so.
+    /// A `POST` got this answer.
     Answer(u16, Headers),
-    /// A `GET` resumes an operation with this monitor, of the layer's first protocol.
+    /// A `GET` resumes an operation of the layer's first protocol, with this monitor.
     Stored(&'static str),
 }
 
@@ -48,15 +48,15 @@ impl Begin {
 pub(super) enum Happens {
     /// Time passes, and nothing else happens.
     After(Duration),
-    /// The time has come for which the phase asked.
+    /// The time that the phase asked for has come.
     Due,
     Head(u16, Headers),
     Frame(&'static str),
-    /// With it the end of the body is known.
+    /// A frame with which the end of the body is known.
     LastFrame(&'static str),
-    /// More than is read of a body that nobody needs.
+    /// More bytes than are read of an unneeded body.
     Flood,
-    /// More frames without data than are waited for.
+    /// More frames without data than the machine accepts.
     Stall,
     Trailers,
     End,

@@ -1,4 +1,4 @@
-//! The table: what happens to operations, and the ways that they go.
+//! The table: what happens to operations, and the paths that they take.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The settings that rows of the table have.
+//! The settings of the table's rows.
 
 use std::time::Duration;
 

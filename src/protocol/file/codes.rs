@@ -1,4 +1,4 @@
-//! `Codes`: HTTP statuses as they are written: numbers, and ranges such as `"400-499"`.
+//! `Codes`: HTTP statuses in a file: numbers, and ranges such as `"400-499"`.
 
 use std::fmt;
 

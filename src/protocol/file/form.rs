@@ -1,4 +1,4 @@
-//! The members of a protocol's file, as serde reads and writes them.
+//! The members of a protocol's file, for serde.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::protocol::{
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "the description of a protocol")]
 pub(super) struct ProtocolForm {
-    /// Where editors find the schema; it says nothing.
+    /// For editors, which find the schema by it; otherwise ignored.
     #[serde(rename = "$schema", default, skip_serializing)]
     pub(super) _schema: Option<String>,
     pub(super) name: String,
@@ -44,7 +44,7 @@ pub(super) struct ProtocolForm {
     pub(super) trusts: Vec<TrustForm>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cancel: Option<CancelForm>,
-    // A table each, so last: TOML wants plain members first.
+    // Tables, and therefore last: TOML requires plain members first.
     #[serde(default)]
     pub(super) announced: Vec<StartForm>,
 }
@@ -159,7 +159,7 @@ pub(super) struct StatusForm {
 #[serde(deny_unknown_fields, expecting = "a table of `header` and `statuses`")]
 pub(super) struct RelocationForm {
     pub(super) header: String,
-    /// Any, where it is missing.
+    /// Any status, if it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) statuses: Option<Codes>,
 }
@@ -168,7 +168,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A pointer alone, or a table of one member that says what else it is.
+/// A plain pointer, or a table with one member, whose key gives another kind.
 macro_rules! pointer_or {
     (
         $(#[$documentation:meta])*
@@ -227,20 +227,20 @@ macro_rules! pointer_or {
 }
 
 pointer_or! {
-    /// Where a status is.
+    /// The place of a status.
     StatusAtForm, StatusKind,
     "a JSON pointer, or a table of one of `scalar`, `true`, `present` and `absent`, and a JSON pointer",
     String, Scalar, True, Present, Absent
 }
 
 pointer_or! {
-    /// Where a percentage is.
+    /// The place of a percentage.
     PercentForm, PercentKind, "a JSON pointer, or a table of `fraction` and a JSON pointer",
     Percent, Fraction
 }
 
 pointer_or! {
-    /// Where the resource is.
+    /// The place of the resource.
     PlaceForm, PlaceKind, "a JSON pointer, or a table of `link` and a relation, or of `template` and a template",
     Member, Link, Template
 }

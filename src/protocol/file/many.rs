@@ -14,9 +14,9 @@ use serde::{
 #[derive(Debug, PartialEq)]
 pub(super) struct Many<T>(pub(super) Vec<T>);
 
-/// What can stand in [`Many`].
+/// An element of [`Many`].
 pub(super) trait Element {
-    /// What one is, for errors.
+    /// Describes one element, for errors.
     const EXPECTED: &'static str;
 }
 

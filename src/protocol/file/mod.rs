@@ -15,8 +15,8 @@ use serde::{
 
 use crate::protocol::{Protocol, file::form::ProtocolForm};
 
-/// A description whose members have the names of the builder's methods. What is as it is by default is left out. A protocol of
-/// which nothing but the name is known, as that of a stored operation may be, is an error.
+/// Serializes to a description whose members have the names of the builder's methods. Default values are left out. A protocol
+/// whose name alone is known, as that of a stored operation may be, is an error.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Protocol {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -28,17 +28,17 @@ impl Serialize for Protocol {
     }
 }
 
-/// A description in any format that describes itself, such as TOML and JSON; see [`Protocol`].
+/// Reads a description in any self-describing format, such as TOML or JSON; see [`Protocol`].
 ///
-/// Errors name the member (`announced[0].status.status_at`), and what was expected there. Members that are not known are errors.
-/// The name of a [known](Protocol::known) protocol is taken if the description is that protocol's, too.
+/// Errors name the member (`announced[0].status.status_at`), and say what was expected there. Unknown members are errors. The name
+/// of a [known](Protocol::known) protocol is accepted only with that protocol's own description.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl<'de> Deserialize<'de> for Protocol {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form: ProtocolForm = serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let path = error.path().to_string();
             let error = error.into_inner();
-            // The document as a whole.
+            // An error in the document as a whole.
             if path == "." { error } else { D::Error::custom(format_args!("{path}: {error}")) }
         })?;
         form.build().map_err(D::Error::custom)

@@ -1,4 +1,4 @@
-//! From a file's form to its protocol, by the builder, whose errors get the path of the member that they are about.
+//! Builds a protocol from a file's form with the builder, and adds the path of the member to its errors.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::protocol::{
     status_rule::StatusRule,
 };
 
-/// What is wrong, and where.
+/// An error, and the path of its member.
 #[derive(Debug)]
 pub(super) struct FormError {
     path: String,
@@ -28,9 +28,9 @@ pub(super) struct FormError {
 #[derive(Debug)]
 enum Problem {
     Builder(ProtocolError),
-    /// Not one way to announce an operation, but none or several.
+    /// No way to announce an operation, or several.
     Announcement,
-    /// A `content_type` without a `body`, or the other way round.
+    /// A `content_type` without a `body`, or a `body` without a `content_type`.
     Body,
 }
 
@@ -55,13 +55,13 @@ impl fmt::Display for FormError {
     }
 }
 
-/// A rule that is being built, and where it is in the file.
+/// A rule that is being built, and its path in the file.
 struct Building<T> {
     rule: T,
     path: String,
 }
 
-/// A part of the builder that remembers what was wrong.
+/// A part of the builder that remembers mistakes.
 trait Rule: Sized {
     fn error(&self) -> Option<ProtocolError>;
 }
@@ -93,7 +93,7 @@ impl<T: Rule> Building<T> {
         if self.path.is_empty() { member.to_string() } else { format!("{}.{member}", self.path) }
     }
 
-    /// Adds what a member says, if it is there.
+    /// Applies a member, if it is there.
     fn with<V>(
         self,
         member: impl fmt::Display,
@@ -162,7 +162,7 @@ fn texts(of: &Many<String>) -> impl Iterator<Item = &str> {
     of.0.iter().map(String::as_str)
 }
 
-/// A protocol by the name of a known one has to be that.
+/// Refuses a protocol with the name of a known one, unless it is that one.
 fn unless_known(protocol: Protocol, name: String) -> Result<Protocol, FormError> {
     if !KNOWN_NAMES.contains(&&*name) {
         return Ok(protocol);
@@ -190,7 +190,7 @@ impl StartForm {
         let (member, rule) = self.rule(path)?;
         let Self { statuses, methods, requires_header, .. } = self;
         let building = Building::new(rule, path.to_owned())
-            // What is wrong with it already.
+            // Reports a mistake that was made before.
             .with(member, Some(()), |rule, ()| rule)?
             .with("statuses", statuses, |rule, codes| rule.statuses(codes.0))?
             .with_each("methods", methods, |rule, method| rule.methods([method]))?
@@ -205,9 +205,9 @@ impl StartForm {
         Ok(building.rule.monitor(status))
     }
 
-    /// How it is announced, and the member that says so.
+    /// The start rule, and the member that gives it.
     fn rule(&mut self, path: &str) -> Result<(&'static str, StartRule), FormError> {
-        // Of two mistakes the first is the one that counts.
+        // If there are two mistakes, the first counts.
         let by_body = self
             .by_body
             .take()
@@ -243,7 +243,7 @@ impl StatusForm {
                 StatusAtForm::Tagged(StatusKind::Present(pointer)) => rule.status_present(&pointer),
                 StatusAtForm::Tagged(StatusKind::Absent(pointer)) => rule.status_absent(&pointer),
             })?
-            // This says what a missing status means, unless the next member does.
+            // It also gives the meaning of a missing status, unless the next member does.
             .with_flag(self.http_status_only, StatusRule::http_status_only)
             .with("when_status_missing", self.when_status_missing, StatusRule::when_status_missing)?
             .with("final_error_statuses", self.final_error_statuses, |rule, codes| rule.final_error_statuses(codes.0))?

@@ -27,14 +27,14 @@ pub(super) fn location() -> ProtocolBuilder {
         .trusts(AZURE_MAPS, AZURE_MAPS)
 }
 
-/// Where both are sent, `Location` is the result.
+/// If both are sent, `Location` is the result.
 fn operation_location_beside_location() -> StartRule {
     StartRule::by_header("operation-location")
         .requires_header("location")
         .monitor(StatusRule::new().status_at("/status"))
 }
 
-/// A top-level status decides if there is one, and else the HTTP status.
+/// A top-level status decides if there is one; otherwise the HTTP status does.
 pub(super) fn plain() -> StatusRule {
     StatusRule::new()
         .status_at("/status")
@@ -59,7 +59,7 @@ pub(super) fn azure_resource_manager() -> ProtocolBuilder {
     const STATE: &str = "/properties/provisioningState";
     let operation = || StatusRule::new().status_at("/status");
     let location = || StatusRule::new().status_at(STATE).status_at("/status").http_status_only();
-    // What is deleted may take its monitor with it.
+    // A deleted resource may take its monitor with it.
     let deletion = || location().success_statuses([404]);
     let resource = || StatusRule::new().status_at(STATE).when_status_missing(MissingStatus::Succeeded).fixed_uri();
     let asynchronous = || StartRule::by_header("azure-asyncoperation").monitor(operation());
@@ -69,8 +69,8 @@ pub(super) fn azure_resource_manager() -> ProtocolBuilder {
         .announced(operation_location_beside_location())
         .announced(StartRule::by_header("location").methods(["DELETE"]).monitor(deletion()))
         .announced(StartRule::by_header("location").monitor(location()))
-        // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for. Where it says nothing, the
-        // header counts, as in the SDKs.
+        // The body of a 200 or 201 is the resource, and may say that there is nothing to wait for. If it says nothing, the header
+        // counts, as in the SDKs.
         .announced(
             asynchronous().statuses([200, 201]).methods(["PUT", "PATCH", "POST", "DELETE"]).unless_terminal(STATE),
         )
@@ -122,7 +122,7 @@ pub(super) fn key_vault() -> ProtocolBuilder {
 }
 
 pub(super) fn durable_functions() -> ProtocolBuilder {
-    // Only if the address asks for it is a failed orchestration a 500; then it is no passing error.
+    // A failed orchestration is a 500 only if the address asks for that; then the 500 is not transient.
     let is_retryable = |code: u16| is_transient(code) && code != 500;
     let monitor = || {
         StatusRule::new()
@@ -143,7 +143,7 @@ pub(super) fn durable_functions() -> ProtocolBuilder {
 pub(super) fn dataverse() -> ProtocolBuilder {
     let monitor = StatusRule::new()
         .status_scalar_at("/backgroundOperationStatusCode")
-        // Of the row in the table of background operations.
+        // The status in the row of the table of background operations.
         .status_scalar_at("/backgroundoperationstatuscode")
         .failure_at("/backgroundOperationErrorMessage")
         .failure_at("/errormessage")

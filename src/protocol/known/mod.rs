@@ -30,7 +30,7 @@ macro_rules! known {
                 }
             )*
 
-            /// All the protocols that have a constructor here, to be chosen from by [`name`](Self::name).
+            /// All protocols that have a constructor here, to be chosen by [`name`](Self::name).
             ///
             /// # Example
             ///
@@ -54,8 +54,8 @@ known! {
     /// `202 Accepted` with `Operation-Location`; the status is the top-level member `status` of the monitor's JSON; the final
     /// response is the final status response. The default.
     ///
-    /// Spoken by [Azure Maps (V2)], Document Intelligence, Language, Translator, Communication Services, and the rest of the
-    /// services that follow the [Azure REST API guidelines].
+    /// Spoken by [Azure Maps (V2)], Document Intelligence, Language, Translator, Communication Services, and the other services
+    /// that follow the [Azure REST API guidelines].
     ///
     /// Requests to `https://atlas.microsoft.com` or its subdomains are followed to `https://atlas.microsoft.com` and its
     /// subdomains with their credentials, because Azure Maps answers from its geographies (`us.`, `eu.`).
@@ -65,15 +65,13 @@ known! {
     operation_location
 
     /// `202 Accepted` with `Location`. A top-level `status` decides if the monitor's JSON has one; else another 202 means
-    /// running, and anything else is the outcome and is handed over, a 4xx included (408 and 429 are failed polls, and other 5xx errors:
-    /// a retry layer outside would take them for an answer to the start request, and send it again).
+    /// running, and anything else is the outcome and is handed over, a 4xx included. (408 and 429 are failed polls. So are other 5xx
+    /// errors: a retry layer outside would take them for an answer to the start request, and send it again.)
     ///
     /// Spoken by [Azure Maps (V1)], its Route Matrix and batch services, and Synapse; the plain form of the
-    /// [asynchronous request-reply pattern]. Where `Operation-Location` is sent too, that names the monitor, and `Location`
-    /// the result.
+    /// [asynchronous request-reply pattern]. If `Operation-Location` is sent too, it names the monitor, and `Location` the result.
     ///
-    /// Not spoken unless asked for: container registries and others answer `202` with `Location` to requests that start no
-    /// operation.
+    /// Not spoken by default: container registries and others answer `202` with `Location` to requests that start no operation.
     ///
     /// [Azure Maps (V1)]: https://learn.microsoft.com/azure/azure-maps/creator-long-running-operation
     /// [asynchronous request-reply pattern]: https://learn.microsoft.com/azure/architecture/patterns/async-request-reply
@@ -82,8 +80,8 @@ known! {
     /// `Operation-Location` on `200`, `201` and `202`, with the result by method and by `resourceLocation`
     /// ([`FinalResponse::Auto`](crate::FinalResponse::Auto)): the data plane of Azure as its SDKs see it, by the [Azure REST API guidelines].
     ///
-    /// Some services send `Operation-Location` with a `201` that starts nothing, where it is the new resource's own address:
-    /// speak this protocol where you know the service.
+    /// Some services send `Operation-Location` with a `201` that starts nothing, as the new resource's own address: speak this
+    /// protocol only with services that you know.
     ///
     /// [Azure REST API guidelines]: https://github.com/microsoft/api-guidelines/blob/vNext/azure/Guidelines.md#long-running-operations--jobs
     azure_core
@@ -92,10 +90,10 @@ known! {
     /// to a `PUT` or `PATCH` that is not terminal; on `200`, `201` and `202`
     /// ([asynchronous operations in the ARM resource provider contract]).
     ///
-    /// The result is what is at the address of the start request after a `PUT` or `PATCH`, at `Location` after a `POST`, and
+    /// The result is at the address of the start request after a `PUT` or `PATCH`, at `Location` after a `POST`, and
     /// the final status response after a `DELETE` ([`FinalResponse::Auto`](crate::FinalResponse::Auto)); that is a 404 where the deletion took its monitor
-    /// with it, so ask [`ResponseExt::operation`](crate::ResponseExt::operation) how it went. The bodies of responses of 200 and 201 to all
-    /// requests that could start something are read for their `provisioningState`; what is finished passes through.
+    /// with it, so ask [`ResponseExt::operation`](crate::ResponseExt::operation) for the outcome. The bodies of 200 and 201 responses to
+    /// all requests that could start something are read for their `provisioningState`; finished ones pass through.
     ///
     /// [asynchronous operations in the ARM resource provider contract]: https://github.com/cloud-and-ai-microsoft/resource-provider-contract/blob/master/v1.0/async-api-reference.md
     azure_resource_manager
@@ -108,18 +106,18 @@ known! {
     fabric
 
     /// Microsoft Graph and OneDrive: `202 Accepted` with `Location` on any `https` host; hosts other than that of the start
-    /// request are polled without credentials, which they refuse. The end is a status of `completed`, also in a 202, or a
-    /// 303; one that names no result that may be fetched is handed over itself ([long-running actions in Graph]).
+    /// request are polled without credentials, which they refuse. The end is a status of `completed`, also in a 202, or a 303; a
+    /// 303 that names no result that may be fetched is itself handed over ([long-running actions in Graph]).
     ///
-    /// What adds credentials below the layer adds them to these polls, too: have it look at the host, or put the token into
-    /// the request.
+    /// Anything below the layer that adds credentials adds them to these polls, too: make it look at the host, or put the token
+    /// into the request.
     ///
     /// [long-running actions in Graph]: https://learn.microsoft.com/graph/long-running-actions-overview
     graph
 
     /// OData: `Prefer: respond-async` was sent (by you), and answered by `202 Accepted` with `Location`. The HTTP status of the
-    /// status monitor decides; the `AsyncResult` of its last response becomes the status of what is handed over, and a body of
-    /// `application/http` the response ([OData 4.01, asynchronous requests]).
+    /// status monitor decides; the `AsyncResult` of its last response becomes the status of the final response, and a body of
+    /// `application/http` becomes the response itself ([OData 4.01, asynchronous requests]).
     ///
     /// [OData 4.01, asynchronous requests]: https://docs.oasis-open.org/odata/odata/v4.01/odata-v4.01-part1-protocol.html#sec_AsynchronousRequests
     odata
@@ -127,13 +125,13 @@ known! {
     /// HL7 FHIR, bulk data among it: `202 Accepted` with `Content-Location`; 202 with `X-Progress` until it is done, then the
     /// manifest, or a 4xx or 5xx with an `OperationOutcome`, which is handed over as a failure
     /// ([FHIR asynchronous bulk data request pattern]). A 401, 403 or 407 is an error, and a 5xx with `Retry-After` a failed poll.
-    /// A retry layer outside that takes a 500 for a passing failure would start the export anew: put it below.
+    /// A retry layer outside that takes a 500 for a transient failure would start the export anew: put it below.
     ///
     /// [FHIR asynchronous bulk data request pattern]: https://hl7.org/fhir/async-bulk.html
     fhir
 
-    /// [`location`](Self::location), where a `302` or `303` names the result, also if the client follows it by itself: the [asynchronous request-reply pattern] of
-    /// the Azure Architecture Center.
+    /// [`location`](Self::location), except that a `302` or `303` names the result, also if the client follows it by itself: the
+    /// [asynchronous request-reply pattern] of the Azure Architecture Center.
     ///
     /// [asynchronous request-reply pattern]: https://learn.microsoft.com/azure/architecture/patterns/async-request-reply
     async_request_reply
@@ -154,12 +152,12 @@ known! {
     /// [AIP-151]: https://google.aip.dev/151
     aip_151
 
-    /// Nothing but HTTP: `202 Accepted` with `Location`, and 202 until it is something else ([RFC 9110, section 15.3.3]). Bodies
-    /// are not looked at. A 4xx is the outcome of an operation that has failed, but for 401, 403 and 407, which are errors, and 408, 425
-    /// and 429, which are failed polls.
+    /// Plain HTTP: `202 Accepted` with `Location`, and 202 until it is something else ([RFC 9110, section 15.3.3]). Bodies are not
+    /// read. A 4xx is the outcome of an operation that has failed, except for 401, 403 and 407, which are errors, and 408, 425 and
+    /// 429, which are failed polls.
     ///
-    /// [`location`](Self::location) reads a `status`, too: prefer it unless the results have a `status` of their own, which says nothing
-    /// of the operation. Success is what is not a 202; if there never was one,
+    /// [`location`](Self::location) reads a `status`, too: prefer it unless the results have a `status` of their own that says nothing
+    /// about the operation. Any other success than a 202 means success; if there never was a 202,
     /// [`Operation::is_success_assumed`](crate::Operation::is_success_assumed) says so.
     ///
     /// [RFC 9110, section 15.3.3]: https://www.rfc-editor.org/rfc/rfc9110#section-15.3.3
@@ -170,17 +168,17 @@ known! {
     /// and whose result is at `{job}/results` ([OGC 18-062r2, section 7.11]). `DELETE` dismisses it.
     ///
     /// A `POST` that creates something else with a 201 and `Location`, such as the deployment of a process by part 2 of the
-    /// standard, is to be kept from the layer: [`LroOverrides::disabled`](crate::LroOverrides::disabled).
+    /// standard, must bypass the layer: [`LroOverrides::disabled`](crate::LroOverrides::disabled).
     ///
     /// [OGC 18-062r2, section 7.11]: https://docs.ogc.org/is/18-062r2/18-062r2.html#sc_execute_process
     ogc_processes
 
     /// DMTF Redfish, of baseboard management controllers: `202 Accepted` with the `Location` of a task monitor, which answers 202
-    /// until the operation is done, and then as the operation itself would have, with a 4xx too ([DSP0266, asynchronous operations]).
-    /// Where the address is that of the task, its `TaskState` decides, and the final response is the task.
+    /// until the operation is done, and then as the operation itself would have, possibly with a 4xx ([DSP0266, asynchronous operations]).
+    /// If the address is that of the task, its `TaskState` decides, and the final response is the task.
     ///
-    /// A response that is neither a 202 nor a task is the operation's; that includes a 404, which a monitor may also answer that
-    /// is gone: do not poll less often than your controller keeps its tasks.
+    /// A response that is neither a 202 nor a task is the operation's own. That includes a 404, which is also the answer of a monitor
+    /// that is gone: poll more often than your controller forgets its tasks.
     ///
     /// [DSP0266, asynchronous operations]: https://www.dmtf.org/sites/default/files/standards/documents/DSP0266_1.20.1.html#asynchronous-operations
     redfish
@@ -189,21 +187,21 @@ known! {
     /// `metadata.status_code` decides (200, 400, 401), not the `status` at the top, which is that of the request; why it failed is in
     /// `metadata.err` ([LXD REST API]).
     ///
-    /// An operation is gone five seconds after its end: give the layer a
-    /// [`max_delay`](crate::LroLayer::max_delay) and a [`Backoff`](crate::Backoff) of less.
+    /// An operation is gone five seconds after its end: give the layer a shorter
+    /// [`max_delay`](crate::LroLayer::max_delay) and [`Backoff`](crate::Backoff).
     ///
     /// [LXD REST API]: https://documentation.ubuntu.com/lxd/en/latest/rest-api/#background-operation
     lxd
 
     /// Azure Durable Functions: `202 Accepted` (`201` from Java) with `statusQueryGetUri` in the body and in `Location`, whose query has
-    /// a key. Its `runtimeStatus` decides; 500 and 410 are the end of one that has failed
+    /// a key. Its `runtimeStatus` decides; 500 and 410 mean that it has failed
     /// ([HTTP APIs in Durable Functions]).
     ///
     /// [HTTP APIs in Durable Functions]: https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
     durable_functions
 
     /// The Snowflake SQL API: `202 Accepted` with `statementStatusUrl` in the body, 202 again until a 200 with the result; 422 and
-    /// 408 are a statement that has failed ([handling responses]).
+    /// 408 mean that the statement has failed ([handling responses]).
     ///
     /// [handling responses]: https://docs.snowflake.com/en/developer-guide/sql-api/handling-responses
     snowflake_sql

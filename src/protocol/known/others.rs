@@ -23,7 +23,7 @@ pub(super) fn odata() -> ProtocolBuilder {
 }
 
 pub(super) fn fhir() -> ProtocolBuilder {
-    // A 500 is the outcome of the job, unless it has a `Retry-After`. That a token has expired says nothing of the job.
+    // A 500 is the outcome of the job, unless it has a `Retry-After`. An expired token says nothing about the job.
     let is_retryable = |code: u16| is_transient(code) && code != 500;
     let final_errors = (400..=599).filter(|&code| !is_retryable(code) && !ABOUT_CREDENTIALS.contains(&code));
     let monitor = StatusRule::new()
@@ -63,7 +63,7 @@ pub(super) fn aip_151() -> ProtocolBuilder {
         .cancel(CancelRule::new("POST", "{monitor}:cancel"))
 }
 
-/// The statuses of errors that say nothing of an operation, though they are not transient: a token has expired.
+/// The statuses of errors that say nothing about an operation, though they are not transient, such as an expired token.
 const ABOUT_CREDENTIALS: [u16; 3] = [401, 403, 407];
 
 pub(super) fn http_202() -> ProtocolBuilder {
@@ -80,7 +80,7 @@ pub(super) fn ogc_processes() -> ProtocolBuilder {
         .announced(StartRule::by_header("location").statuses([201]).methods(["POST"]).monitor(monitor))
         .succeeded(["successful"])
         .canceled(["dismissed"])
-        // Not the links of the status document: of those with this relation the first may be a page for people.
+        // Not by the links of the status document: the first with this relation may be a page for people.
         .resource_template("{monitor}/results")
         .final_response(FinalResponse::Resource)
         .needs_respond_async()
@@ -90,7 +90,7 @@ pub(super) fn ogc_processes() -> ProtocolBuilder {
 pub(super) fn redfish() -> ProtocolBuilder {
     let is_final = |code: &u16| !is_transient(*code) && !ABOUT_CREDENTIALS.contains(code);
     let monitor = StatusRule::new()
-        // Of a task. A task monitor has none: 202 until it answers as the operation would have.
+        // Tasks have this status. A task monitor has none: 202 until it answers as the operation would have.
         .status_at("/TaskState")
         .when_status_missing(MissingStatus::Succeeded)
         .final_error_statuses((400..=599).filter(is_final))
@@ -119,7 +119,7 @@ pub(super) fn lxd() -> ProtocolBuilder {
 }
 
 pub(super) fn snowflake_sql() -> ProtocolBuilder {
-    // A 408 is that of the statement, which has been canceled for its timeout.
+    // A 408 is about the statement, which was canceled by its timeout.
     let is_retryable = |code: u16| is_transient(code) && code != 408;
     let monitor = StatusRule::new()
         .http_status_only()

@@ -21,7 +21,7 @@ fn from_json(file: &Value) -> Result<Protocol, String> {
     serde_json::from_value(file.clone()).map_err(|error| error.to_string())
 }
 
-/// Through JSON and through TOML, with nothing lost, and what is written again is the same.
+/// Round trips through JSON and TOML lose nothing, and write the same text again.
 fn assert_round_trips(protocol: &Protocol) {
     let json = serde_json::to_string_pretty(protocol).unwrap();
     let read: Protocol = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"));

@@ -1,4 +1,4 @@
-//! Random protocols of the builder's make.
+//! Random protocols, made with the builder.
 
 use std::{fmt, ops::RangeInclusive};
 

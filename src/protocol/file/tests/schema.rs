@@ -1,4 +1,4 @@
-//! What files say, and what `protocol.schema.json` says that they can.
+//! Compares files with `protocol.schema.json`.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::*;
 
 pub(super) const SCHEMA: &str = include_str!("../../../../protocol.schema.json");
 
-/// What the schema has against a document, by as much of JSON Schema as it uses.
+/// The first violation of the schema by a document; knows as much of JSON Schema as the schema uses.
 pub(super) fn against(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     let fails = |schema: &Value| against(root, schema, value);
     let keyword = |name: &str| schema.get(name);
@@ -57,7 +57,7 @@ pub(super) fn against(root: &Value, schema: &Value, value: &Value) -> Option<Str
     items.or(members)
 }
 
-/// Every member that a schema or a document names, with the names of the members that lead to it left out.
+/// Every member that a schema or a document names, without its path.
 fn names(value: &Value, in_schema: bool, into: &mut BTreeSet<String>) {
     let members = value.as_object().into_iter().flatten();
     for (name, value) in members {
@@ -71,7 +71,7 @@ fn names(value: &Value, in_schema: bool, into: &mut BTreeSet<String>) {
     value.as_array().into_iter().flatten().for_each(|value| names(value, in_schema, into));
 }
 
-/// Of members' values, and of editors.
+/// Names of members within values, and of members for editors.
 const IN_VALUES: [&str; 12] = [
     "$schema", "absent", "fraction", "header", "link", "pointer", "present", "scalar", "template", "true", "from", "to",
 ];
@@ -94,7 +94,7 @@ fn files_are_what_the_schema_says() {
     in_file.insert("$schema".to_owned());
     assert_eq!(in_schema, in_file);
 
-    // The page about it says what each means where it is left out.
+    // The page about it gives the default of each.
     let (_, table) = include_str!("../../../cookbook/your_own.md").split_once("What is left out means:").unwrap();
     for name in in_schema.iter().filter(|name| !IN_VALUES.contains(&&***name)) {
         assert!(table.contains(&format!("`{name}`")), "{name}");
