@@ -57,7 +57,7 @@ fn measure(event: &Event<'_>) {
     }
 }
 
-/// The same as in the spans of feature `tracing`, but for the service's own error codes, of which there may be many.
+/// The names of the spans of feature `tracing`, except for the service's own error codes, of which there may be many.
 fn error(outcome: Outcome, state: OperationState) -> Option<String> {
     match outcome {
         Outcome::Dropped => None,

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = common::serve(Simulator::new().script(script)).await?;
 
     let client = ServiceBuilder::new()
-        // What is below the layer runs for the start request and for every poll.
+        // Layers below run for the start request and for every poll.
         .layer(LroLayer::new().timeout(Duration::from_secs(60)))
         .concurrency_limit(2)
         .timeout(Duration::from_secs(5))

@@ -82,7 +82,7 @@ where
     })
 }
 
-/// The same as reqwest middleware.
+/// The same credentials as reqwest middleware.
 struct Authorised(Tokens);
 
 #[async_trait::async_trait]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a module may import is in its own line or in one below.
+/// A module may import modules in its own line or in one below.
 const ORDER: [&str; 15] = [
     "internals",
     "simulator",
@@ -91,7 +91,7 @@ fn flatten(prefix: &str, tree: &str, paths: &mut BTreeSet<String>) {
     }
 }
 
-/// What a source imports from this crate.
+/// The modules of this crate that a source imports.
 fn imports(code: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     for (at, _) in code.match_indices("use crate::") {

@@ -143,7 +143,7 @@ fn script() -> impl Strategy<Value = Script> {
     )
 }
 
-/// What was asked, and when, in milliseconds.
+/// The requests, each with its time in milliseconds.
 type Log = Arc<Mutex<Vec<(u128, String)>>>;
 
 impl Script {
@@ -270,7 +270,7 @@ fn times(outcome: &Outcome) -> Option<[u128; 2]> {
     Some([operation.elapsed(), timeout.unwrap_or_default()].map(|time| time.as_millis()))
 }
 
-/// What the caller gets, without when.
+/// The caller's result, without its time.
 fn described(outcome: &Outcome) -> String {
     let operation = |operation: &Operation| {
         format!(

@@ -26,7 +26,7 @@ pub fn is_there() -> bool {
 
 /// The instructions of one iteration; none if they cannot be counted.
 pub fn instructions(group: &Group, case: &Case) -> Option<f64> {
-    // What is counted is the difference, so that the start of the program is not.
+    // The difference is counted, so that the start of the program is not.
     let (few, many) = if group.is_heavy { (1, 2) } else { (10, 110) };
     let difference = total(group, case, many)?.saturating_sub(total(group, case, few)?);
     Some(difference as f64 / (many - few) as f64)

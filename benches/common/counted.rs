@@ -6,7 +6,7 @@ use crate::common::Case;
 
 /// The allocations of one iteration.
 pub fn count(case: &Case) -> u64 {
-    // What is made once has been made then.
+    // By then, everything that is made only once has been made.
     (case.run)(2);
     let one = measure(|| (case.run)(1));
     let three = measure(|| (case.run)(3));

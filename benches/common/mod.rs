@@ -35,7 +35,7 @@ pub struct Group {
     pub name: String,
     /// Whether one round of it is a matter of milliseconds.
     pub is_heavy: bool,
-    /// What every way has under it, and what counts for none of them.
+    /// The part that all candidates share, which counts for none of them.
     pub bare: Option<Case>,
     /// The ways. The first is this crate's, and the others are what it is held against.
     pub cases: Vec<Case>,

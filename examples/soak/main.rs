@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     let (operations, connections) = (operations as usize, connections as usize);
     let progress = Progress::default();
     progress.give_up_after(seconds);
-    // What is made once has been made then.
+    // By then, everything that is made only once has been made.
     in_memory::soak(1, &progress);
     sockets::soak(1, connections, &progress);
 

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::BoxError;
 
-/// What it answers.
+/// The answers of the server.
 pub type Answer = Response<Full<Bytes>>;
 
 /// A server that runs until it is dropped.
@@ -67,7 +67,7 @@ where
                 let answer = handle(request);
                 async { Ok::<_, Infallible>(answer.await) }
             });
-            // What a client breaks off is its own affair.
+            // A client may break off; that is its own affair.
             _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }

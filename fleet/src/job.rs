@@ -18,15 +18,15 @@ use crate::BoxError;
 pub struct Job {
     /// The name under which the worker finds the endpoint and the credentials.
     pub tenant: String,
-    /// What is to be done next.
+    /// The next thing to do.
     #[serde(flatten)]
     pub work: Work,
-    /// What this version does not know: it is put back as it was, so that a newer worker finds it.
+    /// Members that this version does not know: they are put back unchanged, so that a newer worker finds them.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
 
-/// What is to be done next.
+/// The next thing to do for a job.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
@@ -52,7 +52,7 @@ pub struct Start {
     /// How often it was answered with “later”, or not at all.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
-    /// What this version does not know.
+    /// Members that this version does not know.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -113,13 +113,13 @@ impl FromStr for Job {
 pub struct JobId(String);
 
 impl JobId {
-    /// One that no other job has.
+    /// Makes a name that no other job has.
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4().simple().to_string())
     }
 
-    /// One that a queue has. Nothing is asked of it: a name that somebody wrote there must not keep the others from their work.
+    /// Reads a name from a queue, unchecked: a name that somebody wrote there must not keep the others from their work.
     #[cfg(any(test, feature = "sqlite", feature = "postgres", feature = "nats"))]
     pub(crate) fn stored(text: String) -> Self {
         Self(text)

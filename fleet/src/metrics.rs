@@ -7,7 +7,7 @@ use std::{
 
 use crate::{process, queue::Counts};
 
-/// Of the page: Prometheus 3 refuses one that does not say this.
+/// The content type of the page: Prometheus 3 refuses a page without it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A number that grows.
@@ -27,7 +27,7 @@ impl Counter {
     }
 }
 
-/// What a worker has done since it began.
+/// The work of a worker since it began.
 #[derive(Debug, Default)]
 pub struct Metrics {
     /// Jobs that were claimed.

@@ -1,8 +1,8 @@
-//! What a process has used, as Linux tells it.
+//! The resources that a process has used, from Linux's `/proc`.
 
 use std::{fs, time::Duration};
 
-/// What a process has used.
+/// The resources that a process has used.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     /// CPU time, user and system.
@@ -11,13 +11,13 @@ pub struct Usage {
     pub resident_bytes: u64,
 }
 
-/// Of this process. `None` where there is no `/proc`.
+/// Measures this process. `None` where there is no `/proc`.
 #[must_use]
 pub fn usage() -> Option<Usage> {
     usage_of("self")
 }
 
-/// Of another process, or of all threads of it.
+/// Measures another process, or all of its threads.
 #[must_use]
 pub fn usage_of(pid: &str) -> Option<Usage> {
     // `USER_HZ` is 100 on every architecture that Linux counts with it.

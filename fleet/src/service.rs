@@ -26,7 +26,7 @@ pub struct TestService {
     state: Arc<Mutex<State>>,
 }
 
-/// What the service does.
+/// The behavior of the service.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
     /// The key that it wants.
@@ -62,7 +62,7 @@ impl Default for Behaviour {
     }
 }
 
-/// What has happened.
+/// Counts of what has happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Seen {
     /// Operations that were started.
@@ -115,7 +115,7 @@ impl TestService {
         format!("http://{}/", self.server.address())
     }
 
-    /// What has happened so far.
+    /// Returns the counts so far.
     #[must_use]
     pub fn seen(&self) -> Seen {
         lock(&self.state).seen
@@ -224,7 +224,7 @@ impl State {
         Some(Response::new(Full::from(body)))
     }
 
-    /// The same for all polls of an operation, so that a poll that is made again asks for nothing else.
+    /// Equal for all polls of an operation, so that a repeated poll asks for the same.
     fn delay_of(&self, number: usize) -> Duration {
         let Behaviour { delay, spread, .. } = self.behaviour;
         delay + spread * (number as u32 * 37 % 100) / 100

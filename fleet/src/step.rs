@@ -27,12 +27,12 @@ const MAX_START_FAILURES: u32 = 10;
 /// The longest that a start waits for a service that refuses it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// What is to become of a job.
+/// The decision about a job after a step.
 #[derive(Debug)]
 pub enum Step {
     /// To be put back.
     Later {
-        /// What is to be done then.
+        /// The step to take then.
         work: Work,
         /// How long to wait.
         delay: Duration,
@@ -161,7 +161,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(hint.min(MAX_RETRY_AFTER))
 }
 
-/// What the layer hands back: to be polled later.
+/// An operation that the layer hands back, to be polled later.
 fn not_finished(error: &Error<BoxError>, is_accepted: bool) -> Option<Step> {
     let (operation, delay) = error.pending()?;
     let work = Work::Operation(Box::new(operation.clone()));

@@ -27,7 +27,7 @@ use tower_lro::{Lro, LroLayer, Origin, Protocol};
 
 use crate::{BoxError, clock::QueueClock, metrics::Metrics};
 
-/// What the configuration says of a tenant: a JSON object of these, by name.
+/// A tenant's configuration: the file is a JSON object of these, by name.
 ///
 /// ```json
 /// {"acme": {"endpoint": "https://us.atlas.microsoft.com/", "key_header": "subscription-key", "key_env": "ACME_KEY"}}
@@ -73,12 +73,12 @@ pub struct Tenant {
     client: TenantClient,
 }
 
-/// What all tenants of a worker share.
+/// The parts that all tenants of a worker share.
 #[derive(Clone, Debug)]
 pub struct Shared {
     /// The time of day.
     pub clock: QueueClock,
-    /// What is counted.
+    /// The counters.
     pub metrics: Arc<Metrics>,
     /// The longest that a service may take to answer one request. Much shorter than a lease.
     pub request_timeout: Duration,

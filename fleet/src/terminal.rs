@@ -1,4 +1,4 @@
-//! What is printed: nothing that was stored moves the cursor, and a reader that has gone is no error.
+//! Printing: stored texts cannot move the cursor, and a reader that has gone is not an error.
 
 use std::{
     fmt::Write as _,

@@ -118,7 +118,7 @@ struct Held {
     is_doubtful: Arc<AtomicBool>,
 }
 
-/// What is to be written of a step.
+/// The changes to write after a step.
 enum Outcome {
     Later(Later),
     Finished(Ended),
@@ -127,7 +127,7 @@ enum Outcome {
     Abandoned(String),
 }
 
-/// What is to be written, of several jobs at once.
+/// The changes to write for several jobs at once.
 #[derive(Default)]
 struct Writes {
     later: Vec<Later>,
@@ -265,7 +265,7 @@ impl Worker {
             let stored = self.insist("dead-letter", || self.queue.dead_letter(&dead)).await;
             self.count(&self.metrics.dead, &stored);
         }
-        // What may be forgotten does not wait for the disk.
+        // Changes that may be lost do not wait for the disk.
         let (durable, later): (Vec<_>, Vec<_>) = later.into_iter().partition(|later| later.durable);
         for later in [durable, later] {
             if !later.is_empty() {

@@ -11,7 +11,7 @@ use std::{
 
 use tower_lro_fuzz::machine::transcript;
 
-/// What JSON parsers disagree about, and what the layer looks for.
+/// Texts about which JSON parsers disagree, and texts that the layer looks for.
 const PIECES: [&str; 24] = [
     "NaN",
     "007",
@@ -52,7 +52,7 @@ fn main() -> io::Result<()> {
     for index in 0..count {
         let tape = tape(index, &corpus);
         let (once, again) = (hash(&played(&tape)), hash(&played(&tape)));
-        // What goes by the time of day comes out differently every time.
+        // Times of day differ in every run.
         let line = if once == again { format!("{once:016x}") } else { "unstable".to_owned() };
         writeln!(out, "{index} {line}")?;
     }
@@ -68,7 +68,7 @@ fn corpus() -> io::Result<Vec<Vec<u8>>> {
 
 fn played(tape: &[u8]) -> String {
     catch_unwind(|| transcript(tape)).unwrap_or_else(|panic| match panic.downcast_ref::<String>() {
-        // What follows has addresses of memory, or the like.
+        // The rest has memory addresses, or the like.
         Some(message) => format!("panic: {}", message.lines().next().unwrap_or_default()),
         None => "panic".to_owned(),
     })

@@ -20,11 +20,11 @@ pub const STARTS: [(&str, Option<&str>); 8] = [
     ("/start", Some("example.com:8080")),
 ];
 
-/// What addresses are resolved against: that of the start request, or one that the monitor has moved to.
+/// The base that addresses are resolved against: the address of the start request, or one that the monitor has moved to.
 pub const BASES: [Option<&str>; 4] =
     [None, Some("/operations/1?a=b"), Some("https://other.example/x/y"), Some("http://example.com/")];
 
-/// What may be allowed and trusted, by its bit.
+/// The origins that may be allowed and trusted, each by its bit.
 pub const ORIGINS: [&str; 6] = [
     "https://other.example",
     "https://*.trusted.example",
@@ -128,14 +128,14 @@ fn encrypt(own: &[Url], url: &mut Url) {
     }
 }
 
-/// What `url` makes of it, if that is an address of the web without user information.
+/// The URL that `url` makes of it, if that is an `http` or `https` address without user information.
 fn reference(own: &Url, base: &Uri, value: &HeaderValue) -> Option<Url> {
     let text = std::str::from_utf8(value.as_bytes()).ok()?.trim_matches([' ', '\t']);
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     if text.contains(|character: char| character.is_ascii_control()) {
         return None;
     }
-    // That of the start request would go with what is relative to it.
+    // User information of the start request would be part of addresses relative to it.
     let base = without_user(own.join(&base.to_string()).ok()?)?;
     let mut url = base.join(text).ok()?;
     url.set_fragment(None);

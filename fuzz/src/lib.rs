@@ -1,4 +1,4 @@
-//! What the fuzz targets check. `tests/invariants.rs` of the crate checks the same.
+//! The checks of the fuzz targets. `tests/invariants.rs` of the crate makes the same checks.
 
 pub mod address;
 pub mod machine;

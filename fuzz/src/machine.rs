@@ -68,7 +68,7 @@ const MAX_STEPS: usize = 2000;
 /// How often the caller resumes what was handed back.
 const MAX_RESUMES: usize = 8;
 
-/// What the caller does with a future that is pending, by the least byte for it. Below: it waits to be woken.
+/// The caller's action with a pending future, by the least byte for it. Below all of them, it waits to be woken.
 pub const POLLS_UNASKED: u8 = 0xc0;
 pub const COMES_LATE: u8 = 0xd0;
 pub const MOVES_TASK: u8 = 0xe8;
@@ -83,11 +83,11 @@ const LATENESS: [Duration; 6] = [
     Duration::from_secs(7200),
 ];
 
-/// What came of a tape, so that tests can see that something does.
+/// The outcome of a tape, so that tests can see that something happens.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Summary {
     pub polls: u32,
-    /// Of the operation, if there was one.
+    /// The outcome of the operation, if there was one.
     pub outcome: Option<Outcome>,
     /// Whether it was handed back, to be resumed.
     pub is_handed_back: bool,
@@ -277,7 +277,7 @@ impl Caller {
     }
 }
 
-/// What the future's wakers wake.
+/// Counts the wakes of the future.
 #[derive(Default)]
 struct Task {
     is_woken: AtomicBool,

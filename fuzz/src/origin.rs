@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// What a request to an address may carry.
+/// The credentials that a request to an address may carry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trust {
     /// All that the start request carried.
@@ -13,7 +13,7 @@ pub enum Trust {
     None,
 }
 
-/// What of the layer's settings decides it.
+/// The settings of the layer that decide it.
 #[derive(Clone, Debug, Default)]
 pub struct Origins {
     pub allowed: Vec<&'static str>,
@@ -27,7 +27,7 @@ const FABRIC: [&str; 3] =
     ["https://api.fabric.microsoft.com", "https://api.powerbi.com", "https://*.analysis.windows.net"];
 
 impl Origins {
-    /// Of an operation that was started at one of `own`.
+    /// For an operation that was started at one of `own`.
     pub fn trust(&self, own: &[Url], url: &Url) -> Trust {
         let is_own = |url: &Url| own.iter().any(|own| own.origin() == url.origin());
         let start_is_among = |patterns: &[&str]| own.iter().any(|own| covers(patterns, own));
@@ -54,7 +54,7 @@ fn covers(patterns: &[&str], url: &Url) -> bool {
         let (host, wanted_host) = (url.host_str().unwrap_or_default(), wanted.host_str().unwrap_or_default());
         let is_host = match wanted_host.strip_prefix("star") {
             Some("") => true,
-            // What is left begins with the dot.
+            // The rest begins with the dot.
             Some(parent) => host.ends_with(parent) && host.len() > parent.len() && url.domain().is_some(),
             None => host == wanted_host,
         };

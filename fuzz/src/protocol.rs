@@ -26,7 +26,7 @@ const OF_NAME: [&str; 4] = ["/jobs/{name}", "{path}/{+name}", "/{first}/{name}",
 const OF_START: [&str; 4] = ["{parent}", "{path}/status", "/{first}/jobs", "/fixed"];
 const HEADERS: [&str; 4] = ["location", "operation-location", "x-job", "asyncresult"];
 const WORDS: [&str; 6] = ["Done", "Lost", "30", "null", "done", "Running"];
-/// Those of the members that have HTTP statuses, so that none is in two of them.
+/// The members that have HTTP statuses, made so that no status is in two of them.
 const CODES: [(&str, &[&str]); 4] = [
     ("statuses", &["200-204", "200-202", "202", "201"]),
     ("final_error_statuses", &["400-403", "410", "505"]),

@@ -54,7 +54,7 @@ fn scan<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
     Seen { word, percent: scanner.percent() }
 }
 
-/// What a parser of JSON finds in a body that is a JSON object: the first string called `status`; and the first number, or string
+/// The findings of a JSON parser in a body that is a JSON object: the first string called `status`; and the first number, or string
 /// that begins with a number, whose name comes first among those of a percentage.
 fn reference(body: &[u8]) -> Option<Seen> {
     let body = std::str::from_utf8(body).ok()?;

@@ -83,7 +83,7 @@ fn resource_manager(
     }
 }
 
-/// One that the service ends with its first response.
+/// An operation that the service ends with its first response.
 fn at_once(scenario: Scenario) -> Scenario {
     let status = if scenario.method == "DELETE" { 204 } else { 200 };
     Scenario { has_operation: false, status, ..scenario }
@@ -227,7 +227,7 @@ fn of_tracked_resources() -> Vec<Scenario> {
     ]
 }
 
-/// The same below and beside others.
+/// The rules below and beside other layers.
 fn of_other_resources() -> Vec<Scenario> {
     let described = |description: &str| json!({"location": "eastus", "properties": {"description": description}});
     vec![
@@ -250,7 +250,7 @@ fn of_other_resources() -> Vec<Scenario> {
             Value::is_null,
         )),
         Scenario {
-            // The same for each scope that there is.
+            // For each scope that there is.
             more_paths: ["/subscriptions/00000000-0000-0000-0000-000000000000", "", TOP].map(extension).to_vec(),
             ..at_once(resource_manager(
                 "Azure_ResourceManager_Resources_ExtensionsResources_createOrUpdate",

@@ -101,7 +101,7 @@ async fn a_token_that_expires_in_mid_operation_is_refreshed_below() {
 
 #[tokio::test]
 async fn a_compressed_status_is_read_where_a_layer_below_decompresses_it() {
-    // One that breaks off is a failed poll like any other.
+    // A body that breaks off is a failed poll like any other.
     let broken = of_length(200, &["content-encoding: gzip"], GZIPPED.len(), "").then(&GZIPPED[..12]).close();
     let server = Server::of(Script::new([running(), broken, gzipped()]));
     let service = ServiceBuilder::new().layer(quick()).layer(DecompressionLayer::new()).service(hyper());

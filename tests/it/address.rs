@@ -100,7 +100,7 @@ async fn addresses_of_other_origins_are_refused_before_any_poll() {
         ("http:user@example.com/operations/1", UserInfo),
         ("http::secret@example.com/operations/1", UserInfo),
         ("/\\user@example.com/operations/1", UserInfo),
-        // What stands for the host of a request that says none.
+        // The stand-in for the host of a request that names none.
         ("http://no-host.invalid/operations/1", Untrusted),
         ("ftp://example.com/operations/1", Scheme),
         ("file:///etc/passwd", Scheme),
@@ -173,7 +173,7 @@ async fn other_addresses_hold_no_credential_either_and_have_bases_of_their_own()
     });
     let request = Request::post("https://example.com/a/start?subscription-key=SECRET").body(String::new()).unwrap();
     let error = exact().timeout(std::time::Duration::from_secs(2)).layer(service).oneshot(request).await.unwrap_err();
-    // Of the start request, not of the monitor.
+    // The query of the start request, not of the monitor.
     assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.com/a/result/5");
 }
 
@@ -437,7 +437,7 @@ async fn only_a_redirect_of_the_monitor_to_the_result_says_that_it_succeeded() {
             assert_eq!(operation.resource().is_some(), status == 303 && to.is_some(), "{status} {to:?}");
         }
     }
-    // What a redirect of the result says of it is no news of the operation.
+    // A redirect of the result says nothing new about the operation.
     for to in [Some("https://evil.test/"), None] {
         let (service, _) = answering(move |index, _| match (index, to) {
             (0, _) => accepted("/operations/1"),

@@ -89,7 +89,7 @@ async fn a_base_path_below_the_layer_is_understood() {
         ("https://api.test/k8s/c1", "https://api.test/k8s/c1/operations/1?a=b", Ok(MONITOR)),
         ("https://api.test/k8s/c1", "http://api.test/k8s/c1/operations/1?a=b", Ok(MONITOR)),
         ("https://api.test/k8s/c1", "/k8s/c1/operations/1?a=b", Ok(MONITOR)),
-        // Of a service that does not know that a proxy is before it.
+        // The address of a service that does not know of the proxy before it.
         ("https://api.test/k8s/c1", "/operations/1?a=b", Ok(MONITOR)),
         ("https://api.test/k8s/c1", "operations/1?a=b", Ok(MONITOR)),
         ("https://api.test/k8s/c1/", "operations/1?a=b", Ok(MONITOR)),

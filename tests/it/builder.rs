@@ -399,7 +399,7 @@ async fn a_link_is_found_however_the_body_is_split() {
     }
 }
 
-/// What is behind `max_status_bytes` is not looked at, though it has come with what is before.
+/// Bytes beyond `max_status_bytes` are not searched, even if they came in the same frame.
 #[tokio::test(start_paused = true)]
 async fn a_condition_ends_where_reading_does() {
     let rule = StartRule::by_header("location").statuses([200]).unless_terminal("/state");

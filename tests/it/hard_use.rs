@@ -1,4 +1,4 @@
-//! What hard use by strangers found, through the public API: each of these was wrong once.
+//! Faults that hard use by strangers found, through the public API: each of these was wrong once.
 
 use std::{
     convert::Infallible,
@@ -300,7 +300,7 @@ fn without_a_timer_nothing_is_sent() {
     assert!(matches!(error, Error::NoTimer), "{error}");
     assert_eq!(*sent.lock().unwrap(), 0);
 
-    // One that is made outside of a runtime is sent in the one that it is awaited in.
+    // A request that is made outside of a runtime is sent in the runtime in which it is awaited.
     let future = call(service);
     assert_eq!(*sent.lock().unwrap(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

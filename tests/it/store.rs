@@ -1,4 +1,4 @@
-//! What a store sees of the caller's query, and what someone who can write to the store can cause.
+//! The parts of the caller's query that a store sees, and the harm that someone who can write to the store can do.
 
 use std::{
     sync::{Arc, Mutex},
@@ -45,7 +45,7 @@ async fn stored(layer: LroLayer, method: &str, start: &str, replies: &'static [R
 
 const ACCEPTED: Reply = (202, &[("operation-location", "/op/1")], "");
 
-/// What the service names, and the address that is asked for it in the end.
+/// The address that the service names, and the address that is asked in the end.
 const ADDRESSES: [(&str, fn() -> LroLayer, &str, &[Reply], &str); 6] = [
     (
         "a result at the start request's address, which is not there at once",

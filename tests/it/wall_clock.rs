@@ -38,7 +38,7 @@ impl Timer for Settable {
     }
 }
 
-/// What the steps of an operation with a deadline of 100 seconds come to, when the wall clock is set to `later` after the third
+/// The outcome of an operation's steps with a deadline of 100 seconds, when the wall clock is set to `later` after the third
 /// of them; and how old the operation was after each.
 async fn stepped<const N: usize>(replies: [Reply; N], later: u64) -> (Result<OperationState, bool>, Vec<u64>) {
     const FIRST: u64 = 1_000_000_000;
@@ -79,7 +79,7 @@ async fn a_clock_that_jumps_back_loses_nothing() {
     for later in [1_000_000_000 - 3600, 0] {
         let (outcome, ages) = stepped(replies(), later).await;
         assert_eq!(outcome, Ok(OperationState::Succeeded));
-        // What was counted before stays.
+        // The time that was counted before stays.
         assert_eq!(ages, [0, 1, 11, 21, 21]);
     }
     // Failures in a row are counted on.

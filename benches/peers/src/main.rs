@@ -1,7 +1,7 @@
 //! This crate against what else there is. `cargo run --release -- [scanning|operations|waiting]…` prints tables in Markdown,
 //! and draws the plots into `benches/`.
 //!
-//! What is measured runs in processes of its own: this program, called with a role.
+//! Each measured client runs in a process of its own: this program, called with a role.
 
 mod clients;
 mod operations;
@@ -12,7 +12,7 @@ mod server;
 mod table;
 mod waiting;
 
-// What the benches of the package have as well.
+// Shared with the benches of the package.
 #[path = "../../common/bodies.rs"]
 #[allow(dead_code)]
 mod bodies;

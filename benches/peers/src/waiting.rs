@@ -119,7 +119,7 @@ pub fn main(arguments: &[&str]) -> Result<(), BoxError> {
                 tokio::task::yield_now().await;
             }
         }
-        // Of each of them a few at a time get their turn before this does.
+        // A few of each get their turn before this does.
         for _ in 0..count / 10 {
             tokio::task::yield_now().await;
         }

@@ -42,7 +42,7 @@ impl Crew {
         Ok(Self { queue, tenants, key, options: Vec::new(), workers: Vec::new() })
     }
 
-    /// What else its workers are told.
+    /// Further arguments of its workers.
     pub fn options(mut self, options: &[&str]) -> Self {
         self.options = options.iter().map(|option| (*option).to_owned()).collect();
         self

@@ -46,7 +46,7 @@ pub struct Arguments {
 /// Between two kills.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// What the service asks for; and up to so much longer.
+/// The delay that the service asks for, and how much longer it may be.
 const DELAY: Duration = Duration::from_millis(500);
 
 /// Twice the longest delay that is asked for, and more.

@@ -240,7 +240,7 @@ async fn in_memory(arguments: &Arguments, endpoint: &str) -> Result<(), BoxError
     Ok(())
 }
 
-/// What the files of a folder take.
+/// The size of the files in a folder.
 fn size_of(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let size = |entry: fs::DirEntry| match entry.metadata() {

@@ -70,7 +70,7 @@ const NO_FENCE: &str = "it cannot be leased: there is no fence after its own";
 pub struct NewJob {
     /// Its name.
     pub id: JobId,
-    /// What is to be done.
+    /// The next step of the job.
     pub job: Job,
 }
 

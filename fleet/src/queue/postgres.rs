@@ -41,7 +41,7 @@ const ACCEPT: &str = "
     WHERE NOT EXISTS (SELECT FROM fleet_ended WHERE fleet_ended.id = new.id)
     ON CONFLICT (id) DO NOTHING RETURNING id";
 
-/// Of what was just stored, what had ended by then: a job that ends meanwhile is neither in the one table nor, to a statement that
+/// The jobs just stored that had ended by then: a job that ends meanwhile is neither in the one table nor, to a statement that
 /// began before, in the other.
 const REMOVE_ENDED: &str = "
     DELETE FROM fleet_jobs AS job USING fleet_ended AS ended WHERE job.id = ANY ($1) AND ended.id = job.id RETURNING job.id";

@@ -46,7 +46,7 @@ pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
 }
 
-/// What a transaction must survive. Both survive the death of the process.
+/// The failure that a transaction must survive. Both survive the death of the process.
 #[derive(Clone, Copy)]
 enum Durability {
     /// A loss of power.
@@ -276,7 +276,7 @@ fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     })
 }
 
-/// The same for numbers; 0 for anything else.
+/// Reads a number; 0 for anything else.
 fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<i64> {
     Ok(match row.get_ref(column)? {
         ValueRef::Integer(number) => number,

@@ -1,4 +1,4 @@
-//! What every queue must do, asked of each.
+//! The contract of every queue, tested with each.
 
 use std::time::Duration;
 

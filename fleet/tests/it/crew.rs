@@ -1,4 +1,4 @@
-//! What the tests share: queues, workers within the test's own process, and waiting without end.
+//! Shared by the tests: queues, workers within the test's own process, and waiting without end.
 
 use std::{
     collections::BTreeMap,

@@ -88,7 +88,7 @@ async fn stop_while_away(kind: Kind) {
     worker.stop().await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 
-    // What it could not write is polled again when its leases have run out.
+    // Jobs that it could not write are polled again when their leases have run out.
     let _local = spawn_blocking(move || local.restart().map(|()| local)).await.unwrap().unwrap();
     until("the database answers", async || queue.counts().await.ok()).await;
     let worker = TestWorker::start(&queue, &service.endpoint(), hurried);

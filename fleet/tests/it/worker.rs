@@ -202,7 +202,7 @@ async fn stopped_worker_finishes_its_step() {
     let worker = TestWorker::start(&scene.queue, &scene.service.endpoint(), options());
     until("the start was sent", async || (scene.service.seen().started > 0).then_some(())).await;
     worker.stop().await;
-    // What the service has answered meanwhile is stored: it waits as long as it asked.
+    // The service's answer meanwhile is stored: the job waits as long as the service asked.
     let State::Waiting(due) = scene.state().await else { panic!("{:?}", scene.state().await) };
     assert!(due > Duration::from_secs(500), "{due:?}");
 }

@@ -17,7 +17,7 @@ pub const RUNNING: &str = r#"{"status":"Running"}"#;
 pub const SUCCEEDED: &str = r#"{"status":"Succeeded"}"#;
 const FAILED: &str = r#"{"status":"Failed","error":{"code":"C","message":"m"}}"#;
 
-/// Of what a service may do by the default protocol.
+/// Tapes of what a service may do under the default protocol.
 pub fn seeds() -> Vec<(String, Vec<u8>)> {
     let secs = Duration::from_secs;
     let accepted = reply(202, &[("operation-location", "/operations/1")], "");

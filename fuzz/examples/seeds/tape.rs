@@ -1,4 +1,4 @@
-//! What tapes are written with.
+//! Writes tapes.
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ const NEEDING_A_STATUS: [&str; 4] = ["operation-location", "azure-core", "fabric
 const READING: [&str; 2] = ["azure-resource-manager", "aip-151"];
 
 impl Scene {
-    /// What the future gives.
+    /// The output of the future.
     pub fn on_output<B>(&mut self, output: &Result<http::Response<B>, Error<Lost>>) {
         match output {
             Ok(response) => {
@@ -173,7 +173,7 @@ impl Scene {
     }
 }
 
-/// What came out of a body.
+/// The data of a body, and how it ended.
 #[derive(Debug)]
 pub struct Replayed {
     data: BytesMut,

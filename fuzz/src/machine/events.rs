@@ -105,7 +105,7 @@ impl Scene {
             (DelayReason::RetryAfter, Some(asked)) => {
                 let expected = self.bounded(asked);
                 let leeway = if goes_by_the_clock { MINUTE } else { Duration::ZERO };
-                // What is longer need not be reported as it is.
+                // Longer words need not be reported in full.
                 let is_for_ever = delay.min(expected) > CENTURIES;
                 self.rule(is_for_ever || delay.abs_diff(expected) <= leeway, || {
                     format!("a `Retry-After` of {asked:?} is a delay of {delay:?}")

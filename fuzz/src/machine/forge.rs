@@ -1,4 +1,4 @@
-//! What somebody who can write to a store makes of an operation.
+//! Changes that someone who can write to a store makes to an operation.
 
 use serde_json::{Value, json};
 use tower_lro::Operation;

@@ -1,4 +1,4 @@
-//! What goes to the server: request bodies, and how a connection is lost.
+//! Request bodies, and how a connection is lost.
 
 use std::fmt;
 

@@ -250,7 +250,7 @@ impl Reply {
         let status = StatusCode::from_u16(status(tape)).expect("it is a status");
         let mut headers = HeaderMap::new();
         let mut read = |tape: &mut Tape, (name, dictionary): (&'static str, &[&str])| {
-            // What is no value of a header, no transport lets through.
+            // No transport lets an invalid header value through.
             if let Ok(value) = HeaderValue::from_bytes(&tape.text(dictionary)) {
                 headers.append(HeaderName::from_static(name), value);
             }

@@ -45,7 +45,7 @@ impl Scene {
         let Some(last) = self.last() else { return };
         let Some(answered_at) = last.answered_at else { return };
         let is_fetch = self.fetches;
-        // What the final status response says of delays, is not about what comes then.
+        // Delays in the final status response do not apply to later requests.
         let was_final = is_fetch && self.reported.ended_by == Some(self.exchanges.len()) && !self.is_redirect();
         let has_pause = last.response.as_ref().is_some_and(|response| response.body.pause.1 != Pause::None);
         let asked = self.last_retry_after().filter(|_| !was_final);
@@ -115,7 +115,7 @@ impl Scene {
         self.rule(has_begun, || "a poll was sent before the operation was reported".to_owned());
     }
 
-    /// What was read of the last response is no more than so much, and so many frames more.
+    /// No more than so many bytes of the last response were read, and so many frames more.
     pub fn bounds_hold(&mut self, bytes: usize, frames: usize) {
         let Some(&Exchange { read, largest, .. }) = self.last() else { return };
         self.rule(read <= bytes + frames * largest, || {
@@ -198,7 +198,7 @@ impl Scene {
     }
 
     pub fn on_frame(&mut self, index: usize, length: usize) {
-        // What comes after the end is the caller's to read.
+        // The caller reads everything after the end.
         if self.stage == Stage::Running {
             self.exchanges[index].read += length;
             self.exchanges[index].largest = self.exchanges[index].largest.max(length);

@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{origin::own, retry_after};
 
-/// What is read of a body that nobody needs, and what is kept of an error's.
+/// How much of an unneeded body is read, and how much of an error's body is kept.
 pub const MIB: usize = 1 << 20;
 
-/// What is read for details.
+/// How much is read for details.
 pub const DETAILS: usize = 64 << 10;
 
 /// Timers are as exact as this.
@@ -32,7 +32,7 @@ pub const CENTURY: Duration = Duration::from_secs(100 * 365 * 86400);
 
 pub const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// What the layer holds of the server's.
+/// The parts of the server that the layer holds.
 #[derive(Clone, Copy, Debug)]
 pub enum Held {
     Service,
@@ -41,7 +41,7 @@ pub enum Held {
     Body,
 }
 
-/// What it waits for.
+/// The thing that it waits for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Inner {
     Readiness,
@@ -58,7 +58,7 @@ pub enum Stage {
     Over,
 }
 
-/// What the caller's request is for.
+/// The purpose of the caller's request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Purpose {
     Starts,
@@ -80,7 +80,7 @@ pub struct Exchange {
     pub largest: usize,
 }
 
-/// What events have reported so far.
+/// The state of the operation by the events so far.
 #[derive(Debug, Default)]
 pub struct Reported {
     pub began_at: Option<Duration>,
@@ -120,7 +120,7 @@ pub struct Scene {
     pub own: Vec<Url>,
     /// Whether the stored operation says that it was started where the caller's request is not entitled to resume it.
     pub is_started_elsewhere: bool,
-    /// What polls repeat of the caller's headers, and whether they have the caller's extensions.
+    /// The caller's headers that polls repeat, and whether polls have the caller's extensions.
     pub repeated: HeaderMap,
     pub is_marked: bool,
     pub exchanges: Vec<Exchange>,

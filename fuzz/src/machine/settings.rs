@@ -86,7 +86,7 @@ pub const STARTS: [&str; 8] = [
 ];
 pub const HOST: &str = "example.com";
 
-/// What a client puts before requests with a path alone.
+/// The base that a client puts before requests with a path alone.
 pub const BASE: &str = "https://example.com/v1/";
 
 pub const MAX_WAITS: [Option<Duration>; 6] = [
@@ -102,11 +102,11 @@ pub const MAX_WAITS: [Option<Duration>; 6] = [
 pub const ERROR_ON_FAILURE: u8 = 1;
 /// The settings are those of the request.
 pub const PER_REQUEST: u8 = 2;
-/// What was given up is resumed.
+/// An operation that was given up is resumed.
 pub const RESUMES_LATER: u8 = 4;
 /// The caller's request resumes an operation of which nothing is known.
 pub const RESUMES: u8 = 8;
-/// What is resumed has been changed in the store.
+/// The resumed operation was changed in the store.
 pub const FORGES: u8 = 16;
 /// The layer asks for the service to work asynchronously.
 pub const ASKS_FOR_ASYNC: u8 = 32;
@@ -186,7 +186,7 @@ impl Settings {
             .min_delay(self.min_delay)
             .max_delay(self.max_delay)
             .backoff(Backoff::exponential(first, factor, max))
-            // The same bytes have to do the same, again and again.
+            // The same tape must always do the same.
             .jitter(0.0)
             .error_on_failure(self.has(ERROR_ON_FAILURE))
             .ask_for_async(self.has(ASKS_FOR_ASYNC))
@@ -235,13 +235,13 @@ impl Settings {
     }
 }
 
-/// What may go anywhere.
+/// Headers that may go anywhere.
 pub const PUBLIC: [(&str, &str); 3] =
     [("accept", "application/json"), ("accept-language", "sv"), ("user-agent", "fuzz")];
 
 const PRIVATE: [(&str, &str); 3] = [("cookie", SECRET), ("x-secret", SECRET), ("x-secret", "twice")];
 
-/// What is about the start request's own body, preconditions and connection, or must not be sent twice.
+/// Headers about the start request's own body, preconditions and connection, or that must not be sent twice.
 pub const DROPPED: [(&str, &str); 19] = [
     ("accept-encoding", "gzip"),
     ("connection", "keep-alive, X-Hop"),

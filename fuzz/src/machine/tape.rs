@@ -28,7 +28,7 @@ impl Tape {
         among[usize::from(self.byte()) % among.len()].clone()
     }
 
-    /// Those of `among` whose bits are set.
+    /// The elements of `among` whose bits are set.
     pub fn choose<T: Copy>(&mut self, among: &[T]) -> Vec<T> {
         let bits = self.byte();
         among.iter().enumerate().filter(|(index, _)| bits >> index & 1 == 1).map(|(_, &item)| item).collect()

@@ -51,7 +51,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         let mut scene = self.world.lock();
         scene.held[self.held as usize] -= 1;
-        // What is gone is not waited for, even if it was pending a moment ago.
+        // A body that is gone is not waited for, even if it was pending a moment ago.
         let what = match self.held {
             Held::Call => Inner::Call,
             Held::Body => Inner::Body,

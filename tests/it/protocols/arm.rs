@@ -292,7 +292,7 @@ async fn the_answer_that_is_no_status_document_is_the_result_however_it_is_split
             assert!(ended.paths().last().unwrap().contains(path), "{rest}");
         }
     }
-    // One that pauses is waited for.
+    // A body that pauses is waited for.
     let layer = exact().protocols([Protocol::azure_resource_manager()]).timeout(std::time::Duration::from_secs(60));
     let paused = Reply::json(format!("{state}, ")).fault(Fault::StalledAfter(state.len()));
     let simulator = Simulator::new().script(Script::new(location).polls([paused])).recording();

@@ -163,7 +163,7 @@ async fn of_several_protocols_the_first_that_matches_wins() {
         let ended = run_with(exact().protocols(protocols), &script, start).await;
         assert_eq!(ended.requests[1].uri.query(), Some(format!("by={by}").as_str()));
     }
-    // One that has to read the body steps back for the next.
+    // A rule that must read the body gives way to the next.
     let script = Script::new(resource("Succeeded").header("operation-location", "/operations/{id}"))
         .polls([Reply::status("Succeeded")]);
     let layer = exact().protocols([Protocol::azure_resource_manager(), Protocol::aip_151(), Protocol::azure_core()]);

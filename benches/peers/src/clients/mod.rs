@@ -58,7 +58,7 @@ pub struct Target {
     pub certificate: Option<Vec<u8>>,
 }
 
-/// What is done with the result.
+/// How the client uses the result.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Use {
     /// Each piece is dropped when it has come.
@@ -253,7 +253,7 @@ impl<R, S: Service<R>> Service<R> for Stamping<S> {
     }
 }
 
-/// The same in a chain.
+/// The error in a chain of sources.
 struct Stamp;
 
 #[async_trait::async_trait]

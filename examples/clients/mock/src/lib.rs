@@ -51,7 +51,7 @@ pub fn operation(end: &str) -> Script {
     at("{origin}/operations/{id}", end)
 }
 
-/// The same with a monitor at this address.
+/// Like the above, with the monitor at this address.
 pub fn at(location: &str, end: &str) -> Script {
     let started = Reply::http(202).header("operation-location", location);
     Script::new(started).polls([Reply::status("Running"), Reply::json(end)])

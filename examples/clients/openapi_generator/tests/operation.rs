@@ -19,7 +19,7 @@ fn drawing() -> Drawing {
 async fn the_final_response_is_returned() {
     let mock = Mock::of(operation(SUCCEEDED)).await;
     let configuration = configuration(&mock.url, layer()).unwrap();
-    // Of a 202 without a body the client makes `()`, whatever the final response has.
+    // The client turns a 202 without a body into `()`, whatever the final response has.
     start_conversion(&configuration, drawing()).await.unwrap();
     assert_eq!(mock.requests().len(), 3);
     let finished = start_import(&configuration, drawing()).await.unwrap();

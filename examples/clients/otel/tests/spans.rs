@@ -1,4 +1,4 @@
-//! What an exporter of OpenTelemetry gets, with `reqwest-tracing` below the layer and `tracing-opentelemetry` for a subscriber.
+//! The spans that an OpenTelemetry exporter gets, with `reqwest-tracing` below the layer and `tracing-opentelemetry` as the subscriber.
 
 use mock::{FAILED, Mock, SUCCEEDED, layer, operation};
 use opentelemetry::{

@@ -28,7 +28,7 @@ impl ClientHooks<LroLayer> for Client {
     }
 }
 
-/// What [`ClientHooks::exec`] does, in a client of whichever specification.
+/// Implements [`ClientHooks::exec`] for a client of any specification.
 pub async fn execute(client: &impl ClientInfo<LroLayer>, request: Request) -> reqwest::Result<Response> {
     let (head, body) = http::Request::<Body>::try_from(request)?.into_parts();
     let request = http::Request::from_parts(head.clone(), body).try_into()?;
@@ -48,7 +48,7 @@ pub async fn execute(client: &impl ClientInfo<LroLayer>, request: Request) -> re
     }
 }
 
-/// What [`ClientHooks::post`] returns for an error. It comes before the client looks whether the specification declares the status,
+/// The error of [`ClientHooks::post`]. It comes before the client looks whether the specification declares the status,
 /// and reads a body of it that is not there.
 pub fn refusal<E>(result: &reqwest::Result<Response>) -> Option<progenitor_client::Error<E>> {
     let failure = result.as_ref().ok()?.extensions().get::<Failure>()?;
@@ -57,7 +57,7 @@ pub fn refusal<E>(result: &reqwest::Result<Response>) -> Option<progenitor_clien
 
 fn stand_in(failure: Failure) -> Response {
     let mut response = http::Response::new(Body::default());
-    // One that progenitor does not take for retryable.
+    // An error that progenitor does not take for retryable.
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.extensions_mut().insert(failure);
     response.into()

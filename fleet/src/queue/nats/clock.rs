@@ -39,7 +39,7 @@ impl ServerClock {
         Ok(reading.at(Instant::now()))
     }
 
-    /// The same, asked of the server, whatever was read before.
+    /// Asks the server for the time, whatever was read before.
     pub async fn reread_ms(&self, client: &Client) -> Result<i64, BoxError> {
         Ok(self.read(client).await?.at(Instant::now()))
     }

@@ -22,7 +22,7 @@ const DEAD: &str = "fleet_dead";
 /// How many values of a key the buckets keep. One would do: the others would show that a result was stored twice.
 pub const HISTORY: i64 = 8;
 
-/// What the protocol adds to a value.
+/// The bytes that the protocol adds to a value.
 const OVERHEAD: usize = 1024;
 
 /// Both buckets.
@@ -34,7 +34,7 @@ pub struct Buckets {
     dead: Store,
 }
 
-/// What they hold.
+/// The bytes that they hold.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Stored {
     pub envelope: String,

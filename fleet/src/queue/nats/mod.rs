@@ -76,7 +76,7 @@ pub struct Nats {
     workers: Mutex<Option<(Duration, Consumer<pull::Config>)>>,
 }
 
-/// What the queue needs in order to acknowledge a delivery: in `Lease::receipt`.
+/// The receipt by which the queue acknowledges a delivery: `Lease::receipt`.
 #[derive(Debug, Deserialize, Serialize)]
 struct Receipt {
     reply: String,
@@ -297,7 +297,7 @@ impl Queue for Nats {
             Ok::<_, BoxError>(messages)
         };
         let messages = timeout(PATIENCE, fetch).await.map_err(|_| "the server does not answer")??;
-        // One that fails is delivered again when its lease has run out, and must not take the others with it.
+        // A job that fails is delivered again when its lease has run out, and must not take the others with it.
         let (mut claims, mut failure) = (Vec::with_capacity(messages.len()), None);
         let mut claimed =
             streams::iter(messages).map(|message| self.claim_one(message, lease)).buffer_unordered(AT_ONCE);

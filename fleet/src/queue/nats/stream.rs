@@ -108,7 +108,7 @@ impl Stream {
 }
 
 impl Found {
-    /// Of a message that anybody may have written.
+    /// Reads a message that anybody may have written.
     pub fn of(subject: &Subject, headers: Option<&HeaderMap>, payload: &[u8]) -> Self {
         let number = |name: &str| {
             let value = headers.and_then(|headers| headers.get(name));

@@ -16,10 +16,10 @@ use tower::service_fn;
 
 use super::*;
 
-/// What has to be asked, and what is answered.
+/// A request that must be sent, and its answer.
 struct Exchange(&'static str, u16, &'static [(&'static str, &'static str)], &'static str);
 
-/// What came of it: the state, the HTTP status and the body; why it failed; the request that would cancel it.
+/// The outcome: the state, the HTTP status and the body; the reason for a failure; the request that would cancel the operation.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     state: Option<OperationState>,
