@@ -87,7 +87,7 @@ fn shipment(last: &str, href: &str) -> Script {
     let created = job("Packing", "null").code(201).header("x-job", "/jobs/operations/{id}");
     Script::new(created.retry_after(Duration::from_secs(30)))
         .polls([job("Packing", "null"), job("OnTheRoad", "null"), job(last, href)])
-        .resource(Reply::json(r#"{"signedBy": "the neighbour"}"#))
+        .resource(Reply::json(r#"{"signedBy": "the neighbor"}"#))
 }
 
 fn order() -> http::Result<Request<SimulatorBody>> {

@@ -19,7 +19,7 @@ use crate::{
 /// The header with the key.
 pub const KEY_HEADER: &str = "api-key";
 
-/// A service that starts operations by `POST` and honours `Repeatability-Request-ID`.
+/// A service that starts operations by `POST` and honors `Repeatability-Request-ID`.
 #[derive(Debug)]
 pub struct TestService {
     server: Server,
@@ -28,7 +28,7 @@ pub struct TestService {
 
 /// The behavior of the service.
 #[derive(Clone, Debug)]
-pub struct Behaviour {
+pub struct Behavior {
     /// The key that it wants.
     pub key: String,
     /// How many polls an operation takes.
@@ -44,10 +44,10 @@ pub struct Behaviour {
     /// How many of a hundred polls are answered 503.
     pub percent_503: u32,
     /// Whether a start that is sent again starts nothing.
-    pub honours_repeatability: bool,
+    pub honors_repeatability: bool,
 }
 
-impl Default for Behaviour {
+impl Default for Behavior {
     fn default() -> Self {
         Self {
             key: "key-of-acme".to_owned(),
@@ -57,7 +57,7 @@ impl Default for Behaviour {
             latency: Duration::ZERO,
             hangs: false,
             percent_503: 0,
-            honours_repeatability: true,
+            honors_repeatability: true,
         }
     }
 }
@@ -87,7 +87,7 @@ pub struct Seen {
 
 #[derive(Debug)]
 struct State {
-    behaviour: Behaviour,
+    behavior: Behavior,
     seen: Seen,
     operations: Vec<Operation>,
     by_request: HashMap<String, usize>,
@@ -102,8 +102,8 @@ struct Operation {
 
 impl TestService {
     /// Starts it on an address of this host.
-    pub async fn start(address: &str, behaviour: Behaviour) -> Result<Self, BoxError> {
-        let state = Arc::new(Mutex::new(State::new(behaviour)));
+    pub async fn start(address: &str, behavior: Behavior) -> Result<Self, BoxError> {
+        let state = Arc::new(Mutex::new(State::new(behavior)));
         let of_server = state.clone();
         let server = Server::start(address, move |request| answer(of_server.clone(), request)).await?;
         Ok(Self { server, state })
@@ -128,8 +128,8 @@ impl TestService {
     }
 
     /// Changes what it does from now on.
-    pub fn change(&self, change: impl FnOnce(&mut Behaviour)) {
-        change(&mut lock(&self.state).behaviour);
+    pub fn change(&self, change: impl FnOnce(&mut Behavior)) {
+        change(&mut lock(&self.state).behavior);
     }
 }
 
@@ -142,7 +142,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
     // Read, so that the connection can be used again.
     _ = body.collect().await;
     let (latency, hangs) = {
-        let Behaviour { latency, hangs, .. } = lock(&state).behaviour;
+        let Behavior { latency, hangs, .. } = lock(&state).behavior;
         (latency, hangs)
     };
     if hangs {
@@ -157,13 +157,13 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> Answer 
 }
 
 impl State {
-    fn new(behaviour: Behaviour) -> Self {
+    fn new(behavior: Behavior) -> Self {
         let (operations, by_request) = (Vec::new(), HashMap::new());
-        Self { behaviour, seen: Seen::default(), operations, by_request, random: 0x9e37_79b9_7f4a_7c15 }
+        Self { behavior, seen: Seen::default(), operations, by_request, random: 0x9e37_79b9_7f4a_7c15 }
     }
 
     fn answer(&mut self, head: &Parts) -> Answer {
-        if head.headers.get(KEY_HEADER).is_none_or(|key| key != self.behaviour.key.as_str()) {
+        if head.headers.get(KEY_HEADER).is_none_or(|key| key != self.behavior.key.as_str()) {
             self.seen.unauthorized += 1;
             return plain(StatusCode::UNAUTHORIZED, "no key");
         }
@@ -177,7 +177,7 @@ impl State {
 
     fn start(&mut self, request_id: Option<&str>) -> Answer {
         let known = request_id.and_then(|id| self.by_request.get(id)).copied();
-        let known = known.filter(|_| self.behaviour.honours_repeatability);
+        let known = known.filter(|_| self.behavior.honors_repeatability);
         let number = known.unwrap_or(self.operations.len());
         let delay = self.delay_of(number);
         if known.is_some() {
@@ -201,7 +201,7 @@ impl State {
     fn poll(&mut self, number: usize) -> Option<Answer> {
         let now = Instant::now();
         let delay = self.delay_of(number);
-        let is_unavailable = self.next_random() % 100 < u64::from(self.behaviour.percent_503);
+        let is_unavailable = self.next_random() % 100 < u64::from(self.behavior.percent_503);
         let operation = self.operations.get_mut(number)?;
         self.seen.polls += 1;
         let early = operation.not_before.saturating_duration_since(now);
@@ -215,18 +215,18 @@ impl State {
             return answer_with(StatusCode::SERVICE_UNAVAILABLE, delay).body(Full::default()).ok();
         }
         operation.polls += 1;
-        if operation.polls < self.behaviour.polls {
+        if operation.polls < self.behavior.polls {
             let body = format!(r#"{{"id":"{number}","status":"Running"}}"#);
             return answer_with(StatusCode::OK, delay).body(Full::from(body)).ok();
         }
-        self.seen.ended += u64::from(operation.polls == self.behaviour.polls);
+        self.seen.ended += u64::from(operation.polls == self.behavior.polls);
         let body = format!(r#"{{"id":"{number}","status":"Succeeded","result":{number}}}"#);
         Some(Response::new(Full::from(body)))
     }
 
     /// Equal for all polls of an operation, so that a repeated poll asks for the same.
     fn delay_of(&self, number: usize) -> Duration {
-        let Behaviour { delay, spread, .. } = self.behaviour;
+        let Behavior { delay, spread, .. } = self.behavior;
         delay + spread * (number as u32 * 37 % 100) / 100
     }
 

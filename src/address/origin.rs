@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_compare_normalised() {
+    fn origins_compare_normalized() {
         for same in ["https://example.com", "HTTPS://EXAMPLE.com:443", "https://example.com/"] {
             assert_eq!(origin(same), origin("https://example.com"), "{same}");
         }

@@ -7,7 +7,7 @@ fn the_protocol_works_and_errors_in_it_are_named() {
     let printed = prints("custom_protocol");
     let lines: Vec<_> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     let expected = [
-        r#"200 OK after 3 polls: {"signedBy": "the neighbour"}"#,
+        r#"200 OK after 3 polls: {"signedBy": "the neighbor"}"#,
         "Lost",
         r#"201 Created passed through: {"draft": 7}"#,
         "a protocol needs a start rule",

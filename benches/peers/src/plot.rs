@@ -11,8 +11,8 @@ const RIGHT: f64 = 640.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 430.0;
 
-/// Told apart by those who see few colours as well, and by their markers by those who see none.
-const COLOURS: [&str; 7] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#666666"];
+/// Told apart by those who see few colors as well, and by their markers by those who see none.
+const COLORS: [&str; 7] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#666666"];
 
 pub struct Plot {
     pub title: &'static str,
@@ -94,24 +94,24 @@ impl Plot {
             self.y_axis
         )?;
         for (index, series) in self.series.iter().enumerate() {
-            let colour = COLOURS[index % COLOURS.len()];
+            let color = COLORS[index % COLORS.len()];
             let width = if series.is_ours { 3.0 } else { 1.5 };
             let dash = if series.is_ours { "" } else { r#" stroke-dasharray="6 3""# };
             let path: Vec<String> =
                 series.points.iter().map(|&(px, py)| format!("{:.1} {:.1}", x(px), y(py))).collect();
             writeln!(
                 svg,
-                r##"<path d="M{}" fill="none" stroke="{colour}" stroke-width="{width}"{dash}/>"##,
+                r##"<path d="M{}" fill="none" stroke="{color}" stroke-width="{width}"{dash}/>"##,
                 path.join("L")
             )?;
             for &(px, py) in &series.points {
-                writeln!(svg, "{}", marker(index, x(px), y(py), colour))?;
+                writeln!(svg, "{}", marker(index, x(px), y(py), color))?;
             }
             let (legend_x, legend_y) = (RIGHT + 24.0, TOP + 12.0 + 26.0 * index as f64);
             writeln!(
                 svg,
-                r##"<path d="M{legend_x} {legend_y}h30" stroke="{colour}" stroke-width="{width}"{dash}/>{}"##,
-                marker(index, legend_x + 15.0, legend_y, colour)
+                r##"<path d="M{legend_x} {legend_y}h30" stroke="{color}" stroke-width="{width}"{dash}/>{}"##,
+                marker(index, legend_x + 15.0, legend_y, color)
             )?;
             writeln!(svg, r##"<text x="{}" y="{}">{}</text>"##, legend_x + 40.0, legend_y + 4.5, series.name)?;
         }
@@ -120,11 +120,11 @@ impl Plot {
     }
 }
 
-fn marker(index: usize, x: f64, y: f64, colour: &str) -> String {
+fn marker(index: usize, x: f64, y: f64, color: &str) -> String {
     match index % 4 {
-        0 => format!(r##"<circle cx="{x:.1}" cy="{y:.1}" r="4.5" fill="{colour}"/>"##),
-        1 => format!(r##"<rect x="{:.1}" y="{:.1}" width="8" height="8" fill="{colour}"/>"##, x - 4.0, y - 4.0),
-        2 => format!(r##"<path d="M{x:.1} {:.1}l5 9h-10z" fill="{colour}"/>"##, y - 5.5),
-        _ => format!(r##"<path d="M{x:.1} {:.1}l5 5l-5 5l-5 -5z" fill="{colour}"/>"##, y - 5.0),
+        0 => format!(r##"<circle cx="{x:.1}" cy="{y:.1}" r="4.5" fill="{color}"/>"##),
+        1 => format!(r##"<rect x="{:.1}" y="{:.1}" width="8" height="8" fill="{color}"/>"##, x - 4.0, y - 4.0),
+        2 => format!(r##"<path d="M{x:.1} {:.1}l5 9h-10z" fill="{color}"/>"##, y - 5.5),
+        _ => format!(r##"<path d="M{x:.1} {:.1}l5 5l-5 5l-5 -5z" fill="{color}"/>"##, y - 5.0),
     }
 }

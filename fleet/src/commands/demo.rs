@@ -6,7 +6,7 @@ use fleet::{
     BoxError,
     local::{Kind, LocalQueue},
     queue::{self, Queue},
-    service::{Behaviour, TestService},
+    service::{Behavior, TestService},
     table::table,
 };
 use tokio::time::{sleep, timeout};
@@ -20,18 +20,18 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub async fn run(kind: Kind) -> Result<(), BoxError> {
     let local = LocalQueue::start(kind)?;
-    let behaviour = Behaviour {
+    let behavior = Behavior {
         polls: 4,
         delay: Duration::from_millis(400),
         spread: Duration::from_millis(800),
         latency: Duration::from_millis(200),
-        ..Behaviour::default()
+        ..Behavior::default()
     };
-    let service = TestService::start("127.0.0.1:0", behaviour.clone()).await?;
+    let service = TestService::start("127.0.0.1:0", behavior.clone()).await?;
     say!("A service that starts long-running operations listens at {}", service.endpoint());
     say!("The queue is {}", local.address());
 
-    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?.options(&[
+    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behavior.key)?.options(&[
         "--lease",
         "4",
         "--request-timeout",

@@ -10,7 +10,7 @@ use fleet::{
     BoxError,
     local::{Kind, LocalQueue},
     queue::{self, Counts, Queue},
-    service::{Behaviour, Seen, TestService},
+    service::{Behavior, Seen, TestService},
     table::table,
 };
 use tokio::time::{sleep, timeout};
@@ -62,9 +62,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, BoxError> {
     let local = LocalQueue::start(arguments.queue)?;
     // Operations outlast the kills.
     let polls = 4 + (INTERVAL * arguments.kills).div_duration_f64(DELAY + DELAY / 2) as u32;
-    let behaviour = Behaviour { polls, delay: DELAY, spread: DELAY, percent_503: 2, ..Behaviour::default() };
-    let service = TestService::start("127.0.0.1:0", behaviour.clone()).await?;
-    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behaviour.key)?.options(&[
+    let behavior = Behavior { polls, delay: DELAY, spread: DELAY, percent_503: 2, ..Behavior::default() };
+    let service = TestService::start("127.0.0.1:0", behavior.clone()).await?;
+    let mut crew = Crew::new(local.address(), local.folder(), &service.endpoint(), &behavior.key)?.options(&[
         "--lease",
         LEASE,
         "--request-timeout",

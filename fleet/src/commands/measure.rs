@@ -16,7 +16,7 @@ use fleet::{
     local::LocalQueue,
     process,
     queue::{self, NewJob, Queue},
-    service::Behaviour,
+    service::Behavior,
     tenant::{Shared, Tenants},
 };
 use http::Request;
@@ -73,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let filled = Instant::now();
     fill(&*queue, &arguments, &endpoint).await?;
     let filled = filled.elapsed();
-    let key = Behaviour::default().key;
+    let key = Behavior::default().key;
     let crew = Crew::new(local.address(), local.folder(), &endpoint, &key)?.options(&[
         "--metrics",
         "127.0.0.1:0",
@@ -208,7 +208,7 @@ async fn in_memory(arguments: &Arguments, endpoint: &str) -> Result<(), BoxError
     };
     let tenant = serde_json::json!({"endpoint": endpoint, "key_header": fleet::service::KEY_HEADER, "key_env": KEY});
     let tenants = serde_json::from_value(serde_json::json!({TENANT: tenant}))?;
-    let tenants = Tenants::new(tenants, |_| Some(Behaviour::default().key), &shared)?;
+    let tenants = Tenants::new(tenants, |_| Some(Behavior::default().key), &shared)?;
     let tenant = tenants.get(TENANT).ok_or("it was configured")?;
     let empty = process::usage().ok_or("there is no /proc")?;
     let waits = LroOverrides::new(|layer| layer.max_wait(Duration::MAX));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use fleet::{
     BoxError,
-    service::{Behaviour, TestService},
+    service::{Behavior, TestService},
     terminal::print,
 };
 use tokio::io::{AsyncReadExt, stdin};
@@ -31,13 +31,13 @@ pub struct Arguments {
 
 /// Runs until its standard input is closed: it ends with whatever has started it, however that ends.
 pub async fn run(arguments: Arguments) -> Result<(), BoxError> {
-    let behaviour = Behaviour {
+    let behavior = Behavior {
         polls: arguments.polls,
         delay: Duration::from_millis(arguments.delay_ms),
         spread: Duration::from_millis(arguments.spread_ms),
-        ..Behaviour::default()
+        ..Behavior::default()
     };
-    let service = TestService::start(&arguments.listen, behaviour).await?;
+    let service = TestService::start(&arguments.listen, behavior).await?;
     service.add(arguments.operations);
     print(&format!("{}\n", service.endpoint()))?;
     stdin().read_to_end(&mut Vec::new()).await?;

@@ -11,7 +11,7 @@ use std::{
 use fleet::{
     local::{Kind, LocalQueue},
     queue,
-    service::{Behaviour, TestService},
+    service::{Behavior, TestService},
 };
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -193,7 +193,7 @@ fn server_that_cannot_be_had_leaves_no_folder() {
 
 #[tokio::test]
 async fn second_signal_ends_at_once() {
-    let service = TestService::start("127.0.0.1:0", Behaviour { hangs: true, ..Behaviour::default() }).await.unwrap();
+    let service = TestService::start("127.0.0.1:0", Behavior { hangs: true, ..Behavior::default() }).await.unwrap();
     let fleet = Fleet::new(&service.endpoint());
     assert!(fleet.run(&["start", "--tenant", "acme", "--id", "a"]).status.success());
     let mut worker = Process(fleet.command(&["work"]).spawn().unwrap());

@@ -9,7 +9,7 @@ use fleet::{
     http_server::Server,
     local::{Kind, LocalQueue},
     queue::{Queue, State},
-    service::{Behaviour, TestService},
+    service::{Behavior, TestService},
     table::table,
 };
 use http::{Request, Response};
@@ -64,7 +64,7 @@ fn overwrite(local: &LocalQueue, job: &str, envelope: &str) {
 /// An operation as a worker has stored it.
 async fn stored_operation(queue: &Arc<dyn Queue>, service: &TestService) -> Value {
     queue.accept(&[job("model")]).await.unwrap();
-    service.change(|behaviour| behaviour.delay = Duration::from_secs(600));
+    service.change(|behavior| behavior.delay = Duration::from_secs(600));
     let worker = TestWorker::start(queue, &service.endpoint(), options());
     let envelope = crate::crew::until("it is stored", async || {
         let entry = queue.show(&id("model")).await.unwrap()?;
@@ -74,7 +74,7 @@ async fn stored_operation(queue: &Arc<dyn Queue>, service: &TestService) -> Valu
     // The next one is the last: nothing to wait for.
     envelope["operation"]["failures"] = json!(10);
     worker.stop().await;
-    service.change(|behaviour| behaviour.delay = Duration::from_millis(20));
+    service.change(|behavior| behavior.delay = Duration::from_millis(20));
     envelope
 }
 
@@ -150,8 +150,8 @@ fn other_envelopes(model: &Value, attacker: &Attacker) -> Vec<String> {
 #[tokio::test]
 async fn hostile_jobs_get_no_key() {
     let (local, queue) = queue(Kind::Sqlite, here!()).await.unwrap();
-    let service = TestService::start("127.0.0.1:0", Behaviour::default()).await.unwrap();
-    let other = TestService::start("127.0.0.1:0", Behaviour { key: "another".to_owned(), ..Behaviour::default() });
+    let service = TestService::start("127.0.0.1:0", Behavior::default()).await.unwrap();
+    let other = TestService::start("127.0.0.1:0", Behavior { key: "another".to_owned(), ..Behavior::default() });
     let other = other.await.unwrap();
     let attacker = Attacker::start().await;
     let model = stored_operation(&queue, &service).await;
@@ -186,7 +186,7 @@ async fn hostile_jobs_get_no_key() {
 /// The second lock, by itself: a request that nobody has judged.
 #[tokio::test]
 async fn key_goes_to_the_tenants_origin_only() {
-    let service = TestService::start("127.0.0.1:0", Behaviour::default()).await.unwrap();
+    let service = TestService::start("127.0.0.1:0", Behavior::default()).await.unwrap();
     let attacker = Attacker::start().await;
     let tenants = tenants(&service.endpoint(), |_| {}, Duration::from_secs(10)).0;
     let client = tenants.get("acme").unwrap().client();

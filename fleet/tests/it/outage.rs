@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use fleet::{
     local::Kind,
     queue::{self, Ended, postgres::Postgres},
-    service::{Behaviour, TestService},
+    service::{Behavior, TestService},
     worker::Options,
 };
 use tokio::task::spawn_blocking;
@@ -25,9 +25,9 @@ async fn nats_that_crashes_loses_nothing() {
 
 async fn crash_while_working(kind: Kind) {
     let Some((local, queue)) = queue(kind, here!()).await else { return };
-    let behaviour =
-        Behaviour { delay: Duration::from_millis(200), latency: Duration::from_millis(50), ..Behaviour::default() };
-    let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
+    let behavior =
+        Behavior { delay: Duration::from_millis(200), latency: Duration::from_millis(50), ..Behavior::default() };
+    let service = TestService::start("127.0.0.1:0", behavior).await.unwrap();
     let jobs: Vec<_> = (0..20).map(|number| job(&format!("job-{number}"))).collect();
     queue.accept(&jobs).await.unwrap();
     let worker = TestWorker::start(&queue, &service.endpoint(), options());
@@ -69,9 +69,9 @@ async fn worker_ends_while_nats_is_away() {
 
 async fn stop_while_away(kind: Kind) {
     let Some((local, queue)) = queue(kind, here!()).await else { return };
-    let behaviour =
-        Behaviour { delay: Duration::from_millis(200), latency: Duration::from_millis(300), ..Behaviour::default() };
-    let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
+    let behavior =
+        Behavior { delay: Duration::from_millis(200), latency: Duration::from_millis(300), ..Behavior::default() };
+    let service = TestService::start("127.0.0.1:0", behavior).await.unwrap();
     queue.accept(&(0..20).map(|number| job(&format!("job-{number}"))).collect::<Vec<_>>()).await.unwrap();
     let impatient = Duration::from_millis(200);
     let lease = Duration::from_secs(3);

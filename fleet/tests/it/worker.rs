@@ -11,7 +11,7 @@ use fleet::{
     job::JobId,
     local::{Kind, LocalQueue},
     queue::{Claim, Counts, Ended, Entry, Later, Lease, NewJob, Queue, State},
-    service::{Behaviour, TestService},
+    service::{Behavior, TestService},
     worker::{Options, Worker},
 };
 use serde_json::json;
@@ -26,9 +26,9 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new(behaviour: Behaviour) -> Self {
+    async fn new(behavior: Behavior) -> Self {
         let (local, queue) = queue(Kind::Sqlite, here!()).await.unwrap();
-        let service = TestService::start("127.0.0.1:0", behaviour).await.unwrap();
+        let service = TestService::start("127.0.0.1:0", behavior).await.unwrap();
         queue.accept(&[job("a")]).await.unwrap();
         Self { local, queue, service }
     }
@@ -38,8 +38,8 @@ impl Scene {
     }
 }
 
-fn quick() -> Behaviour {
-    Behaviour { delay: Duration::from_millis(20), ..Behaviour::default() }
+fn quick() -> Behavior {
+    Behavior { delay: Duration::from_millis(20), ..Behavior::default() }
 }
 
 fn is_dead(state: &State, why: &str) -> bool {
@@ -48,7 +48,7 @@ fn is_dead(state: &State, why: &str) -> bool {
 
 #[tokio::test]
 async fn start_is_polled_to_its_end() {
-    let scene = Scene::new(Behaviour { percent_503: 30, ..quick() }).await;
+    let scene = Scene::new(Behavior { percent_503: 30, ..quick() }).await;
     let worker = TestWorker::start(&scene.queue, &scene.service.endpoint(), options());
     all_ended(&*scene.queue).await;
     let State::Finished(status, body) = scene.state().await else { panic!("{:?}", scene.state().await) };
@@ -61,7 +61,7 @@ async fn start_is_polled_to_its_end() {
 
 #[tokio::test]
 async fn operation_past_its_deadline_is_given_up() {
-    let scene = Scene::new(Behaviour { polls: u32::MAX, ..quick() }).await;
+    let scene = Scene::new(Behavior { polls: u32::MAX, ..quick() }).await;
     let worker =
         TestWorker::with(&scene.queue, &scene.service.endpoint(), options(), |tenant| tenant.timeout_s = Some(1));
     all_ended(&*scene.queue).await;
@@ -73,7 +73,7 @@ async fn operation_past_its_deadline_is_given_up() {
 #[tokio::test]
 async fn killed_starter_is_recognized_where_the_service_can() {
     for (repeatable, expected) in [(true, 1), (false, 0)] {
-        let scene = Scene::new(Behaviour { hangs: true, ..quick() }).await;
+        let scene = Scene::new(Behavior { hangs: true, ..quick() }).await;
         let options = Options { lease: Duration::from_secs(1), ..options() };
         let worker = |options: Options| {
             TestWorker::with(&scene.queue, &scene.service.endpoint(), options, |tenant| {
@@ -83,7 +83,7 @@ async fn killed_starter_is_recognized_where_the_service_can() {
         let first = worker(options.clone());
         until("the start was sent", async || (scene.service.seen().hanging > 0).then_some(())).await;
         first.kill();
-        scene.service.change(|behaviour| behaviour.hangs = false);
+        scene.service.change(|behavior| behavior.hangs = false);
         let second = worker(options);
         all_ended(&*scene.queue).await;
         second.stop().await;
@@ -198,7 +198,7 @@ async fn worker_that_could_not_work_is_refused() {
 #[tokio::test]
 async fn stopped_worker_finishes_its_step() {
     let scene =
-        Scene::new(Behaviour { latency: Duration::from_millis(300), delay: Duration::from_secs(600), ..quick() }).await;
+        Scene::new(Behavior { latency: Duration::from_millis(300), delay: Duration::from_secs(600), ..quick() }).await;
     let worker = TestWorker::start(&scene.queue, &scene.service.endpoint(), options());
     until("the start was sent", async || (scene.service.seen().started > 0).then_some(())).await;
     worker.stop().await;
@@ -209,7 +209,7 @@ async fn stopped_worker_finishes_its_step() {
 
 #[tokio::test]
 async fn stopped_worker_gives_hanging_steps_back() {
-    let scene = Scene::new(Behaviour { hangs: true, ..quick() }).await;
+    let scene = Scene::new(Behavior { hangs: true, ..quick() }).await;
     let options = Options { lease: Duration::from_secs(3600), grace: Duration::from_millis(50), ..options() };
     let worker = TestWorker::start(&scene.queue, &scene.service.endpoint(), options);
     until("the start was sent", async || (scene.service.seen().hanging > 0).then_some(())).await;
@@ -219,7 +219,7 @@ async fn stopped_worker_gives_hanging_steps_back() {
 
 #[tokio::test]
 async fn stopped_worker_keeps_the_lease_of_a_start_that_may_have_happened() {
-    let scene = Scene::new(Behaviour { latency: Duration::from_secs(3600), ..quick() }).await;
+    let scene = Scene::new(Behavior { latency: Duration::from_secs(3600), ..quick() }).await;
     let worker = |options: Options| {
         TestWorker::with(&scene.queue, &scene.service.endpoint(), options, |tenant| tenant.repeatable_starts = false)
     };
@@ -228,7 +228,7 @@ async fn stopped_worker_keeps_the_lease_of_a_start_that_may_have_happened() {
     first.stop().await;
     assert_eq!(scene.state().await, State::Leased);
 
-    scene.service.change(|behaviour| behaviour.latency = Duration::ZERO);
+    scene.service.change(|behavior| behavior.latency = Duration::ZERO);
     // As if the lease had run out.
     let file = rusqlite::Connection::open(scene.local.address().strip_prefix("sqlite:").unwrap()).unwrap();
     file.execute("UPDATE jobs SET due = 0", []).unwrap();
@@ -242,11 +242,11 @@ async fn stopped_worker_keeps_the_lease_of_a_start_that_may_have_happened() {
 
 #[tokio::test]
 async fn poll_that_hangs_is_abandoned_before_its_lease_runs_out() {
-    let scene = Scene::new(Behaviour { hangs: true, ..quick() }).await;
+    let scene = Scene::new(Behavior { hangs: true, ..quick() }).await;
     let options = Options { lease: Duration::from_secs(1), ..options() };
     let first = TestWorker::start(&scene.queue, &scene.service.endpoint(), options.clone());
     until("two starts hang", async || (scene.service.seen().hanging > 1).then_some(())).await;
-    scene.service.change(|behaviour| behaviour.hangs = false);
+    scene.service.change(|behavior| behavior.hangs = false);
     let second = TestWorker::start(&scene.queue, &scene.service.endpoint(), options);
     all_ended(&*scene.queue).await;
     first.stop().await;
@@ -258,7 +258,7 @@ async fn poll_that_hangs_is_abandoned_before_its_lease_runs_out() {
 #[tokio::test]
 async fn deadlines_go_by_the_queues_clock() {
     let scene =
-        Scene::new(Behaviour { polls: u32::MAX, delay: Duration::from_millis(100), ..Behaviour::default() }).await;
+        Scene::new(Behavior { polls: u32::MAX, delay: Duration::from_millis(100), ..Behavior::default() }).await;
     let an_hour = |tenant: &mut fleet::tenant::TenantConfig| tenant.timeout_s = Some(3600);
     let first = TestWorker::with(&scene.queue, &scene.service.endpoint(), options(), an_hour);
     until("it was accepted", async || (scene.service.seen().polls > 0).then_some(())).await;
