@@ -74,13 +74,13 @@
 //!
 //! The [`guide`] has a page for each of these questions:
 //!
-//! - [`outcomes`](guide::outcomes): what can a call return, and what is to be done with each?
+//! - [`outcomes`](guide::outcomes): what can a call return, and what do I do with each result?
 //! - [`layering`](guide::layering): what goes above, what below, and what sends requests again?
-//! - [`timeouts`](guide::timeouts): which one bounds what?
+//! - [`timeouts`](guide::timeouts): which timeout bounds which part of an operation?
 //! - [`resuming`](guide::resuming): how do operations survive a restart, or move between workers?
 //! - [`security`](guide::security): who gets the credentials, and what is printed and stored?
-//! - [`protocols`](guide::protocols): which services are supported, and how is another one described?
-//! - [`typed_clients`](guide::typed_clients): how is it used behind generated clients, and what does the compiler mean?
+//! - [`protocols`](guide::protocols): which services are supported, and how do I describe another one?
+//! - [`typed_clients`](guide::typed_clients): how do I use it behind generated clients, and what do compiler errors mean?
 //! - [`testing`](guide::testing), [`observability`](guide::observability), [`stored_format`](guide::stored_format),
 //!   [`limits`](guide::limits), [`dependencies`](guide::dependencies), [`wasm`](guide::wasm)
 //!

@@ -40,6 +40,21 @@ fn the_default_features_build_as_many_crates_as_the_readme_says() {
 }
 
 #[test]
+fn the_guide_has_the_number_of_crates_for_each_feature() {
+    let page = include_str!("../src/guide/dependencies.md");
+    let (_, table) = page.split_once("| features | crates built, in all |").unwrap();
+    let mut checked = BTreeSet::new();
+    for row in table.lines().skip(2).map_while(|line| line.strip_prefix('|')) {
+        let (features, count) = row.trim_end_matches('|').split_once('|').unwrap();
+        let names: Vec<_> = features.split('`').skip(1).step_by(2).collect();
+        let crates = tree(&names.join(","), "normal,build");
+        assert_eq!(crates.len().to_string(), count.trim(), "{features}");
+        checked.extend(names);
+    }
+    assert_eq!(checked, BTreeSet::from(FEATURES));
+}
+
+#[test]
 fn no_feature_of_ours_switches_one_of_reqwest_on() {
     // This crate's own tests do, which is how such a thing looks like.
     assert!(reqwest_features("full", "normal,dev,features").contains("reqwest feature \"rustls\""));

@@ -1,20 +1,20 @@
-//! Guide: how the layer is used, page by page.
+//! Guide: how to use the layer, page by page.
 //!
 //! | page | answers |
 //! | --- | --- |
-//! | [`outcomes`] | What can a call return, and what is to be done with each? |
+//! | [`outcomes`] | What can a call return, and what do I do with each result? |
 //! | [`layering`] | What goes above the layer, what below, and what sends requests again? Cookies, base addresses, existing clients. |
-//! | [`timeouts`] | Which timeout bounds what? |
+//! | [`timeouts`] | Which timeout bounds which part of an operation? |
 //! | [`resuming`] | How do operations survive a restart, or move between workers? |
 //! | [`security`] | Who gets the credentials, and what is printed and stored? |
-//! | [`protocols`] | Which services are supported, and how is another one described? |
-//! | [`typed_clients`] | How is the layer used behind generated or typed clients? |
-//! | [`testing`] | How is code that uses the layer tested? |
-//! | [`observability`] | How are progress, logs, traces and metrics made? |
-//! | [`stored_format`] | What is in a stored operation? |
+//! | [`protocols`] | Which services are supported, and how do I describe another one? |
+//! | [`typed_clients`] | How do I use the layer behind generated or typed clients? |
+//! | [`testing`] | How do I test code that uses the layer? |
+//! | [`observability`] | How do I get progress, logs, traces and metrics? |
+//! | [`stored_format`] | Which members does a stored operation have? |
 //! | [`limits`] | What is bounded, by how much, and why? |
-//! | [`dependencies`] | Which crates come with it, and how are they made fewer? |
-//! | [`wasm`] | What about browsers, WebAssembly and other runtimes? |
+//! | [`dependencies`] | Which crates come with the layer, and how do I reduce them? |
+//! | [`wasm`] | How does it work in browsers, WebAssembly and other runtimes? |
 //!
 //! The [`cookbook`](crate::cookbook) has a page for each of the best known services.
 //!

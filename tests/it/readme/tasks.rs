@@ -11,7 +11,7 @@ pub async fn tasks(client: &ClientWithMiddleware, url: &str) -> Result<(), Box<d
     let show = |event: &Event<'_>| println!("{:?}", event.operation().map(|it| (it.polls(), it.percent_complete())));
     let progress = LroOverrides::new(move |layer| layer.on_event(show));
     let response = client.post(url).with_extension(progress).send().await?;
-    // Did it fail, and why? (A failed operation is still `Ok`; `error_for_operation` makes an error of it.)
+    // Did it fail, and why? (A failed operation is still `Ok`; `error_for_operation` turns it into an error.)
     println!("{:?}", response.operation().map(|operation| (operation.state(), operation.error())));
     let hasty = LroOverrides::new(|layer| layer.timeout(std::time::Duration::from_millis(1))); // A deadline.
     let error = client.post(url).with_extension(hasty).send().await.expect_err("1 ms is too short");
