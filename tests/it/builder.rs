@@ -137,6 +137,33 @@ async fn links_are_monitors_by_their_relation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn half_a_body_announces_an_operation_only_with_a_header() {
+    // 32 bytes longer than it is here, by the placeholder.
+    let hal = r#"{"_links": {"self": {"href": "/operations/{id}"}}, "items": [1, 2, 3]}"#;
+    let header =
+        |reply: Reply| reply.header("x-job", "/operations/{id}").header("link", "</operations/{id}>; rel=monitor");
+    for (rule, starts) in [
+        (StartRule::by_header("x-job"), true),
+        (StartRule::by_relation("monitor"), true),
+        (StartRule::by_relation("self"), false),
+        (StartRule::by_link("/_links/self/href"), false),
+        (StartRule::at_request_uri(), false),
+        (StartRule::at("{path}/monitor"), false),
+    ] {
+        let rule = rule.statuses([202]).monitor(StatusRule::new().status_at("/status"));
+        let whole = Protocol::builder("jobs").announced(rule.clone().unless_terminal("/state")).build().unwrap();
+        let script = Script::new(header(Reply::json(hal).code(202))).own_monitor();
+        let (outcome, requests) =
+            send(exact().protocols([whole.clone()]), script.clone(), start_at("https://example.com/jobs")).await;
+        assert!(requests.len() > 1, "{rule:?} {outcome:?}");
+        let broken = header(Reply::json(hal).code(202)).fault(Fault::BrokenAfter(hal.len() + 25));
+        let (_, requests) =
+            send(exact().protocols([whole]), script.start(broken), start_at("https://example.com/jobs")).await;
+        assert_eq!(requests.len() > 1, starts, "{rule:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_members_that_are_there_twice_the_first_counts() {
     let own = |start: StartRule, monitor| {
         let jobs = Protocol::builder("jobs").announced(start.monitor(monitor)).resource_at("/out/at");
