@@ -124,22 +124,24 @@ async fn send_cancel(
     extensions: &mut Extensions,
     next: Next<'_>,
 ) -> reqwest_middleware::Result<Response> {
-    // A layer below would take it for its own.
-    extensions.remove::<Cancel>();
     match cancel_address(config, &head.uri, request.headers().get(http::header::HOST), &cancel) {
         Ok(address) => {
-            let credentials = address.credentials;
+            let is_trusted = address.credentials == Credentials::Send;
             cancel.describe_body(request.headers_mut());
             if !AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address) {
                 return Err(into_middleware_error(Error::Operation(unsayable(&cancel))));
             }
-            let mut none = Extensions::new();
-            let extensions = if credentials == Credentials::Send { extensions } else { &mut none };
+            // A copy: what sends the request again, be it for an error or because this one was dropped, cancels again.
+            let mut below = if is_trusted { extensions.clone() } else { Extensions::new() };
+            // A layer below would take it for its own.
+            below.remove::<Cancel>();
             // The answer is the caller's, whatever a layer below would take it for.
-            let overrides = extensions.insert(LroOverrides::disabled());
-            let result = next.run(request, extensions).await;
-            extensions.remove::<LroOverrides>();
-            overrides.map(|overrides| extensions.insert(overrides));
+            below.insert(LroOverrides::disabled());
+            let result = next.run(request, &mut below).await;
+            if is_trusted {
+                below.remove::<LroOverrides>();
+                extensions.extend(below);
+            }
             result
         }
         Err(error) => Err(into_middleware_error(Error::Operation(error))),

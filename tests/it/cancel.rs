@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
+use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tower::{BoxError, Layer, ServiceExt};
@@ -192,6 +193,42 @@ async fn the_same_holds_for_middleware_below() {
     assert_eq!(client.execute(request.try_into().unwrap()).await.unwrap().status(), 202);
     let response = client.delete(server.url("/")).with_extension(cancel).send().await.unwrap();
     assert_eq!((response.status().as_u16(), simulator.recorded().len()), (202, 2));
+}
+
+/// Sends every request twice, and waits for the first only so long.
+struct Twice(Duration);
+
+#[async_trait::async_trait]
+impl Middleware for Twice {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let again = request.try_clone().expect("its body does not stream");
+        _ = tokio::time::timeout(self.0, next.clone().run(request, extensions)).await;
+        next.run(again, extensions).await
+    }
+}
+
+/// It would delete something else.
+#[tokio::test]
+async fn a_middleware_above_that_sends_a_cancel_request_again_cancels_again() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    for patience in [seconds(10), Duration::ZERO] {
+        let layer = quick().protocol(Protocol::fhir());
+        let client = ClientBuilder::new(reqwest::Client::new()).with(Twice(patience)).with(layer).build();
+        let cancel = running("fhir", &server.url("/op/1")).cancel().unwrap();
+        let request = reqwest::Client::new().delete(server.url("/")).build().unwrap();
+        let mut extensions = Extensions::new();
+        extensions.insert(cancel);
+        client.execute_with_extensions(request, &mut extensions).await.unwrap();
+        assert!(extensions.get::<LroOverrides>().is_none(), "those are not the caller's");
+    }
+    let paths: Vec<_> = simulator.recorded().iter().map(|request| request.uri.path().to_owned()).collect();
+    assert!(paths.len() >= 3 && paths.iter().all(|path| path == "/op/1"), "{paths:?}");
 }
 
 #[tokio::test(start_paused = true)]
