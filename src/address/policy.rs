@@ -187,12 +187,11 @@ impl<'a> Policy<'a> {
         self.caller.is_path_only() && self.has_no_origin()
     }
 
-    /// Decides on an address, and changes it to `https` where the caller's request reached the same host so.
-    pub(crate) fn authorize(&self, url: &mut Url) -> Option<Credentials> {
+    /// Decides on an address in the form in which it is asked, or was: [`upgrade`](Self::upgrade) comes first.
+    pub(crate) fn authorize(&self, url: &Url) -> Option<Credentials> {
         if !is_http(url) {
             return None;
         }
-        self.upgrade(url);
         if self.caller.is_of(url) || self.trusts(url) {
             Some(Credentials::Send)
         } else if self.named.anonymous.iter().any(|origins| covers(origins, url)) {
@@ -204,7 +203,7 @@ impl<'a> Policy<'a> {
 
     /// A service behind a TLS proxy often names itself by `http`. Its own host on the default ports is asked over TLS instead,
     /// which reveals no more than the caller's request did.
-    fn upgrade(&self, url: &mut Url) {
+    pub(crate) fn upgrade(&self, url: &mut Url) {
         let is_plain = url.scheme() == "http" && url.port_or_known_default() == Some(80);
         if !is_plain || self.caller.is_of(url) {
             return;
@@ -298,7 +297,8 @@ mod tests {
         let caller = CallerAddress::new(&request.parse().unwrap(), host.map(str::as_bytes), base);
         let policy = Policy::new(&caller, named);
         let mut url = Url::parse(address).unwrap();
-        policy.authorize(&mut url).map(|credentials| {
+        policy.upgrade(&mut url);
+        policy.authorize(&url).map(|credentials| {
             let uri = policy.in_form_of_request(&url, url.as_str().parse().unwrap());
             (credentials, uri.to_string())
         })

@@ -78,6 +78,13 @@ impl<'a> Resolver<'a> {
         self.resolve("", uri)
     }
 
+    /// Decides whether an answer may come from a URI to which the transport itself was redirected. An unencrypted answer is judged
+    /// as such, because anybody on the path may have written it.
+    pub(crate) fn check_answered(&self, uri: &Uri) -> Result<(), AddressError> {
+        let error = |kind| AddressError::new(kind, None, None);
+        self.judge(&self.join(uri, "").map_err(error)?, error).map(|_| ())
+    }
+
     /// Decides whether the caller's request may resume or cancel an operation that was started elsewhere.
     pub(crate) fn check_started(&self, started: &Uri, monitor: &Uri) -> Result<(), AddressError> {
         if self.policy.may_resume(started, monitor) {
@@ -114,20 +121,23 @@ impl<'a> Resolver<'a> {
         mut url: Url,
         error: impl Fn(AddressErrorKind) -> AddressError,
     ) -> Result<Address, AddressError> {
-        let is_relative = url.host_str() == Some(NO_HOST) && self.policy.is_known_by_path_only();
-        let credentials = match is_relative {
-            true => Some(Credentials::Send),
-            false => self.policy.authorize(&mut url),
-        };
+        self.policy.upgrade(&mut url);
         let uri = Uri::try_from(url.as_str()).map_err(|_| error(AddressErrorKind::Unresolvable))?;
-        let Some(credentials) = credentials else {
+        let credentials = self.judge(&url, error)?;
+        Ok(Address { uri: self.policy.in_form_of_request(&url, uri), credentials })
+    }
+
+    fn judge(&self, url: &Url, error: impl Fn(AddressErrorKind) -> AddressError) -> Result<Credentials, AddressError> {
+        let is_relative = url.host_str() == Some(NO_HOST) && self.policy.is_known_by_path_only();
+        let credentials = if is_relative { Some(Credentials::Send) } else { self.policy.authorize(url) };
+        credentials.ok_or_else(|| {
             let kind = match self.policy.has_no_origin() {
                 true => AddressErrorKind::NoRequestHost,
                 false => AddressErrorKind::Untrusted,
             };
-            return Err(error(kind).with_uri(uri, &self.policy.caller().uri().unwrap_or_default()));
-        };
-        Ok(Address { uri: self.policy.in_form_of_request(&url, uri), credentials })
+            let refused = Uri::try_from(url.as_str()).unwrap_or_default();
+            error(kind).with_uri(refused, &self.policy.caller().uri().unwrap_or_default())
+        })
     }
 
     fn join(&self, base: &Uri, reference: &str) -> Result<Url, AddressErrorKind> {

@@ -59,7 +59,7 @@ impl Sending {
         poller.record_elapsed(now);
         let status = response.head.status;
         poller.context.spans.answered(status);
-        if let Some(Err(error)) = response.effective_uri.as_ref().map(|uri| poller.resolver().check(uri)) {
+        if let Some(Err(error)) = response.effective_uri.as_ref().map(|uri| poller.resolver().check_answered(uri)) {
             return poller.fail_address(error);
         }
         let facts = HeadFacts {

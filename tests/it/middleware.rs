@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use http::Extensions;
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -402,6 +402,36 @@ async fn an_origin_that_the_client_has_been_redirected_to_is_judged_like_any_oth
         // Where it may be asked, what it says counts.
         let layer = layer.allow_anonymous_origin(login_server.url("").parse().unwrap());
         assert!(client(layer).post(server.url("/")).send().await.is_ok(), "{protocol:?}");
+    }
+}
+
+/// An answer that comes from an address, as that of a client that has followed redirects.
+fn answer(url: &str, status: u16, header: (&str, &str), body: &'static str) -> Response {
+    let response = http::Response::builder().status(status).url(url.parse().unwrap()).header(header.0, header.1);
+    response.body(body).unwrap().into()
+}
+
+#[tokio::test]
+async fn what_a_client_has_been_given_unencrypted_is_not_believed() {
+    for (start, ended_at, is_believed) in [
+        ("https://api.test/start", "http://api.test/operations/1", false),
+        ("https://api.test/start", "http://api.test:443/operations/1", false),
+        ("https://api.test/start", "https://api.test/moved/1", true),
+        ("http://api.test/start", "http://api.test/moved/1", true),
+    ] {
+        let client = below(quick(), move |request, _, _| {
+            let response = match request.method().as_str() {
+                "POST" => answer(start, 202, ("operation-location", "/operations/1"), ""),
+                _ => answer(ended_at, 200, ("x-a", "b"), r#"{"status": "Succeeded"}"#),
+            };
+            Box::pin(async { Ok(response) })
+        });
+        let outcome = client.post(start).send().await;
+        assert_eq!(outcome.is_ok(), is_believed, "{ended_at}");
+        let Err(error) = outcome else { continue };
+        let Cause::Address(error) = OperationError::find(&error).unwrap().cause() else { panic!("{error:?}") };
+        assert_eq!(error.kind(), AddressErrorKind::Untrusted);
+        assert_eq!(error.uri().map(ToString::to_string).as_deref(), Some(ended_at));
     }
 }
 
