@@ -10,7 +10,7 @@ use crate::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
         uri::{
-            has_authority, is_same_path, text_without_propagated, to_url, without_propagated, without_sent,
+            has_authority, is_same_decoded, text_without_propagated, to_url, without_propagated, without_sent,
             without_user_info,
         },
     },
@@ -194,7 +194,7 @@ impl<'a> Resolver<'a> {
         let caller = self.policy.caller();
         let own = caller.uri().and_then(|own| self.absolute(&own));
         let (Some(named), Some(own)) = (self.absolute(uri), own) else { return false };
-        is_same_path(named.path(), own.path()) && named.host_str() == own.host_str() && named.port() == own.port()
+        is_same_decoded(named.path(), own.path()) && named.host_str() == own.host_str() && named.port() == own.port()
     }
 }
 

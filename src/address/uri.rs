@@ -133,8 +133,8 @@ fn is_among(names: &[String], parameter: &Parameter<'_>) -> bool {
     names.iter().any(|wanted| wanted.eq_ignore_ascii_case(&name))
 }
 
-/// Whether two paths are the same once decoded.
-pub(crate) fn is_same_path(one: &str, other: &str) -> bool {
+/// Whether two paths, or two queries, are the same once decoded.
+pub(crate) fn is_same_decoded(one: &str, other: &str) -> bool {
     one == other || form_urlencoded::parse(one.as_bytes()).eq(form_urlencoded::parse(other.as_bytes()))
 }
 

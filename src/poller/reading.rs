@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, StatusCode, Uri, uri::Authority};
+use http::{HeaderName, StatusCode, Uri};
 use http_body::Frame;
 
 use crate::{
-    address::{error::AddressError, policy::Address, resolver::header_text},
+    address::{error::AddressError, policy::Address, resolver::header_text, uri::is_same_decoded},
     error::status::StatusErrorKind,
     event::Event,
     json::string::shortened,
@@ -226,11 +226,7 @@ impl<T: Io> Reading<T> {
 
     /// Where the response came from, if the transport followed a redirect of the poll by itself.
     fn redirected_to(&self) -> Option<&Uri> {
-        // A trailing slash makes no difference.
-        fn place(uri: &Uri) -> (Option<&Authority>, &str) {
-            (uri.authority(), uri.path().trim_end_matches('/'))
-        }
-        self.response.effective_uri.as_ref().filter(|uri| place(uri) != place(&self.poller.target().uri))
+        self.response.effective_uri.as_ref().filter(|uri| !is_same_place(uri, &self.poller.target().uri))
     }
 
     /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
@@ -370,6 +366,13 @@ impl Poller {
             *is_new = true;
         }
     }
+}
+
+/// A slash behind its path makes no other place of it.
+fn is_same_place(one: &Uri, other: &Uri) -> bool {
+    one.authority() == other.authority()
+        && one.path().trim_end_matches('/') == other.path().trim_end_matches('/')
+        && is_same_decoded(one.query().unwrap_or_default(), other.query().unwrap_or_default())
 }
 
 /// `X-Progress`: a percentage, with or without words around it ([FHIR asynchronous requests]).

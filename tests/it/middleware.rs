@@ -7,7 +7,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::Value;
 use tower::ServiceExt;
 use tower_lro::{
-    AddressErrorKind, Cause, Event, LroLayer, OperationError, OperationState, ResponseExt, Resume,
+    AddressErrorKind, Cause, Event, LroLayer, OperationError, OperationState, Protocol, ResponseExt, Resume,
     simulator::{Fault, Reply, Script, Simulator},
 };
 
@@ -361,12 +361,7 @@ async fn a_page_that_the_client_has_been_redirected_to_is_no_success() {
             )
             .resource(page)
     };
-    for protocol in [
-        tower_lro::Protocol::operation_location(),
-        tower_lro::Protocol::location(),
-        tower_lro::Protocol::odata(),
-        tower_lro::Protocol::azure_core(),
-    ] {
+    for protocol in [Protocol::operation_location(), Protocol::location(), Protocol::odata(), Protocol::azure_core()] {
         for code in [302, 303, 307] {
             let server = Server::of(&Simulator::new().script(script(code))).await;
             let client = client(quick().protocols([protocol.clone()]));
@@ -394,7 +389,7 @@ async fn an_origin_that_the_client_has_been_redirected_to_is_judged_like_any_oth
     let script = polls([Reply::http(302).header("location", &elsewhere)]);
     let script = script.start(Reply::http(202).header("location", "/operations/{id}"));
     let server = Server::of(&Simulator::new().script(script)).await;
-    for protocol in [tower_lro::Protocol::location(), tower_lro::Protocol::async_request_reply()] {
+    for protocol in [Protocol::location(), Protocol::async_request_reply()] {
         let layer = quick().protocols([protocol.clone()]).error_on_failure(true);
         let error = client(layer.clone()).post(server.url("/")).send().await.unwrap_err();
         let Cause::Address(error) = OperationError::find(&error).unwrap().cause() else { panic!("{error:?}") };
@@ -436,6 +431,27 @@ async fn what_a_client_has_been_given_unencrypted_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_page_may_differ_from_the_monitor_by_its_query_alone() {
+    for (protocol, ended_at, body, is_success) in [
+        (Protocol::location(), "/index.php?page=login", "<html>Sign in</html>", false),
+        (Protocol::location(), "/index.php/?q=a%27b", "<html>The result</html>", true),
+        (Protocol::async_request_reply(), "/index.php?page=result", r#"{"status": "active"}"#, true),
+    ] {
+        let client = below(quick().protocols([protocol]), move |request, _, _| {
+            let response = match request.method().as_str() {
+                "POST" => answer("https://api.test/start", 202, ("location", "/index.php?q=a'b"), ""),
+                _ => answer(&format!("https://api.test{ended_at}"), 200, ("x-a", "b"), body),
+            };
+            Box::pin(async { Ok(response) })
+        });
+        let outcome = client.post("https://api.test/start").send().await;
+        assert_eq!(outcome.is_ok(), is_success, "{ended_at}");
+        let Err(error) = outcome else { continue };
+        assert!(matches!(OperationError::find(&error).unwrap().cause(), Cause::Status(_)));
+    }
+}
+
+#[tokio::test]
 async fn a_302_that_names_the_result_is_followed_by_the_client_or_the_layer() {
     // Resources have a status of their own, which is not the operation's.
     for status in ["active", "Failed"] {
@@ -445,7 +461,7 @@ async fn a_302_that_names_the_result_is_followed_by_the_client_or_the_layer() {
                 .resource(Reply::status(status));
             let server = Server::of(&Simulator::new().script(script)).await;
             let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
-            let layer = quick().protocols([tower_lro::Protocol::async_request_reply()]);
+            let layer = quick().protocols([Protocol::async_request_reply()]);
             let response = ClientBuilder::new(http).with(layer).build().post(server.url("/")).send().await.unwrap();
             assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
             assert!(response.url().path().starts_with("/resources/"));
@@ -475,7 +491,7 @@ async fn a_redirect_to_a_status_that_is_still_running_is_no_result() {
             polls([polls_before[0].clone(), polls_before[1].clone(), Reply::json(r#"{"status": "Succeeded"}"#)])
                 .start(Reply::http(202).header("location", "/operations/{id}"));
         let server = Server::of(&Simulator::new().script(script)).await;
-        let layer = quick().protocols([tower_lro::Protocol::async_request_reply()]);
+        let layer = quick().protocols([Protocol::async_request_reply()]);
         let response = client(layer).post(server.url("/")).send().await.unwrap();
         assert_eq!(response.operation().unwrap().polls(), 2);
         assert_eq!(response.json::<Value>().await.unwrap()["status"], "Succeeded");
