@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Uri, header::LOCATION};
+use http::{HeaderMap, StatusCode, Uri, header::LOCATION};
 
 use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::Address,
+        uri::is_same_decoded,
     },
     event::Event,
     limits::MAX_MOVES,
@@ -21,6 +22,19 @@ use crate::{
 };
 
 impl Poller {
+    /// Where a response came from, if the transport itself followed a redirect of the poll.
+    pub(crate) fn redirected_to<'a, B>(&self, response: &'a PartialResponse<B>) -> Option<&'a Uri> {
+        response.effective_uri.as_ref().filter(|uri| !is_same_place(uri, &self.target().uri))
+    }
+
+    /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
+    /// the method.
+    pub(crate) fn is_redirected_result<B>(&self, response: &PartialResponse<B>) -> bool {
+        self.rule().result_redirects.contains(&StatusCode::FOUND)
+            && response.head.status != StatusCode::ACCEPTED
+            && self.redirected_to(response).is_some()
+    }
+
     /// Follows a redirect: the monitor or the result is elsewhere.
     pub(crate) fn redirect<T: Io>(
         mut self: Box<Self>,
@@ -134,4 +148,11 @@ impl Poller {
         let names_monitor = self.operation.rule().by.header() == Some(&LOCATION);
         if names_monitor { None } else { self.header_address(&LOCATION, headers, base) }
     }
+}
+
+/// Whether two addresses are the same place: a trailing slash makes no difference.
+fn is_same_place(one: &Uri, other: &Uri) -> bool {
+    one.authority() == other.authority()
+        && one.path().trim_end_matches('/') == other.path().trim_end_matches('/')
+        && is_same_decoded(one.query().unwrap_or_default(), other.query().unwrap_or_default())
 }

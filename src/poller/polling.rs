@@ -62,8 +62,10 @@ impl Sending {
         if let Some(Err(error)) = response.effective_uri.as_ref().map(|uri| poller.resolver().check_answered(uri)) {
             return poller.fail_address(error);
         }
+        // An error of the result says nothing of the operation, whoever has followed the redirect to it.
+        let is_of_result = !status.is_success() && poller.is_redirected_result(&response);
         let facts = HeadFacts {
-            target: poller.asked(),
+            target: if is_of_result { Target::Result } else { poller.asked() },
             has_status: poller.operation.progress.has_status,
             is_last_failure: poller.is_last_failure(),
             has_retry_after: response.retry_after(now).is_some(),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, StatusCode, Uri};
+use http::{HeaderName, Uri};
 use http_body::Frame;
 
 use crate::{
-    address::{error::AddressError, policy::Address, resolver::header_text, uri::is_same_decoded},
+    address::{error::AddressError, policy::Address, resolver::header_text},
     error::status::StatusErrorKind,
     event::Event,
     json::string::shortened,
@@ -121,7 +121,7 @@ impl<T: Io> Reading<T> {
 
     /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
     pub(crate) fn read_status(mut self: Box<Self>, now: Duration) -> Action<T> {
-        if self.is_redirected_result() {
+        if self.poller.is_redirected_result(&self.response) {
             return self.succeed_by_head(now);
         }
         let rule = self.poller.rule();
@@ -226,15 +226,7 @@ impl<T: Io> Reading<T> {
 
     /// Where the response came from, if the transport followed a redirect of the poll by itself.
     fn redirected_to(&self) -> Option<&Uri> {
-        self.response.effective_uri.as_ref().filter(|uri| !is_same_place(uri, &self.poller.target().uri))
-    }
-
-    /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
-    /// the method.
-    fn is_redirected_result(&self) -> bool {
-        self.poller.rule().result_redirects.contains(&StatusCode::FOUND)
-            && self.response.head.status != StatusCode::ACCEPTED
-            && self.redirected_to().is_some()
+        self.poller.redirected_to(&self.response)
     }
 
     /// The base of references in the response.
@@ -366,13 +358,6 @@ impl Poller {
             *is_new = true;
         }
     }
-}
-
-/// A slash behind its path makes no other place of it.
-fn is_same_place(one: &Uri, other: &Uri) -> bool {
-    one.authority() == other.authority()
-        && one.path().trim_end_matches('/') == other.path().trim_end_matches('/')
-        && is_same_decoded(one.query().unwrap_or_default(), other.query().unwrap_or_default())
 }
 
 /// `X-Progress`: a percentage, with or without words around it ([FHIR asynchronous requests]).

@@ -470,6 +470,24 @@ async fn a_302_that_names_the_result_is_followed_by_the_client_or_the_layer() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_result_is_no_success_whoever_has_followed_the_redirect() {
+    for code in [401, 404, 410] {
+        for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {
+            let script = polls([Reply::http(202), Reply::http(302).header("location", "/resources/{id}")])
+                .start(Reply::http(202).header("location", "/operations/{id}"))
+                .resource(Reply::http(code));
+            let server = Server::of(&Simulator::new().script(script)).await;
+            let http = reqwest::Client::builder().redirect(redirects).build().unwrap();
+            let layer = quick().protocols([Protocol::async_request_reply()]);
+            let outcome = ClientBuilder::new(http).with(layer).build().post(server.url("/")).send().await;
+            let error = outcome.expect_err("nobody has the result");
+            let Cause::Monitor(response) = OperationError::find(&error).unwrap().cause() else { panic!("{error:?}") };
+            assert_eq!(response.status().as_u16(), code);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_an_answer_names_is_relative_to_where_it_came_from() {
     for redirects in [reqwest::redirect::Policy::default(), reqwest::redirect::Policy::none()] {
         let ended = Reply::status("Succeeded").header("resource-location", "result");
