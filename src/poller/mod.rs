@@ -74,5 +74,6 @@ pub(crate) mod resuming;
 mod schedule;
 pub(crate) mod starting;
 pub(crate) mod status_search;
+pub(crate) mod unmatched;
 mod verdict;
 mod waiting;

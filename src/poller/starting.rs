@@ -36,6 +36,7 @@ use crate::{
         reason::Io,
         response::PartialResponse,
         schedule::Schedule,
+        unmatched,
     },
     protocol::{
         Candidate,
@@ -166,15 +167,16 @@ impl<T: Io> Starting<T> {
     /// Accepts the operation by the first rule that may still apply, once it certainly does.
     fn decide(mut self: Box<Self>, now: Duration) -> Started<T> {
         self.candidates.retain(|considered| considered.verdict() != Some(false));
-        match self.candidates.first().map(Considered::verdict) {
-            None => Started::NotAnOperation(self.response),
-            Some(Some(true)) => {
-                let candidate = self.candidates.swap_remove(0).candidate;
-                let Self { config, captured, response, beginning, .. } = *self;
-                Started::Accepted(accept(config, captured, response, candidate, beginning, now))
-            }
-            Some(_) => Started::Reading(self),
+        if self.candidates.first().is_some_and(|considered| considered.verdict().is_none()) {
+            return Started::Reading(self);
         }
+        let Self { config, captured, response, mut candidates, beginning, .. } = *self;
+        if candidates.is_empty() {
+            unmatched::report(&config, &captured.head, response.head.status, &response.head.headers);
+            return Started::NotAnOperation(response);
+        }
+        let candidate = candidates.swap_remove(0).candidate;
+        Started::Accepted(accept(config, captured, response, candidate, beginning, now))
     }
 }
 

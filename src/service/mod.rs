@@ -14,7 +14,6 @@ mod reqwest_versions;
 pub(crate) mod response_ext;
 pub(crate) mod start;
 pub(crate) mod transport;
-mod unmatched;
 
 use std::{
     mem,

@@ -7,8 +7,9 @@ use http::{HeaderMap, StatusCode};
 use crate::{
     config::Config,
     operation::Operation,
+    poller::unmatched,
     request::template::{CapturedRequest, RequestHead},
-    service::{transport::AsResponse, unmatched},
+    service::transport::AsResponse,
 };
 
 /// The service, the settings and the request, whose response may start an operation.
@@ -31,12 +32,15 @@ impl<S> Start<S> {
     #[inline]
     pub(crate) fn may_start_operation<T: AsResponse>(&self, response: &T) -> bool {
         let Self { config, captured, .. } = self;
-        let may_start = config.may_start_operation(&captured.head.method, response.status(), response.headers())
-            // Another layer below may have polled it to completion already.
-            && response.extensions().get::<Operation>().is_none();
-        if !may_start && response.status() == StatusCode::ACCEPTED {
-            unmatched::report(config, &captured.head, response.headers());
+        let may_start = config.may_start_operation(&captured.head.method, response.status(), response.headers());
+        if !may_start && response.status() != StatusCode::ACCEPTED {
+            return false;
         }
-        may_start
+        // Another layer below may have polled it to completion already.
+        let is_final = response.extensions().get::<Operation>().is_some();
+        if !may_start && !is_final {
+            unmatched::report(config, &captured.head, response.status(), response.headers());
+        }
+        may_start && !is_final
     }
 }

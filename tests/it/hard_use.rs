@@ -3,7 +3,10 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -199,6 +202,30 @@ async fn a_202_that_no_protocol_matches_is_reported_once_by_its_headers_names() 
         let expected = ("POST".to_owned(), "https://api.test/start".to_owned(), names);
         assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [expected]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_202_whose_body_does_not_match_is_reported_too_and_one_that_is_a_final_response_is_not() {
+    let unmatched = Arc::new(AtomicUsize::new(0));
+    let reported = unmatched.clone();
+    let layer = exact().protocols([Protocol::meilisearch()]).on_event(move |event| {
+        assert!(matches!(event, Event::Unmatched { .. }), "{event:?}");
+        reported.fetch_add(1, Ordering::SeqCst);
+    });
+    for (kind, body) in [("text/plain", r#"{"taskUid": 1}"#), ("application/json", r#"{"task": 1}"#)] {
+        let (service, _) = answering(move |_, _| {
+            Ok(Response::builder().status(202).header("content-type", kind).body(body.to_owned())?)
+        });
+        let response = layer.layer(service).oneshot(post()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        assert_eq!(unmatched.swap(0, Ordering::SeqCst), 1, "{kind}");
+    }
+    let (service, _) = answering(|index, _| match index {
+        0 => accepted("/operations/1"),
+        _ => Ok(Response::builder().status(202).body(r#"{"status": "Succeeded"}"#.to_owned())?),
+    });
+    let response = layer.layer(exact().layer(service)).oneshot(post()).await.unwrap();
+    assert_eq!((response.status(), unmatched.load(Ordering::SeqCst)), (StatusCode::ACCEPTED, 0));
 }
 
 /// A body of these pieces, each in a frame of its own.

@@ -1,6 +1,6 @@
 //! Reports 202 responses that no protocol matches: the most common first question is why they pass through.
 
-use http::{HeaderMap, HeaderName, header::LOCATION};
+use http::{HeaderMap, HeaderName, StatusCode, header::LOCATION};
 
 use crate::{
     config::Config,
@@ -17,8 +17,9 @@ const ANNOUNCING: [HeaderName; 4] = [
 ];
 
 #[cold]
-pub(crate) fn report(config: &Config, request: &RequestHead, headers: &HeaderMap) {
-    if !config.has_observers() && !tracing::is_unmatched_enabled() {
+pub(crate) fn report(config: &Config, request: &RequestHead, status: StatusCode, headers: &HeaderMap) {
+    let is_listened_to = config.has_observers() || tracing::is_unmatched_enabled();
+    if status != StatusCode::ACCEPTED || !is_listened_to {
         return;
     }
     let mut present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();
