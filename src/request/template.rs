@@ -231,14 +231,25 @@ fn is_json(accept: &[u8]) -> bool {
 fn accept_json_first(headers: &mut HeaderMap) {
     // Equal weights leave the choice to the service, so that the others get less.
     let values: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let ranges = values.iter().flat_map(|value| value.split(',')).map(str::trim).filter(|range| !range.is_empty());
+    let ranges = values.iter().flat_map(|value| parts(value, ',')).map(str::trim).filter(|range| !range.is_empty());
+    let is_weight =
+        |parameter: &str| parameter.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
     let accept = ranges.fold("application/json".to_owned(), |accept, range| {
-        let weight = if range.contains(";q=") || range.contains("; q=") { "" } else { ";q=0.9" };
+        let weight = if parts(range, ';').skip(1).any(is_weight) { "" } else { ";q=0.9" };
         accept + ", " + range + weight
     });
     if let Ok(accept) = HeaderValue::try_from(accept) {
         headers.insert(ACCEPT, accept);
     }
+}
+
+/// What a separator separates, unless it stands in quotes.
+fn parts(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut in_quotes = false;
+    text.split(move |character| {
+        in_quotes ^= character == '"';
+        character == separator && !in_quotes
+    })
 }
 
 #[cfg(test)]
@@ -419,6 +430,12 @@ mod tests {
                 &["application/json, text/html;q=0.9, application/json;q=0.5, */*; q=0.1"],
             ),
             (&["text/csv", "text/html"], &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
+            (&["text/html;Q=0.5, a/b ;  q =0.1"], &["application/json, text/html;Q=0.5, a/b ;  q =0.1"]),
+            // What stands in quotes separates nothing.
+            (
+                &[r#"text/turtle;profile="a, b", text/csv;x=";q=1""#],
+                &[r#"application/json, text/turtle;profile="a, b";q=0.9, text/csv;x=";q=1";q=0.9"#],
+            ),
         ] {
             let headers: Vec<_> = accept.iter().map(|&value| ("accept", value)).collect();
             let template = template_of(&request(&headers));
