@@ -36,8 +36,10 @@ impl<B> PartialResponse<B> {
 
     /// Whether its body is encoded and cannot be read here.
     pub(crate) fn is_encoded(&self) -> bool {
-        let encodings = self.head.headers.get_all(CONTENT_ENCODING);
-        encodings.iter().any(|encoding| !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+        let values = self.head.headers.get_all(CONTENT_ENCODING).iter();
+        let mut encodings =
+            values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+        encodings.any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
     }
 
     /// The head, with the part of the body that was read.

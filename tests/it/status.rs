@@ -309,6 +309,12 @@ async fn no_success_is_inferred_from_a_body_that_was_not_read() {
     }
     let (outcome, _) = play(exact().protocols([Protocol::location()]), plain([gzipped().code(204)])).await;
     assert_eq!(outcome.unwrap().status(), 204);
+    // What is in no encoding can be read, however that is said.
+    for (encoding, is_read) in [("", true), ("identity, Identity", true), ("identity, gzip", false)] {
+        let reply = Reply::json(r#"{"result": 1}"#).header("content-encoding", encoding);
+        let (outcome, _) = play(exact().protocols([Protocol::location()]), plain([reply])).await;
+        assert_eq!(outcome.is_ok(), is_read, "{encoding:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
