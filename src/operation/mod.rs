@@ -103,6 +103,8 @@ pub(crate) struct More {
     pub(crate) resource: Option<Uri>,
     /// A `Location` that does not name the monitor.
     pub(crate) location: Option<Uri>,
+    /// Where the monitor was before redirects that came after its last status. In a box, because few have any.
+    pub(crate) redirected_from: Option<Box<Uri>>,
     /// The start request's method and address, without any query parameter but `api-version`.
     pub(crate) start: Option<(Method, Uri)>,
     pub(crate) error: Option<ErrorObject>,

@@ -69,6 +69,8 @@ struct Stored<'a> {
     #[serde(default, skip_serializing_if = "is_default")]
     location: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "is_default")]
+    redirected_from: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
     start: Option<Start<'a>>,
     #[serde(default, skip_serializing_if = "is_default")]
     result: Option<Target<'a>>,
@@ -192,6 +194,7 @@ impl<'a> From<&'a Operation> for Stored<'a> {
             created: operation.created().map(Cow::from),
             resource: operation.resource().map(uri),
             location: more.and_then(|more| more.location.as_ref()).map(uri),
+            redirected_from: more.and_then(|more| more.redirected_from.as_deref()).map(uri),
             start: operation
                 .start()
                 .map(|(method, address)| Start { method: method.as_str().into(), uri: uri(address) }),
@@ -230,6 +233,7 @@ impl Stored<'_> {
             created: self.created.map(Cow::into_owned),
             resource: self.resource.map(|text| uri("resource", &text)).transpose()?,
             location: self.location.map(|text| uri("location", &text)).transpose()?,
+            redirected_from: self.redirected_from.map(|text| uri("redirected_from", &text)).transpose()?.map(Box::new),
             start: self.start.map(Start::restore).transpose()?,
             error: error.transpose()?,
             // Only a successful operation has a result, whatever a store says.
@@ -243,9 +247,9 @@ impl Stored<'_> {
 
 impl More {
     fn is_empty(&self) -> bool {
-        let Self { created, resource, location, start, error, result, unknown } = self;
+        let Self { created, resource, location, redirected_from, start, error, result, unknown } = self;
         let has_address = resource.is_some() || location.is_some() || start.is_some() || result.is_some();
-        !has_address && created.is_none() && error.is_none() && unknown.is_empty()
+        !has_address && redirected_from.is_none() && created.is_none() && error.is_none() && unknown.is_empty()
     }
 }
 

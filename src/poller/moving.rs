@@ -27,6 +27,12 @@ impl Poller {
         response.effective_uri.as_ref().filter(|uri| !is_same_place(uri, &self.target().uri))
     }
 
+    /// Whether redirects have led away from the monitor, to a place that has not given a status yet.
+    pub(crate) fn is_led_away(&self) -> bool {
+        let from = self.operation.more.as_ref().and_then(|more| more.redirected_from.as_deref());
+        from.is_some_and(|from| !is_same_place(from, &self.operation.monitor))
+    }
+
     /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
     /// the method.
     pub(crate) fn is_redirected_result<B>(&self, response: &PartialResponse<B>) -> bool {
@@ -62,6 +68,8 @@ impl Poller {
         match to {
             Target::Result => self.fetch(address, now),
             Target::Monitor => {
+                let from = self.operation.monitor.clone();
+                self.operation.more_mut().redirected_from.get_or_insert_with(|| Box::new(from));
                 self.move_to(address);
                 self.schedule.no_delay(now);
             }

@@ -183,7 +183,8 @@ impl<T: Io> Reading<T> {
         // A response with a status was read. One that is too long is the result of a plain monitor.
         let is_document = || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
         let is_read = status.is_some() || (is_document() && !self.is_unreadable());
-        let is_trustworthy = is_read && self.redirected_to().is_none();
+        let is_elsewhere = || self.redirected_to().is_some() || self.poller.is_led_away();
+        let is_trustworthy = is_read && !is_elsewhere();
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
         let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
         self.poller.operation.is_success_assumed = false;
@@ -240,6 +241,9 @@ impl<T: Io> Reading<T> {
         poller.operation.state = state;
         let progress = &mut poller.operation.progress;
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
+        if let Some(more) = &mut poller.operation.more {
+            more.redirected_from = None;
+        }
         if let Some(location) = location {
             poller.note_location(&location);
         }

@@ -108,7 +108,8 @@ pub enum MissingStatus {
     #[default]
     Error,
     /// That the operation has succeeded. Where the monitor has never answered 202 nor given a status, that is an assumption:
-    /// [`Operation::is_success_assumed`](crate::Operation::is_success_assumed) says so.
+    /// [`Operation::is_success_assumed`](crate::Operation::is_success_assumed) says so. An error, where a redirect of the monitor has led
+    /// to the response, or its body could not be read.
     Succeeded,
     /// That the operation has succeeded, if the monitor has answered 202 or given a status before; else it is an error.
     SucceededAfterAccepted,

@@ -1,14 +1,15 @@
 //! Where polls go, and where they do not: the monitor's address, its trust, and its moves.
 
+use futures_util::StreamExt;
 use http::{HeaderValue, Request, Response, Uri};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_lro::{
-    AddressErrorKind, Boxed, Cause, Error, FinalResponse, LroLayer, Operation, OperationState, Protocol, ResponseExt,
-    StartRule, StatusRule,
+    AddressErrorKind, Boxed, Cause, Error, Event, FinalResponse, LroLayer, Operation, OperationState, OwnedEvent,
+    Protocol, ResponseExt, StartRule, StatusRule,
     simulator::{Reply, Script, Simulator},
 };
 
-use crate::support::{Log, accepted, answering, chain, exact, operation, send, start_at};
+use crate::support::{Log, accepted, answering, chain, exact, operation, seconds, send, start_at};
 
 const DONE: &[&str] = &[r#"{"status": "Succeeded"}"#];
 
@@ -449,6 +450,70 @@ async fn only_a_redirect_of_the_monitor_to_the_result_says_that_it_succeeded() {
         let error = speaking(monitor().result_may_be_missing()).layer(service).oneshot(request).await.unwrap_err();
         assert_eq!(error.operation().unwrap().resource().unwrap(), "https://example.com/things/1");
     }
+}
+
+/// A sign-in page, for one, where a session has expired.
+#[tokio::test(start_paused = true)]
+async fn a_page_that_a_redirect_leads_to_is_no_success() {
+    // The last answer of each is 200, and has no status.
+    for (way, is_success) in [
+        (&[(302, "/login")][..], false),
+        (&[(307, "/op/1?page=login")], false),
+        (&[(503, ""), (302, "/login"), (503, "")], false),
+        // A slash makes no other place, and what leads back to the monitor does not either.
+        (&[(307, "/op/1/")], true),
+        (&[(302, "/refresh"), (302, "/op/1")], true),
+        // The monitor is there now.
+        (&[(308, "/moved/1"), (202, "")], true),
+    ] {
+        for max_wait in [None, Some(seconds(0))] {
+            let (service, _) = answering(move |index, _| match index.checked_sub(2).and_then(|step| way.get(step)) {
+                Some(&(status @ 300..=399, to)) => redirect(status, to),
+                Some(&(status, _)) => Ok(Response::builder().status(status).body(String::new())?),
+                None if index < 2 => {
+                    let accepted = Response::builder().status(202).header("location", "/op/1");
+                    Ok(accepted.body(String::new())?)
+                }
+                None => Ok(Response::new("<html>Sign in</html>".to_owned())),
+            });
+            let layer = exact().protocols([Protocol::location()]);
+            let client = max_wait.map_or(layer.clone(), |max_wait| layer.max_wait(max_wait)).layer(service);
+            let request = Request::post("https://example.com/start").body(String::new()).unwrap();
+            let mut outcome = client.clone().oneshot(request).await;
+            while let Some((operation, _)) = outcome.as_ref().err().and_then(|error| error.pending()) {
+                let stored = serde_json::to_string(operation).unwrap();
+                let operation: Operation = serde_json::from_str(&stored).unwrap();
+                let request = Request::get("https://example.com/").extension(operation.resume());
+                outcome = client.clone().oneshot(request.body(String::new()).unwrap()).await;
+            }
+            assert_eq!(outcome.is_ok(), is_success, "{way:?} {max_wait:?}");
+            let Err(Error::Operation(error)) = outcome else { continue };
+            assert!(matches!(error.cause(), Cause::Status(_)), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_when_a_monitor_moves_is_no_success_there_either() {
+    let (service, _) = answering(|index, _| match index {
+        0 | 1 => Ok(Response::builder().status(202).header("location", "/op/1").body(String::new())?),
+        2 => redirect(302, "/login"),
+        _ => Ok(Response::new("<html>Sign in</html>".to_owned())),
+    });
+    let (layer, events) = exact().protocols([Protocol::location()]).events();
+    let request = |method| Request::builder().method(method).uri("https://example.com/start");
+    _ = layer.clone().layer(service.clone()).oneshot(request("POST").body(String::new()).unwrap()).await;
+    drop(layer);
+    let moved = |event: &OwnedEvent| match event.as_event() {
+        Event::Moved { operation, .. } => Some(serde_json::to_string(operation).unwrap()),
+        _ => None,
+    };
+    let stored = events.filter_map(|event| std::future::ready(moved(&event))).next().await.unwrap();
+    let operation: Operation = serde_json::from_str(&stored).unwrap();
+    let resuming = request("GET").extension(operation.resume()).body(String::new()).unwrap();
+    let outcome = exact().protocols([Protocol::location()]).layer(service).oneshot(resuming).await;
+    let Err(Error::Operation(error)) = outcome else { panic!("it has succeeded") };
+    assert!(matches!(error.cause(), Cause::Status(_)), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use super::{reply::ADDRESSES, settings::PROTOCOLS, tape::Tape};
 
 const NUMBERS: [u64; 6] = [0, 1, 10, 200, u32::MAX as u64, u64::MAX];
 const STATES: [&str; 4] = ["NotStarted", "Running", "Succeeded", "Failed"];
-const MEMBERS: [&str; 17] = [
+const MEMBERS: [&str; 18] = [
     "monitor",
     "start",
     "result",
@@ -25,6 +25,7 @@ const MEMBERS: [&str; 17] = [
     "failures",
     "moves",
     "has_status",
+    "redirected_from",
 ];
 
 /// Changes some members. `None` if what comes out is refused.
@@ -34,7 +35,7 @@ pub fn forge(operation: &str, tape: &mut Tape) -> Option<Operation> {
         let member = tape.pick(&MEMBERS);
         let address = |tape: &mut Tape| String::from_utf8_lossy(&tape.text(&ADDRESSES)).into_owned();
         stored[member] = match member {
-            "monitor" | "location" | "resource" => json!(address(tape)),
+            "monitor" | "location" | "resource" | "redirected_from" => json!(address(tape)),
             "start" => json!({"method": tape.pick(&["POST", "PUT", "GET"]), "uri": address(tape)}),
             "result" => json!({"uri": address(tape), "anonymous": tape.byte() % 2 == 1}),
             "protocol" => json!(tape.pick(&PROTOCOLS)),
