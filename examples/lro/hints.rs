@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Response};
 use serde_json::Value;
 use tower_lro::{Operation, OperationState, Protocol};
 
-use crate::lines::print_line;
+use crate::lines::{one_line, print_line};
 
 /// As it is written, so that the hints speak of it in its own words.
 fn description(protocol: &Protocol) -> Value {
@@ -13,7 +13,7 @@ fn description(protocol: &Protocol) -> Value {
 }
 
 fn say(hint: &str) {
-    print_line(format_args!("    · {hint}"));
+    print_line(format_args!("    · {}", one_line(hint)));
 }
 
 fn rules(protocol: &Protocol) -> Vec<Value> {

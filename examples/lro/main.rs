@@ -13,6 +13,8 @@
 //!
 //! `cargo run --example lro` runs against a simulated service, `cargo run --example lro -- --help` lists the options.
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 mod check;
 #[path = "../common/mod.rs"]
 mod common;
@@ -24,6 +26,8 @@ mod hints;
 mod lines;
 mod options;
 mod output;
+#[path = "../common/printable.rs"]
+mod printable;
 mod progress;
 mod protocols;
 mod redact;
@@ -40,7 +44,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{CommandFactory, error::ErrorKind};
 use reqwest::{Response, redirect::Policy};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tokio::time::timeout;
@@ -76,7 +80,7 @@ fn main() -> ExitCode {
 async fn poll() -> ExitCode {
     let options = match env::args_os().len() {
         0 | 1 => demo::options().await,
-        _ => Ok(Options::parse()),
+        _ => Ok(arguments::parse(env::args_os())),
     };
     let outcome = match options {
         Ok(options) => run(&options).await,
@@ -88,7 +92,7 @@ async fn poll() -> ExitCode {
 fn exit_code(outcome: Result<Exit, String>) -> ExitCode {
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
-        Err(mistake) => Options::command().error(ErrorKind::ValueValidation, mistake).exit(),
+        Err(mistake) => arguments::exit(&Options::command().error(ErrorKind::ValueValidation, mistake)),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tower_lro::{Cause, Operation, OperationError, OperationState, ResponseExt};
 
-use crate::{lines::tell, redact::redacted};
+use crate::{lines::tell, printable::printable, redact::redacted};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -41,7 +41,10 @@ fn write_head(out: &mut impl Write, response: &Response) -> io::Result<()> {
     write!(out, "{:?} {}\r\n", response.version(), response.status())?;
     for (name, value) in response.headers() {
         write!(out, "{name}: ")?;
-        out.write_all(value.as_bytes())?;
+        for chunk in value.as_bytes().utf8_chunks() {
+            out.write_all(printable(chunk.valid()).as_bytes())?;
+            out.write_all(chunk.invalid())?;
+        }
         out.write_all(b"\r\n")?;
     }
     out.write_all(b"\r\n")
@@ -162,8 +165,9 @@ impl<'a> Summary<'a> {
     }
 
     fn print(&self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, self)?;
-        writeln!(out)
+        let json = serde_json::to_string_pretty(self)?;
+        // In JSON a CR is one between values: one in a text is escaped already.
+        let lines: Vec<_> = json.split('\r').map(printable).collect();
+        writeln!(io::stdout(), "{}", lines.join("\r"))
     }
 }

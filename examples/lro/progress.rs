@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use tower_lro::{DelayReason, Event, Operation, Outcome};
 
-use crate::{lines::tell, redact::redacted};
+use crate::{
+    lines::{one_line, tell},
+    redact::redacted,
+};
 
 pub fn lines() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     let began = Instant::now();
@@ -14,14 +17,9 @@ pub fn lines() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     }
 }
 
-/// Words and messages are the service's, and the terminal obeys control characters.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
-}
-
-/// What it says, in words.
+/// What it says, in words; some are the service's.
 pub fn line(event: &Event<'_>) -> String {
-    printable(&words(event))
+    one_line(&words(event))
 }
 
 fn words(event: &Event<'_>) -> String {

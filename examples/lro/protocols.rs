@@ -8,7 +8,7 @@ use reqwest::Url;
 use tower_lro::Protocol;
 
 use crate::{
-    Exit, check,
+    Exit, arguments, check,
     description::{names, protocol},
     lines::print_line,
     transcript,
@@ -59,8 +59,8 @@ enum Command {
 }
 
 /// What is behind `lro protocol`.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
-    let options = Options::parse_from(iter::once("lro protocol".into()).chain(arguments));
+pub fn main(given: impl Iterator<Item = OsString>) -> Exit {
+    let options = arguments::parse::<Options>(iter::once("lro protocol".into()).chain(given));
     let name = match options.command {
         Command::List => "list",
         Command::Show { .. } => "show",
@@ -70,10 +70,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> Exit {
         let mut command = Options::command();
         command.build();
         let mut all = command.get_subcommands_mut();
-        match all.find(|command| command.get_name() == name) {
-            Some(command) => command.error(ErrorKind::ValueValidation, mistake).exit(),
-            None => Options::command().error(ErrorKind::ValueValidation, mistake).exit(),
-        }
+        arguments::exit(&match all.find(|command| command.get_name() == name) {
+            Some(command) => command.error(ErrorKind::ValueValidation, mistake),
+            None => Options::command().error(ErrorKind::ValueValidation, mistake),
+        })
     })
 }
 

@@ -9,6 +9,7 @@ mod lro;
 mod lro_check;
 mod lro_interrupted;
 mod lro_protocol;
+mod lro_terminal;
 mod metrics;
 mod per_request;
 mod progress;

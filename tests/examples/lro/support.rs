@@ -40,7 +40,7 @@ impl Server {
         })
     }
 
-    fn serving(script: Script, change: fn(Response<SimulatorBody>) -> Response<SimulatorBody>) -> Self {
+    pub fn serving(script: Script, change: fn(Response<SimulatorBody>) -> Response<SimulatorBody>) -> Self {
         let simulator = Simulator::new().script(script).recording();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
