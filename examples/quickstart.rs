@@ -153,7 +153,11 @@ impl Options {
             let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
             match option.as_str() {
                 "--endpoint" => {
-                    reqwest::Url::parse(&value).map_err(|error| format!("{value:?} is not an address: {error}"))?;
+                    let url = reqwest::Url::parse(&value);
+                    if !url.is_ok_and(|url| ["http", "https"].contains(&url.scheme())) {
+                        // Not told: it may have a password.
+                        return Err("--endpoint is not an address of http or https".into());
+                    }
                     options.endpoint = Some(value);
                 }
                 "--file" => options.file = value,

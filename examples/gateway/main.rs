@@ -14,14 +14,18 @@
 //!
 //! Addresses of the service in the headers of responses, such as `Location`, are changed to the gateway's; those in bodies are not.
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 #[path = "../common/description.rs"]
 mod description;
 mod headers;
+#[path = "../common/printable.rs"]
+mod printable;
 mod proxy;
 mod upgrade;
 mod upstream;
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{env, error::Error, net::SocketAddr, time::Duration};
 
 use clap::Parser;
 use reqwest::Url;
@@ -65,10 +69,10 @@ impl Options {
 }
 
 fn service(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "http" | "https" if url.query().is_none() && url.fragment().is_none() => Ok(url),
-        _ => Err("it must be http or https, without a query".to_owned()),
+    let url = arguments::address(text)?;
+    match url.query().or(url.fragment()) {
+        None => Ok(url),
+        Some(_) => Err("it must have no query".to_owned()),
     }
 }
 
@@ -79,7 +83,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let options = Options::parse();
+    let options = arguments::parse::<Options>(env::args_os());
     let Some(listen) = options.listen else { return show(options.layer(Duration::from_secs(2))).await };
     let upstream = match &options.upstream {
         Some(upstream) => upstream.clone(),

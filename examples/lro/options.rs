@@ -9,11 +9,11 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use reqwest::Url;
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
 use tower_lro::{Cancel, FinalResponse, LroLayer, Origin, Protocol};
 
 use crate::{
+    arguments::address,
     description::{names, protocol},
     output::Format,
     redact::without_user,
@@ -255,15 +255,6 @@ impl Options {
 pub fn quoted(argument: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=".contains(c);
     if argument.chars().all(is_plain) { argument.to_owned() } else { format!("'{}'", argument.replace('\'', r"'\''")) }
-}
-
-/// Without the address in its errors: its query may have a key.
-fn address(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("the address is no URL: {error}"))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err("the address is neither an http nor an https one".to_owned()),
-    }
 }
 
 /// Whether a header is about the body, the preconditions or the identity of one request.

@@ -50,7 +50,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         transcript: PathBuf,
         /// The address of the start request, if the transcript does not say it, as that of `curl -i` does not
-        #[arg(long)]
+        #[arg(long, value_parser = arguments::address)]
         url: Option<Url>,
         /// The method of the start request, if the transcript does not say it
         #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "POST")]

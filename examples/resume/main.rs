@@ -18,10 +18,14 @@
 //! its 202 was read and stored, the operation goes on, and no client knows of it. Where that matters, give each request a name
 //! of your own that the service knows again (`Operation-Id`, `Repeatability-Request-ID`), or ask it for its list of operations.
 
+#[path = "../common/arguments.rs"]
+mod arguments;
 #[path = "../common/mod.rs"]
 mod common;
 mod demo;
 mod journal;
+#[path = "../common/printable.rs"]
+mod printable;
 
 use std::{env, error::Error, io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -59,7 +63,7 @@ enum Command {
 #[derive(Args)]
 struct Run {
     /// Where requests that start an operation are sent
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = arguments::address)]
     endpoint: Url,
     /// Where operations are stored while they run; made if it is not there
     #[arg(long, value_name = "FOLDER")]
@@ -73,7 +77,7 @@ struct Run {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let outcome = match arguments::parse::<Arguments>(env::args_os()).command {
         None => demo::run(),
         Some(Command::Serve) => block_on(serve()),
         Some(Command::Run(run)) => block_on(run.run()),

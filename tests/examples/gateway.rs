@@ -51,7 +51,7 @@ fn it_says_what_is_wrong_with_its_options() {
     for (arguments, message) in [
         (&["--upstream", "http://localhost:1"][..], "--listen"),
         (&["--listen", "127.0.0.1:0", "--upstream", "nowhere"], "relative URL"),
-        (&["--listen", "127.0.0.1:0", "--upstream", "ftp://localhost"], "it must be http or https"),
+        (&["--listen", "127.0.0.1:0", "--upstream", "ftp://localhost"], "neither an http nor an https one"),
         (&["--timeout=-1"], "value is negative"),
         (&["--timeout", "soon"], "not a number"),
     ] {

@@ -14,6 +14,7 @@ mod metrics;
 mod per_request;
 mod progress;
 mod proxy;
+mod refused;
 mod resume;
 mod run;
 mod small;
