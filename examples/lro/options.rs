@@ -235,11 +235,25 @@ impl Options {
         url.map(String::from).unwrap_or_default()
     }
 
+    /// What `service` and `again` leave out, and a poll may need.
+    pub fn left_out(&self, is_anonymous: bool) -> Vec<&'static str> {
+        let Ok(url) = address(&self.url) else { return Vec::new() };
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        // That is stored.
+        let has_query = url.query_pairs().any(|(name, _)| name != "api-version");
+        let all = [
+            (has_user, "the user information of the address"),
+            (has_query, "the query of the address"),
+            (!self.headers.is_empty(), "the headers' values for …"),
+        ];
+        all.into_iter().filter(|(is_there, _)| *is_there && !is_anonymous).map(|(_, what)| what).collect()
+    }
+
     /// The options to resume with, the headers without their values.
     pub fn again(&self, is_anonymous: bool) -> String {
         let headers = if is_anonymous { &[] } else { self.headers.as_slice() };
         let names = headers.iter().filter_map(|header| Some(header.split_once(':')?.0));
-        let headers = names.map(|name| format!(" -H '{name}: …'"));
+        let headers = names.map(|name| format!(" -H {}", quoted(&format!("{name}: …"))));
         // The known ones, too: they may trust or allow origins, and say how to cancel.
         let protocols = self.protocols.iter();
         let protocols = protocols.map(|spoken| format!(" --protocol {}", quoted(&spoken.given)));

@@ -26,13 +26,17 @@ pub fn keep(operation: &Operation, options: &Options) -> String {
     };
     match write(&file, &json) {
         Ok(()) => {
-            let again = options.again(operation.is_anonymous());
             // They may be secrets.
-            let values = if again.contains('…') { ", with the headers' values for …" } else { "" };
+            let left_out = match options.left_out(operation.is_anonymous()).as_slice() {
+                [] => String::new(),
+                [one] => format!(", with {one}"),
+                [all @ .., last] => format!(", with {} and {last}", all.join(", ")),
+            };
             format!(
-                "{what}. To {then}{values}:\n\n    lro --resume {} {}{again}\n",
+                "{what}. To {then}{left_out}:\n\n    lro --resume {} {}{}\n",
                 quoted(&name.to_string()),
                 quoted(&options.service()),
+                options.again(operation.is_anonymous()),
             )
         }
         // Then here, rather than nowhere: there is no other way back to it.

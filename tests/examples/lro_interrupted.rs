@@ -84,7 +84,39 @@ fn the_command_to_resume_names_known_protocols_and_no_user() {
     let lro = lro.args([&url, "-d", "{}", "--timeout", "20ms", "--protocol", "graph", "--protocol", "fabric"]);
     let told = String::from_utf8(lro.stderr(Stdio::piped()).output().unwrap().stderr).unwrap();
     let expected = format!("{} --protocol graph --protocol fabric\n", server.url("/start"));
-    assert!(told.contains(&expected) && !told.contains("s3c") && !told.contains("user"), "{told}");
+    assert!(told.contains(&expected) && !told.contains("s3c") && !told.contains("user:"), "{told}");
+}
+
+/// Without them a service refuses the poll.
+#[test]
+fn the_command_to_resume_says_which_credentials_it_leaves_out() {
+    let server = never_polled();
+    let (url, with_user) = (server.url("/start"), server.url("/start").replacen("//", "//user:s3cret@", 1));
+    let (user, query, headers) =
+        ("the user information of the address", "the query of the address", "the headers' values for …");
+    let elsewhere = Server::of(Script::new(
+        Reply::http(202).header("operation-location", "https://elsewhere.test/1").retry_after(FOREVER),
+    ));
+    for (arguments, expected) in [
+        (&[url.as_str()][..], "To resume it:".to_owned()),
+        (&[&format!("{url}?api-version=1")], "To resume it:".to_owned()),
+        (&[&url, "-H", "x-key: s3cret"], format!("To resume it, with {headers}:")),
+        (&[&with_user], format!("To resume it, with {user}:")),
+        (
+            &[&format!("{with_user}?subscription-key=s3cret"), "-H", "x-key: s3cret"],
+            format!("To resume it, with {user}, {query} and {headers}:"),
+        ),
+        // To which none of them goes.
+        (
+            &[&elsewhere.url("/?key=s3cret"), "-H", "x-key: s3cret", "--allow-origin", "https://elsewhere.test"],
+            "To resume it:".to_owned(),
+        ),
+    ] {
+        let (mut lro, _) = lro_storing("credentials");
+        let lro = lro.args(arguments).args(["-d", "{}", "--timeout", "20ms"]).stderr(Stdio::piped());
+        let told = String::from_utf8(lro.output().unwrap().stderr).unwrap();
+        assert!(told.contains(&expected) && !told.contains("s3cret"), "{arguments:?}: {told}");
+    }
 }
 
 /// FHIR servers delete the result then.
