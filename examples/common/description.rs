@@ -24,13 +24,15 @@ pub fn protocol(name_or_file: &str) -> Result<Protocol, String> {
 
 fn read(file: &Path) -> Result<Protocol, String> {
     let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    // Windows begins files with it.
+    let text = text.trim_start_matches('\u{feff}');
     let is_json = match file.extension().and_then(|extension| extension.to_str()) {
         Some(extension) => extension.eq_ignore_ascii_case("json"),
         None => text.trim_start().starts_with('{'),
     };
     if is_json {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+        serde_json::from_str(text).map_err(|error| error.to_string())
     } else {
-        toml::from_str(&text).map_err(|error| error.to_string().trim_end().to_owned())
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
     }
 }

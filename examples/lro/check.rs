@@ -96,7 +96,7 @@ async fn play(
     let mut exit = None;
     loop {
         let Some((method, url, recorded)) = next_start(&player, method, elsewhere.as_ref()) else { break };
-        let uri = url.as_str().parse().map_err(|error| format!("{}: {error}", without_user(url)))?;
+        let uri = url.as_str().parse().map_err(|error| format!("an address that cannot be asked: {error}"))?;
         let mut request = Request::new(String::new());
         (*request.method_mut(), *request.uri_mut()) = (method.clone(), uri);
         let service = service_fn(|request| player.clone().respond(request));

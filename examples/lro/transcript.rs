@@ -17,13 +17,26 @@ pub struct Exchange {
 
 pub fn read(file: &Path) -> Result<Vec<Exchange>, String> {
     let name = file.display();
-    let text = fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let text = decoded(fs::read(file).map_err(|error| format!("{name}: {error}"))?);
     let is_har = text.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let exchanges = if is_har { of_har(&text) } else { curl::exchanges(&text) };
+    let (exchanges, why_none) = match is_har {
+        true => (of_har(&text), "none of its requests was answered"),
+        false => (curl::exchanges(&text), "no line begins with HTTP/"),
+    };
     match exchanges {
-        Ok(exchanges) if exchanges.is_empty() => Err(format!("{name} has no response: no line begins with HTTP/")),
+        Ok(exchanges) if exchanges.is_empty() => Err(format!("{name} has no response: {why_none}")),
         other => other.map_err(|error| format!("{name}: {error}")),
     }
+}
+
+/// Without the mark that Windows begins files with, and in UTF-8, which PowerShell does not write.
+fn decoded(text: Vec<u8>) -> Vec<u8> {
+    if let Some(text) = text.strip_prefix(b"\xff\xfe") {
+        let units = text.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        let chars = char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER));
+        return chars.collect::<String>().into_bytes();
+    }
+    text.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec).unwrap_or(text)
 }
 
 /// What is about the connection, or about how the body was encoded on it.
@@ -72,7 +85,7 @@ struct Asked {
 
 #[derive(Deserialize)]
 struct Answered {
-    status: u16,
+    status: i64,
     #[serde(default)]
     headers: Vec<Header>,
     #[serde(default)]
@@ -88,26 +101,36 @@ struct Header {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Content {
-    text: String,
-    encoding: String,
+    text: Option<String>,
+    encoding: Option<String>,
 }
 
 fn of_har(text: &[u8]) -> Result<Vec<Exchange>, String> {
     let har: Har = serde_json::from_slice(text).map_err(|error| format!("not a HAR: {error}"))?;
-    // Those that were never answered have the status 0.
-    let answered = har.log.entries.into_iter().filter(|entry| entry.response.status != 0);
-    answered
-        .map(|Entry { request, response: answer }| {
-            let body = match answer.content.encoding.as_str() {
-                "base64" => from_base64(&answer.content.text).ok_or("a body is not base64")?,
-                _ => answer.content.text.into_bytes(),
-            };
-            let headers = answer.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
-            let url = Url::parse(&request.url).map_err(|error| format!("a request's address: {error}"))?;
-            let method = request.method.parse().map_err(|_| format!("{:?} is not a method", request.method))?;
-            Ok(Exchange { method: Some(method), url: Some(url), response: response(answer.status, headers, body)? })
-        })
-        .collect()
+    // Those that were never answered have the status 0, or -1; browsers record data: and blob:, too.
+    let is_exchange = |entry: &Entry| {
+        let (scheme, _) = entry.request.url.split_once(':').unwrap_or_default();
+        entry.response.status > 0 && ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http))
+    };
+    har.log.entries.into_iter().filter(is_exchange).map(Entry::exchange).collect()
+}
+
+impl Entry {
+    fn exchange(self) -> Result<Exchange, String> {
+        let Self { request, response: answer } = self;
+        let text = answer.content.text.unwrap_or_default();
+        let body = match answer.content.encoding.as_deref() {
+            Some("base64") => from_base64(&text).ok_or("a body is not base64")?,
+            _ => text.into_bytes(),
+        };
+        // Browsers join what came several times by line breaks.
+        let headers = answer.headers.iter();
+        let headers = headers.flat_map(|of| of.value.split('\n').map(|value| (of.name.as_str(), value)));
+        let url = Url::parse(&request.url).map_err(|error| format!("a request's address: {error}"))?;
+        let method = request.method.parse().map_err(|_| format!("{:?} is not a method", request.method))?;
+        let status = answer.status.try_into().map_err(|_| format!("{} is no HTTP status", answer.status))?;
+        Ok(Exchange { method: Some(method), url: Some(url), response: response(status, headers, body)? })
+    }
 }
 
 fn from_base64(text: &str) -> Option<Vec<u8>> {

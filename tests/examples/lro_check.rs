@@ -299,3 +299,55 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         assert_eq!((output.status.code(), said.as_str()), (Some(code), ""), "{arguments:?}");
     }
 }
+
+/// What browsers and test tools write, and Windows puts in front of it.
+#[test]
+fn a_har_of_a_browser_is_read() {
+    let folder = folder("browser");
+    let entry = |url: &str, status: i32, header: (&str, &str), text: serde_json::Value| {
+        let method = if url.ends_with("/start") { "POST" } else { "GET" };
+        let header = serde_json::json!({ "name": header.0, "value": header.1 });
+        serde_json::json!({
+            "request": { "method": method, "url": url },
+            "response": { "status": status, "headers": [header], "content": { "text": text, "encoding": null } },
+        })
+    };
+    let nothing = || serde_json::Value::Null;
+    let entries = [
+        entry("data:image/png;base64,iVBORw0KGgo=", 200, ("x-a", ""), nothing()),
+        entry("blob:https://a.test/1", 200, ("x-a", ""), nothing()),
+        entry("https://a.test/aborted", -1, ("x-a", ""), nothing()),
+        entry("https://a.test/page", 200, ("set-cookie", "a=1\nb=2"), nothing()),
+        entry("https://a.test/start", 202, ("location", "/op/1"), nothing()),
+        entry("https://a.test/op/1", 200, ("content-type", "application/json"), r#"{"status": "Succeeded"}"#.into()),
+    ];
+    let har = serde_json::json!({ "log": { "entries": entries } }).to_string();
+    let file = write(&folder, "a.har", &format!("\u{feff}{har}"));
+    let printed = check(["location", "--transcript", &file]).expect(0);
+    assert_says(&printed, &["/page → 200 OK", "/start → 202 Accepted", "What the caller gets: 200 OK, 23 bytes"]);
+    assert!(!printed.out().contains("base64") && !printed.out().contains("aborted"), "{}", printed.out());
+
+    let file = write(&folder, "b.har", r#"{"log": {"entries": []}}"#);
+    check(["location", "--transcript", &file]).expect(2).tells(&["b.har has no response: none of its requests"]);
+    let long = entry(&format!("https://a.test/{}?sig=s3cret", "a".repeat(70_000)), 200, ("x-a", ""), nothing());
+    let file = write(&folder, "c.har", &serde_json::json!({ "log": { "entries": [long] } }).to_string());
+    let printed = check(["location", "--transcript", &file]).expect(2);
+    assert!(printed.err.len() < 1000 && !printed.err.contains("s3cret"), "{}", printed.err);
+}
+
+#[test]
+fn files_of_windows_are_read() {
+    let folder = folder("windows");
+    let transcript =
+        "\u{feff}HTTP/1.1 202 Accepted\r\nlocation: /op/7\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{\"status\": \"Succeeded\"}";
+    let jobs = crate::lro::support::lro(["protocol", "show", "location", "--json"]).out();
+    let jobs = write(&folder, "jobs.json", &format!("\u{feff}{jobs}"));
+    // `>` of PowerShell writes UTF-16.
+    let utf_16: Vec<u8> = transcript.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (name, bytes) in [("utf-8", transcript.as_bytes()), ("utf-16", &utf_16)] {
+        let file = folder.join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let printed = check([&jobs, "--transcript", file.to_str().unwrap()]).expect(0);
+        assert_says(&printed, &["→ 202 Accepted", "What the caller gets: 200 OK, 23 bytes"]);
+    }
+}
