@@ -70,10 +70,14 @@ impl Options {
 
 fn service(text: &str) -> Result<Url, String> {
     let url = arguments::address(text)?;
-    match url.query().or(url.fragment()) {
-        None => Ok(url),
-        Some(_) => Err("it must have no query".to_owned()),
+    if url.query().or(url.fragment()).is_some() {
+        return Err("it must have no query".to_owned());
     }
+    // It would not be sent.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must have no user information: credentials are the clients'".to_owned());
+    }
+    Ok(url)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -52,12 +52,14 @@ fn it_says_what_is_wrong_with_its_options() {
         (&["--upstream", "http://localhost:1"][..], "--listen"),
         (&["--listen", "127.0.0.1:0", "--upstream", "nowhere"], "relative URL"),
         (&["--listen", "127.0.0.1:0", "--upstream", "ftp://localhost"], "neither an http nor an https one"),
+        (&["--listen", "127.0.0.1:0", "--upstream", "http://u:s3cret@localhost"], "it must have no user information"),
         (&["--timeout=-1"], "value is negative"),
         (&["--timeout", "soon"], "not a number"),
     ] {
         let output = output(command("gateway").args(arguments));
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && errors.contains(message), "{arguments:?}: {errors}");
+        assert!(!errors.contains("s3cret"), "{errors}");
     }
 }
 
