@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use http::HeaderName;
 use tower_lro::{DelayReason, Event, Operation, Outcome};
 
 use crate::{
@@ -56,6 +57,11 @@ fn words(event: &Event<'_>) -> String {
             let polls = operation.polls();
             let polls = if polls == 1 { "1 poll".to_owned() } else { format!("{polls} polls") };
             format!("{what} after {polls} and {:.1?}{failure}", operation.elapsed())
+        }
+        Event::Unmatched { headers, .. } => {
+            let names: Vec<_> = headers.iter().map(HeaderName::as_str).collect();
+            let names = if names.is_empty() { "no headers".to_owned() } else { names.join(", ") };
+            format!("a 202 that is of no chosen protocol; it has {names}")
         }
         other => format!("{other:?}"),
     }

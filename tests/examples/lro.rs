@@ -112,6 +112,11 @@ fn what_starts_no_operation_passes_through() {
     printed.tells(&["400 Bad Request"]);
     assert_eq!(server.paths(), ["POST /start"]);
 
+    let server = Server::of(Script::new(Reply::http(202).header("location", "/jobs/1")));
+    lro([&server.url("/start"), "-d", "{}"])
+        .expect(0)
+        .tells(&["a 202 that is of no chosen protocol; it has location\n"]);
+
     let server = Server::of(Script::new(Reply::json("[1]").header("x-served-by", "simulator")));
     let printed = lro([&server.url("/start"), "-d", "{}", "-i"]).expect(0);
     assert!(printed.out().starts_with("HTTP/1.1 200 OK\r\n"), "{}", printed.out());
