@@ -36,7 +36,7 @@ mod transcript;
 
 use std::{
     env,
-    future::{Future, poll_fn},
+    future::{self, Future, poll_fn},
     io,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
@@ -60,6 +60,7 @@ enum Exit {
     NotAccepted = 3,
     DidNotComplete = 4,
     Interrupted = 130,
+    Terminated = 143,
 }
 
 /// How long a second Ctrl-C is waited for, where it would cancel the operation.
@@ -109,9 +110,10 @@ async fn run(options: &Options) -> Result<Exit, String> {
         // First, so that the signal is listened for before anything is sent.
         biased;
         Ok(()) = tokio::signal::ctrl_c() => Exit::Interrupted,
+        () = terminated() => Exit::Terminated,
         exit = complete(request, options) => exit,
     };
-    if exit == Exit::Interrupted {
+    if matches!(exit, Exit::Interrupted | Exit::Terminated) {
         let operation = latest.get();
         // Listened for from here on, so that one that follows at once counts.
         let mut second = Box::pin(tokio::signal::ctrl_c());
@@ -124,11 +126,23 @@ async fn run(options: &Options) -> Result<Exit, String> {
         output::print_error(options.format(), operation.as_ref(), text);
         kept.into_iter().for_each(tell);
         // What has ended is not to be canceled: some services would delete its result.
-        if let Some(operation) = operation.filter(|operation| !operation.state().is_terminal()) {
+        let goes_on = operation.filter(|operation| !operation.state().is_terminal());
+        // Who terminates a program does not wait for it.
+        if let Some(operation) = goes_on.filter(|_| exit == Exit::Interrupted) {
             cancel_on(second, &operation, options, &client).await?;
         }
     }
     Ok(exit)
+}
+
+/// As by `timeout`, containers and CI, before they kill.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        _ = signal.recv().await;
+        return;
+    }
+    future::pending().await
 }
 
 /// Cancels the operation at the service on a second Ctrl-C, if its protocol knows how.

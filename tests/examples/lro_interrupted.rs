@@ -47,7 +47,11 @@ fn read_until(errors: &mut impl BufRead, part: &str) -> String {
 }
 
 fn ctrl_c(child: &Child) {
-    let kill = Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status().unwrap();
+    send("INT", child);
+}
+
+fn send(signal: &str, child: &Child) {
+    let kill = Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", child.id())).status().unwrap();
     assert!(kill.success());
 }
 
@@ -72,6 +76,19 @@ fn ctrl_c_stores_the_operation_though_it_ends_the_reader_too() {
     drop(errors);
     ctrl_c(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(fs::read_to_string(stored).unwrap().contains("/operations/"));
+}
+
+/// As `timeout`, containers and CI send it.
+#[test]
+fn a_program_that_is_terminated_stores_the_operation() {
+    let server = never_polled();
+    let (mut lro, stored) = lro_storing("terminated");
+    let (mut child, mut errors) = spawn(lro.args([&server.url("/start"), "-d", "{}"]));
+    read_until(&mut errors, "waiting");
+    send("TERM", &child);
+    read_until(&mut errors, "lro --resume");
+    assert_eq!(child.wait().unwrap().code(), Some(143));
     assert!(fs::read_to_string(stored).unwrap().contains("/operations/"));
 }
 
