@@ -8,6 +8,10 @@
 //! ```
 
 mod common;
+#[path = "common/errors.rs"]
+mod errors;
+#[path = "common/printable.rs"]
+mod printable;
 
 use std::{env, error::Error, fs, path::Path, process::ExitCode, time::Instant};
 
@@ -64,14 +68,14 @@ async fn run() -> Result<(), BoxError> {
     let client = ClientBuilder::new(http)
         .with(LroLayer::new().max_consecutive_failures(MAX_FAILURES).on_event(print_events()))
         .build();
-    let response = client.post(endpoint).headers(headers).body(upload).send().await?;
+    let response = client.post(endpoint).headers(headers).body(upload).send().await.map_err(errors::without_url)?;
 
     println!("\nThe response that `send()` returned:\n\n{:?} {}", response.version(), response.status());
     for (name, value) in response.headers() {
         println!("{name}: {}", value.to_str().unwrap_or("(not text)"));
     }
     let polls = response.operation().map(polls);
-    println!("\n{}\n", response.text().await?);
+    println!("\n{}\n", response.text().await.map_err(reqwest::Error::without_url)?);
     match polls {
         Some(polls) => println!(
             "The POST was answered 202; after {polls} the client returned the operation's final response, above."
@@ -135,7 +139,7 @@ fn print_events() -> impl Fn(&Event<'_>) {
             }
             other => format!("{other:?}"),
         };
-        println!("{:5.1} s  {line}", began.elapsed().as_secs_f64());
+        println!("{:5.1} s  {}", began.elapsed().as_secs_f64(), printable::printable(&line));
     }
 }
 
@@ -150,6 +154,9 @@ impl Options {
         let file = "examples/data/campus.geojson".to_owned();
         let mut options = Self { endpoint: None, headers: HeaderMap::new(), file };
         while let Some(option) = arguments.next() {
+            if !["--endpoint", "--header", "--file"].contains(&option.as_str()) {
+                return Err(format!("unknown option {option}: there are --endpoint, --header and --file").into());
+            }
             let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
             match option.as_str() {
                 "--endpoint" => {
@@ -161,13 +168,12 @@ impl Options {
                     options.endpoint = Some(value);
                 }
                 "--file" => options.file = value,
-                "--header" => {
+                _ => {
                     let (name, value) = value.split_once(':').ok_or("a header is written as 'name: value'")?;
                     let mut value = HeaderValue::from_str(value.trim())?;
                     value.set_sensitive(true);
                     options.headers.append(HeaderName::from_bytes(name.trim().as_bytes())?, value);
                 }
-                _ => return Err(format!("unknown option {option}: there are --endpoint, --header and --file").into()),
             }
         }
         Ok(options)

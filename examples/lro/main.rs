@@ -22,6 +22,8 @@ mod curl;
 mod demo;
 #[path = "../common/description.rs"]
 mod description;
+#[path = "../common/errors.rs"]
+mod errors;
 mod hints;
 mod lines;
 mod options;
@@ -50,7 +52,7 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tokio::time::timeout;
 use tower_lro::{Event, Operation, OperationError, OperationState, ResponseExt};
 
-use self::{lines::tell, options::Options};
+use self::{errors::without_url, lines::tell, options::Options};
 
 /// How it ended, as the exit code says it; 2 is a mistake on the command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -201,14 +203,6 @@ async fn complete(request: RequestBuilder, options: &Options) -> Exit {
                 Exit::NotAccepted
             }
         },
-    }
-}
-
-/// Addresses may have a key in their query.
-fn without_url(error: reqwest_middleware::Error) -> reqwest_middleware::Error {
-    match error {
-        reqwest_middleware::Error::Reqwest(error) => error.without_url().into(),
-        other @ reqwest_middleware::Error::Middleware(_) => other,
     }
 }
 

@@ -23,6 +23,8 @@ mod arguments;
 #[path = "../common/mod.rs"]
 mod common;
 mod demo;
+#[path = "../common/errors.rs"]
+mod errors;
 mod journal;
 #[path = "../common/printable.rs"]
 mod printable;
@@ -32,6 +34,7 @@ use std::{env, error::Error, io, path::PathBuf, process::ExitCode, time::Duratio
 use clap::{Args, Parser, Subcommand};
 use futures_util::future::join_all;
 use journal::{Entry, Journal, Left};
+use printable::printable;
 use reqwest::{Url, header::HeaderValue};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tokio::{runtime::Runtime, task::spawn_blocking};
@@ -97,7 +100,8 @@ fn block_on(future: impl Future<Output = Result<(), BoxError>>) -> Result<(), Bo
 
 impl Run {
     async fn run(self) -> Result<(), BoxError> {
-        let journal = Journal::open(self.journal.clone())?;
+        let name = self.journal.display();
+        let journal = Journal::open(self.journal.clone()).map_err(|error| format!("{name}: {error}"))?;
         let Left { operations, unreadable } = journal.left()?;
         for (file, error) in unreadable {
             eprintln!("{} is not a record, and stays as it is: {error}", file.display());
@@ -157,13 +161,13 @@ impl Running {
         }
         // First the journal: everything that is printed has been stored.
         let layer = self.layer.clone().on_event(entry.write_ahead()).on_event(tell(entry.name(), beginning));
-        let response = request.with_extension(layer).send().await?;
+        let response = request.with_extension(layer).send().await.map_err(errors::without_url)?;
         let Some(operation) = response.operation().cloned() else {
             return Err(format!("nothing was started: {}", response.status()).into());
         };
-        let result = response.text().await?;
+        let result = response.text().await.map_err(reqwest::Error::without_url)?;
         println!("{}", result.trim_end());
-        let id = operation.id().unwrap_or("without a name");
+        let id = printable(operation.id().unwrap_or("without a name"));
         println!("{}: ended: {:?}, operation {id}", entry.name(), operation.state());
         entry.remove()?;
         Ok(())
@@ -175,10 +179,12 @@ fn tell(name: &str, beginning: &str) -> impl Fn(&Event<'_>) + Send + Sync + 'sta
     let (name, beginning) = (name.to_owned(), beginning.to_owned());
     move |event| match event {
         Event::Accepted { operation, .. } | Event::Resumed { operation, .. } => {
-            println!("{name}: {beginning}: {}", operation.monitor().path());
+            println!("{name}: {beginning}: {}", printable(operation.monitor().path()));
         }
         Event::Waiting { delay, .. } => println!("{name}: waiting {:.1} s", delay.as_secs_f64()),
-        Event::Polled { operation, .. } => println!("{name}: {}", operation.status().unwrap_or("no status yet")),
+        Event::Polled { operation, .. } => {
+            println!("{name}: {}", printable(operation.status().unwrap_or("no status yet")));
+        }
         Event::PollFailed { failure, .. } => println!("{name}: a poll failed: {failure}"),
         _ => {}
     }

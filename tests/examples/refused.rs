@@ -1,7 +1,9 @@
-//! Arguments that are refused, and are told without the credentials in them.
+//! What is told without the credentials in it, and cannot drive a terminal: arguments that are refused, and errors of services.
+
+use tower_lro::simulator::{Reply, Script};
 
 use crate::{
-    lro::support::{Printed, folder},
+    lro::support::{Printed, Server, folder},
     run::{command, output},
 };
 
@@ -45,4 +47,35 @@ fn an_address_that_is_refused_is_printed_without_its_user_information() {
     printed.tells(&["'https://***@host.test/a' for '--trust-origin"]);
     let printed = Printed::of(output(command("lro").args([service, "--protocol", "./no@such.toml"])));
     printed.tells(&["'./no@such.toml'"]);
+}
+
+#[test]
+fn what_cannot_be_reached_is_told_without_its_query() {
+    // Nobody listens there any more.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{address}/start?subscription-key=s3cret");
+    let journal = folder("not-reached");
+    for (program, arguments) in [("quickstart", &[][..]), ("resume", &["run", "--journal", journal.to_str().unwrap()])]
+    {
+        let printed = Printed::of(output(command(program).args(arguments).args(["--endpoint", &endpoint]))).expect(1);
+        assert!(printed.err.contains("refused") && !printed.err.contains("s3cret"), "{program}: {}", printed.err);
+    }
+    let file = journal.join("file");
+    std::fs::write(&file, "").unwrap();
+    let arguments = ["run", "--journal", file.to_str().unwrap(), "--endpoint", &endpoint];
+    Printed::of(output(command("resume").args(arguments))).expect(1).tells(&[file.to_str().unwrap(), "File exists"]);
+}
+
+#[test]
+fn words_of_a_service_cannot_drive_the_terminal() {
+    let journal = folder("words");
+    for (program, arguments) in [("quickstart", &[][..]), ("resume", &["run", "--journal", journal.to_str().unwrap()])]
+    {
+        let word = Reply::json(r#"{"id": "\u001b[2J", "status": "a\u001b[2J\u009b2Jz"}"#);
+        let server = Server::in_haste(Script::new(Reply::accepted()).polls([word, Reply::status("Succeeded")]));
+        let endpoint = server.url("/start");
+        let printed = Printed::of(output(command(program).args(arguments).args(["--endpoint", &endpoint]))).expect(0);
+        let out = printed.out();
+        assert!(out.contains(r"a\u001b[2J\u009b2Jz") && !out.contains(['\u{1b}', '\u{9b}']), "{program}: {out:?}");
+    }
 }

@@ -19,6 +19,7 @@ fn quickstart_says_what_is_wrong() {
         (&["--endpoint"][..], "--endpoint needs a value"),
         (&["--header", "no colon"], "a header is written as 'name: value'"),
         (&["--speed", "9"], "unknown option --speed"),
+        (&["--help"], "unknown option --help: there are --endpoint, "),
         (&["--file", "/no/such/file"], "/no/such/file: No such file"),
         (&["--endpoint", "nowhere"], "--endpoint is not an address"),
     ] {
