@@ -10,7 +10,7 @@ use std::{
 use clap::{Parser, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest_middleware::{ClientWithMiddleware, RequestBuilder};
-use tower_lro::{Cancel, FinalResponse, LroLayer, Origin, Protocol};
+use tower_lro::{Cancel, FinalResponse, LroLayer, Origin, Protocol, Resume};
 
 use crate::{
     arguments::address,
@@ -58,7 +58,7 @@ pub struct Options {
     data: Option<String>,
     #[arg(long = "protocol", value_name = "NAME|FILE", value_parser = Spoken::new, help = protocols_help())]
     protocols: Vec<Spoken>,
-    /// How long it may take from acceptance to the final response, in seconds, or as in 500ms, 10m, 2h
+    /// How long it may take from acceptance, or with --resume from now, to the final response, in seconds, or as in 500ms, 10m, 2h
     #[arg(long, value_parser = duration)]
     timeout: Option<Duration>,
     /// The response to print of an operation that has succeeded [default: as the protocol says]
@@ -173,7 +173,10 @@ impl Options {
         let url = address(&self.url)?;
         if let Some(file) = &self.resume {
             // To the address on the command line: who can write to the file gets no credential.
-            let request = client.get(url).with_extension(store::read(file)?.resume());
+            let resume = store::read(file)?.resume();
+            // The deadline that is stored may have passed.
+            let resume = self.timeout.into_iter().fold(resume, Resume::timeout);
+            let request = client.get(url).with_extension(resume);
             // Those that its monitor must not see the layer leaves out.
             return Ok(request.headers(headers));
         }

@@ -226,6 +226,19 @@ fn what_is_not_seen_through_in_time_is_resumed_without_a_second_start() {
     assert_eq!(server.requests()[1].headers["x-key"], "s3cret");
 }
 
+/// As of one that was interrupted yesterday.
+#[test]
+fn a_timeout_counts_from_the_resumption() {
+    let file = folder("resumed-late").join("operation.json");
+    let server = Server::of(Script::new(Reply::accepted().retry_after(FOREVER)).polls([Reply::status("Succeeded")]));
+    let name = file.to_str().unwrap();
+    lro([&server.url("/start"), "-d", "{}", "--timeout", "20ms", "--store", name]).expect(4);
+    let mut stored: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    stored["deadline_ms"] = 1_000_000_000_000_u64.into();
+    fs::write(&file, stored.to_string()).unwrap();
+    lro(["--resume", name, &server.url("/"), "--timeout", "1h"]).expect(0);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_stores_the_operation() {
