@@ -26,7 +26,8 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let listen = Options::parse().listen;
-    let listener = TcpListener::bind(listen.unwrap_or(([127, 0, 0, 1], 0).into())).await?;
+    let wanted = listen.unwrap_or(([127, 0, 0, 1], 0).into());
+    let listener = TcpListener::bind(wanted).await.map_err(|error| format!("{wanted}: {error}"))?;
     let address = listener.local_addr()?;
     println!("Listening on http://{address}");
     let server = tokio::spawn(async move { axum::serve(listener, server::router()).await });

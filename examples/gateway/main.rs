@@ -93,7 +93,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         Some(upstream) => upstream.clone(),
         None => upstream::simulated().await?,
     };
-    let listener = TcpListener::bind(listen).await?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
     println!("Listening on http://{}, in front of {upstream}", listener.local_addr()?);
     let gateway = Gateway::new(upstream, options.layer(Duration::from_secs(600)))?;
     Ok(serve(gateway, listener).await?)

@@ -63,6 +63,17 @@ fn it_says_what_is_wrong_with_its_options() {
     }
 }
 
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for example in ["gateway", "axum_sse"] {
+        let output = output(command(example).args(["--listen", &address]));
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(&format!("{address}: ")), "{example}: {errors}");
+    }
+}
+
 #[tokio::test]
 async fn a_large_result_and_a_failure_come_through_as_the_service_gave_them() {
     let gateway = Serving::start("gateway", &[]);
