@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::curl;
+use crate::{curl, redact::without_user};
 
 /// A response, and the request that it answers, as far as that was recorded.
 pub struct Exchange {
@@ -25,7 +25,12 @@ pub fn read(file: &Path) -> Result<Vec<Exchange>, String> {
     };
     match exchanges {
         Ok(exchanges) if exchanges.is_empty() => Err(format!("{name} has no response: {why_none}")),
-        other => other.map_err(|error| format!("{name}: {error}")),
+        Ok(mut exchanges) => {
+            // No poll has it in its address.
+            exchanges.iter_mut().for_each(|exchange| exchange.url = exchange.url.take().map(without_user));
+            Ok(exchanges)
+        }
+        Err(error) => Err(format!("{name}: {error}")),
     }
 }
 

@@ -300,6 +300,22 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     }
 }
 
+/// As polls are: the layer sends what is before the `@` as a header.
+#[test]
+fn a_recorded_address_is_compared_without_its_user_information() {
+    let done = "HTTP/1.1 200 OK\n\n{\"status\": \"Succeeded\"}";
+    let transcript = format!(
+        "> POST https://us3r:s3cret@a.test/start\nHTTP/1.1 202 Accepted\nlocation: /op/7\n\n> GET https://us3r:s3cret@a.test/op/7\n{done}"
+    );
+    let transcript = write(&folder("user"), "transcript", &transcript);
+    let printed = check(["location", "--transcript", &transcript]).expect(0);
+    assert_says(
+        &printed,
+        &["POST https://a.test/start → 202", "GET https://a.test/op/7 → 200", "What the caller gets"],
+    );
+    assert!(!printed.out().contains("s3cret"), "{}", printed.out());
+}
+
 /// What browsers and test tools write, and Windows puts in front of it.
 #[test]
 fn a_har_of_a_browser_is_read() {
