@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use reqwest::Url;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_lro::{Cause, Error, Event, LroLayer, OperationState, Outcome, Protocol, ResponseExt};
+use tower_lro::{AddressErrorKind, Cause, Error, Event, LroLayer, OperationState, Outcome, Protocol, ResponseExt};
 
 use crate::{
     Exit, hints,
@@ -125,7 +125,7 @@ async fn play(
                 print_line(format_args!("\nThe operation would be lost: {error}"));
                 match error.cause() {
                     Cause::Status(error) => hints::of_status(protocol, error.response()),
-                    Cause::Address(_) => hints::of_address(),
+                    Cause::Address(error) if error.kind() == AddressErrorKind::Untrusted => hints::of_address(),
                     _ => {}
                 }
                 return Ok(Exit::DidNotComplete);

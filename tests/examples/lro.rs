@@ -316,6 +316,16 @@ fn operations_of_one_name_are_stored_beside_each_other() {
 }
 
 #[test]
+fn a_file_that_begins_like_an_option_can_be_resumed() {
+    let folder = folder("like-an-option");
+    let server = Server::of(polls([Reply::http(403), Reply::status("Succeeded")]));
+    let url = server.url("/start");
+    let printed = Printed::of(output(in_folder(&folder).args([&url, "-d", "{}", "--store=-x.json"]))).expect(4);
+    printed.tells(&["lro --resume ./-x.json http"]);
+    Printed::of(output(in_folder(&folder).args(["--resume", "./-x.json", &url]))).expect(0);
+}
+
+#[test]
 fn an_operation_that_cannot_be_stored_is_printed() {
     let server = Server::of(polls([Reply::http(403)]));
     let printed = lro([&server.url("/start"), "-d", "{}", "--store", "/no/such/folder/file"]).expect(4);

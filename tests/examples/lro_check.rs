@@ -300,6 +300,18 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     }
 }
 
+#[test]
+fn origins_are_spoken_of_where_one_is_missing() {
+    let folder = folder("origins");
+    for (location, is_foreign) in
+        [("https://else.test/op", true), ("https://u:p@a.test/op", false), ("ftp://a.test/op", false)]
+    {
+        let transcript = write(&folder, "transcript", &format!("HTTP/1.1 202 Accepted\nlocation: {location}\n\n"));
+        let printed = check(["location", "--transcript", &transcript, "--url", "https://a.test/"]).expect(4);
+        assert_eq!(printed.out().contains("the description may name origins"), is_foreign, "{}", printed.out());
+    }
+}
+
 /// As polls are: the layer sends what is before the `@` as a header.
 #[test]
 fn a_recorded_address_is_compared_without_its_user_information() {
