@@ -1,6 +1,9 @@
 //! `RetryAfter`: the delay that a response asks for, in any of its forms.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    iter,
+    time::{Duration, SystemTime},
+};
 
 use http::{HeaderMap, header::DATE};
 
@@ -61,11 +64,22 @@ fn largest(text: &str, read: impl Fn(&str) -> Option<Duration>) -> Option<RetryA
 ///
 /// [RFC 9110, section 10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
 fn retry_after(text: &str, headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Option<RetryAfter> {
-    let Ok(date) = httpdate::parse_http_date(text) else { return largest(text, seconds) };
+    let Some(date) = dates(text).max() else { return largest(text, seconds) };
     // By the service's own clock, so that a wrong clock of ours does no harm.
     let sent = headers.get(DATE).and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
-    let delay = date.duration_since(sent.unwrap_or_else(wall)).ok().filter(|delay| !delay.is_zero())?;
-    Some(RetryAfter { delay, is_by_clock: sent.is_none() })
+    let until = date.duration_since(sent.unwrap_or_else(wall)).ok().filter(|delay| !delay.is_zero());
+    let until = until.map(|delay| RetryAfter { delay, is_by_clock: sent.is_none() });
+    // A proxy may have joined both forms.
+    larger(until, largest(text, seconds))
+}
+
+/// The dates in a value, which a proxy may have joined from several. Most dates contain a comma themselves.
+fn dates(text: &str) -> impl Iterator<Item = SystemTime> {
+    let begins = iter::once(0).chain(text.match_indices(',').map(|(comma, _)| comma + 1));
+    begins.flat_map(move |begin| {
+        let ends = text[begin..].match_indices(',').map(move |(comma, _)| begin + comma).chain([text.len()]);
+        ends.take(2).filter_map(move |end| httpdate::parse_http_date(text[begin..end].trim()).ok())
+    })
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -179,6 +193,15 @@ mod tests {
         let date = ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT");
         assert_eq!(delay(&[("retry-after", "30"), date]), seconds(60));
         assert_eq!(delay(&[date, ("retry-after", "90")]), seconds(90));
+        for (joined, expected) in [
+            ("Sun, 06 Nov 1994 08:50:37 GMT, Sun, 06 Nov 1994 08:50:38 GMT", 61),
+            ("30, Sun, 06 Nov 1994 08:50:37 GMT", 60),
+            ("Sunday, 06-Nov-94 08:50:37 GMT,90", 90),
+            ("Sun Nov  6 08:50:37 1994, Sun, 06 Nov 1994 08:49:30 GMT", 60),
+            ("Sun, 06 Nov 1994 08:49:30 GMT, 5", 5),
+        ] {
+            assert_eq!(delay(&[("retry-after", joined)]), seconds(expected), "{joined}");
+        }
     }
 
     #[test]
