@@ -89,7 +89,7 @@ pub enum Event<'a> {
         /// The time until it is repeated; `None` if it is not.
         retry_in: Option<Duration>,
     },
-    /// The monitor moved to another address.
+    /// The monitor moved to another address; or back, where redirects have led to a page without a status.
     #[non_exhaustive]
     Moved {
         /// The operation, with its new monitor.

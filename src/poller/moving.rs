@@ -130,6 +130,15 @@ impl Poller {
         }
     }
 
+    /// Goes back to where the monitor was before redirects that have led to no status: to a page to sign in at, for one. From there
+    /// the operation can be resumed, and canceled.
+    pub(crate) fn move_back(&mut self) {
+        let from = self.operation.more.as_mut().and_then(|more| more.redirected_from.take());
+        if let Some(Ok(address)) = from.map(|from| self.resolver().check(&from)) {
+            self.move_to(address);
+        }
+    }
+
     /// Notes a place where the result may be.
     pub(crate) fn note_location(&mut self, location: &Uri) {
         let (remembered, whole) = self.split(location);

@@ -207,7 +207,8 @@ impl<T: Io> Reading<T> {
     }
 
     /// There is no status, and none can come.
-    pub(crate) fn has_no_status(self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
+    pub(crate) fn has_no_status(mut self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
+        self.poller.move_back();
         if why == StatusErrorKind::TooLong {
             return self.unusable(Unusable::Status(why));
         }

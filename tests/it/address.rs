@@ -489,6 +489,8 @@ async fn a_page_that_a_redirect_leads_to_is_no_success() {
             assert_eq!(outcome.is_ok(), is_success, "{way:?} {max_wait:?}");
             let Err(Error::Operation(error)) = outcome else { continue };
             assert!(matches!(error.cause(), Cause::Status(_)), "{error:?}");
+            // With a new session it can be resumed, and it can be canceled.
+            assert_eq!(error.operation().monitor(), "https://example.com/op/1", "{way:?} {max_wait:?}");
         }
     }
 }
