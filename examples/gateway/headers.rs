@@ -1,4 +1,4 @@
-//! What becomes of headers: those of a connection stay on it, and addresses of the service become the gateway's.
+//! Headers on their way: those of a connection stay on it, and addresses of the service become the gateway's.
 
 use std::net::IpAddr;
 
@@ -68,7 +68,7 @@ pub fn move_addresses(headers: &mut HeaderMap, from: &Url, to: &Url) {
     change_addresses(headers, |text| moved(text, from, to));
 }
 
-/// The same for addresses with a host alone: paths are below neither.
+/// Rewrites addresses with a host alone: paths are below neither.
 pub fn move_absolute_addresses(headers: &mut HeaderMap, from: &Url, to: &Url) {
     change_addresses(headers, |text| if is_absolute(text) { moved(text, from, to) } else { None });
 }

@@ -69,7 +69,7 @@ async fn forward(
     *outgoing.headers_mut() = request.headers().clone();
     let head = outgoing.headers_mut();
     headers::remove_hop_by_hop(head);
-    // That of the service is set with its address.
+    // The service's `Host` is set with its address.
     head.remove(HOST);
     // The server has answered it by itself, when the body was first asked for.
     head.remove(EXPECT);

@@ -12,7 +12,7 @@ use axum::{
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
-/// What the request wants its connection to become. With a body it is an ordinary request: what comes behind its head is no other
+/// The protocol that the request wants its connection to become. With a body it is an ordinary request: what follows its head is no other
 /// protocol yet, and a server may always answer without the upgrade.
 pub fn wanted(request: &Request) -> Option<HeaderValue> {
     if !request.body().is_end_stream() {

@@ -26,7 +26,7 @@ use crate::{
 /// Where nothing says who was asked, and what for. A path, since addresses of monitors may be made of it.
 const NOWHERE: &str = "https://service.example/path-of-the-start-request";
 
-/// What is left of the transcript.
+/// The rest of the transcript.
 struct Player {
     exchanges: Mutex<VecDeque<Exchange>>,
     /// The address that was asked last.
@@ -56,7 +56,7 @@ impl Player {
         Some(response.map(|body| Full::new(body.into())))
     }
 
-    /// What the responses that are left answer.
+    /// The requests that the remaining responses answer.
     fn unused(&self) -> Vec<String> {
         let describe = |Exchange { method, url, response }: &Exchange| {
             let method = method.as_ref().map_or("a request", Method::as_str);
@@ -172,7 +172,7 @@ fn address(text: &str) -> Option<Url> {
 }
 
 fn explain(event: &Event<'_>) {
-    // What passes through is explained, and so is the end of the transcript.
+    // A response that passes through is explained, and so is the end of the transcript.
     if matches!(event, Event::Unmatched { .. } | Event::Finished { outcome: Outcome::Dropped, .. }) {
         return;
     }
@@ -186,7 +186,7 @@ fn explain(event: &Event<'_>) {
     }
 }
 
-/// What the caller gets.
+/// The caller's result.
 async fn ended(protocol: &Protocol, response: Response<tower_lro::LroBody<Full<Bytes>>>, last: Option<Uri>) -> Exit {
     let operation = response.operation().cloned();
     let (head, body) = response.into_parts();

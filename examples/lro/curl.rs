@@ -1,4 +1,4 @@
-//! What `curl -i`, `curl -v` and `curl -iv` print, one call after another, as exchanges.
+//! Reads the output of `curl -i`, `curl -v` and `curl -iv`, one call after another, as exchanges.
 
 use http::Method;
 use reqwest::Url;
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// What a line says that belongs to no response.
+    /// Reads a line that belongs to no response.
     fn note(&mut self, line: &str) {
         if is_request(line.as_bytes()) {
             self.asked.clear();
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
         Some(head)
     }
 
-    /// What is between a head of `curl -v` and its body: what it says, and of `curl -iv` all the heads once more.
+    /// The lines between a head of `curl -v` and its body: curl's own messages, and for `curl -iv` all the heads once more.
     fn skip_repeated(&mut self, head: &Head) {
         if head.is_before_the_answer() {
             return;
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let length = self.body_length(head);
-        // What curl prints has no line break behind a body, and files have.
+        // Curl prints no line break after a body, but files have one.
         let body = self.take(length).trim_ascii_end().to_vec();
         let (method, url) = self.request();
         self.asked.clear();
@@ -229,7 +229,7 @@ fn is_remark(line: &str) -> bool {
     line.starts_with("* ") || is_count
 }
 
-/// Of `curl -v`, or as somebody has written it: `> POST https://example.com/jobs`.
+/// A request line of `curl -v`, or one written by hand: `> POST https://example.com/jobs`.
 fn is_request(line: &[u8]) -> bool {
     let line = line_text(line);
     let mut words = line.strip_prefix("> ").unwrap_or_default().split(' ');
@@ -284,7 +284,7 @@ fn without_meter(text: &[u8]) -> Vec<u8> {
             // A body before it has no line break.
             kept.extend(b"\n".iter().filter(|_| at > 0));
         } else if is_row {
-            // What curl says next follows in the same line.
+            // Curl's next message follows in the same line.
             kept.extend(line.iter().position(|byte| b"*<>{}H".contains(byte)).map_or(&[][..], |at| &line[at..]));
         } else if !is_below {
             kept.extend_from_slice(line);

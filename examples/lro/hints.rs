@@ -130,7 +130,7 @@ fn is_within(status: u16, codes: &str) -> bool {
     first.parse().is_ok_and(|first| status >= first) && last.parse().is_ok_and(|last| status <= last)
 }
 
-/// What the rules for monitors have by that name, one or several each.
+/// The values of that name in the rules for monitors, one or several each.
 fn of_monitors(protocol: &Protocol, member: &str) -> Vec<Value> {
     let mut all = Vec::new();
     for found in rules(protocol).iter().filter_map(|rule| rule["status"].get(member)) {
@@ -156,7 +156,7 @@ pub fn of_status(protocol: &Protocol, response: &Response<Bytes>) {
     let Ok(body) = serde_json::from_slice::<Value>(response.body()) else {
         return say("the body is not JSON: http_status_only, or when_status_missing, or status_header");
     };
-    // What is there, and is no word.
+    // A value that is there, but is not a word.
     for place in places.iter().filter_map(Value::as_str) {
         match body.pointer(place) {
             Some(found @ (Value::Number(_) | Value::Bool(_))) => say(&format!(
@@ -194,7 +194,7 @@ pub fn of_failure(protocol: &Protocol, body: &[u8]) {
     say(&format!("the body has {}", members(&body)));
 }
 
-/// What the description says of the result, where that was of no use.
+/// The places of the result in the description, if they were of no use.
 pub fn of_result(protocol: &Protocol, operation: &Operation, was_fetched: bool, headers: &HeaderMap, body: &[u8]) {
     if operation.state() != OperationState::Succeeded || was_fetched {
         return;
@@ -237,7 +237,7 @@ pub fn of_leftover() {
     );
 }
 
-/// What the transcript has beside the answer that is missing.
+/// The other exchanges of the transcript, besides the answer that is missing.
 pub fn of_unused(requests: &[String]) {
     match requests {
         [] => say("all of its responses were used"),

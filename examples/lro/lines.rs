@@ -9,7 +9,7 @@ use std::{
 
 use crate::printable::printable;
 
-/// What may have line breaks of others, which would forge lines.
+/// A text that may have line breaks of others, which would forge lines.
 pub fn one_line(text: &str) -> String {
     printable(text).replace('\n', "\\u000a")
 }

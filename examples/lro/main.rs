@@ -127,7 +127,7 @@ async fn run(options: &Options) -> Result<Exit, String> {
         let kept = operation.as_ref().map(|operation| store::keep(operation, options));
         output::print_error(options.format(), operation.as_ref(), text);
         kept.into_iter().for_each(tell);
-        // What has ended is not to be canceled: some services would delete its result.
+        // An operation that has ended is not canceled: some services would delete its result.
         let goes_on = operation.filter(|operation| !operation.state().is_terminal());
         // Who terminates a program does not wait for it.
         if let Some(operation) = goes_on.filter(|_| exit == Exit::Interrupted) {

@@ -191,7 +191,7 @@ impl Options {
     /// The request that cancels an operation at the service.
     pub fn cancel_request(&self, client: &ClientWithMiddleware, cancel: Cancel) -> Result<RequestBuilder, String> {
         let mut headers = self.headers()?;
-        // What is said of the start request alone; the layer says what this one's body is.
+        // Headers about the start request's body; the layer describes this one's.
         let names: Vec<_> = headers.keys().filter(|name| is_of_one_request(name.as_str())).cloned().collect();
         for name in names {
             headers.remove(name);
@@ -239,7 +239,7 @@ impl Options {
         url.map(String::from).unwrap_or_default()
     }
 
-    /// What `service` and `again` leave out, and a poll may need.
+    /// The parts that `service` and `again` leave out, and that a poll may need.
     pub fn left_out(&self, is_anonymous: bool) -> Vec<&'static str> {
         let Ok(url) = address(&self.url) else { return Vec::new() };
         let has_user = !url.username().is_empty() || url.password().is_some();

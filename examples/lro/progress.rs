@@ -18,7 +18,7 @@ pub fn lines() -> impl Fn(&Event<'_>) + Send + Sync + 'static {
     }
 }
 
-/// What it says, in words; some are the service's.
+/// The event in words; some are the service's.
 pub fn line(event: &Event<'_>) -> String {
     one_line(&words(event))
 }

@@ -46,7 +46,7 @@ enum Command {
     Check {
         #[arg(value_name = "NAME|FILE", value_parser = protocol, help = "The description: a file in TOML or JSON, or the name of a known one")]
         protocol: Protocol,
-        /// What was recorded: a HAR, or what `curl -i`, `curl -v` or `curl -iv` print, one call after another
+        /// A recording: a HAR, or the output of `curl -i`, `curl -v` or `curl -iv`, one call after another
         #[arg(long, value_name = "FILE")]
         transcript: PathBuf,
         /// The address of the start request, if the transcript does not say it, as that of `curl -i` does not
@@ -58,7 +58,7 @@ enum Command {
     },
 }
 
-/// What is behind `lro protocol`.
+/// The subcommands of `lro protocol`.
 pub fn main(given: impl Iterator<Item = OsString>) -> Exit {
     let options = arguments::parse::<Options>(iter::once("lro protocol".into()).chain(given));
     let name = match options.command {

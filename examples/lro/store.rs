@@ -15,7 +15,7 @@ use crate::options::{Options, quoted};
 #[must_use]
 pub fn keep(operation: &Operation, options: &Options) -> String {
     let file = options.store().cloned().unwrap_or_else(|| free_file(operation));
-    // What begins with `-` would be taken for an option.
+    // A name that begins with `-` would be taken for an option.
     let file = if file.to_string_lossy().starts_with('-') { Path::new(".").join(file) } else { file };
     let name = file.display();
     let json = match serde_json::to_string_pretty(operation) {

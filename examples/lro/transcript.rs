@@ -44,7 +44,7 @@ fn decoded(text: Vec<u8>) -> Vec<u8> {
     text.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec).unwrap_or(text)
 }
 
-/// What is about the connection, or about how the body was encoded on it.
+/// Headers about the connection, or about how the body was encoded on it.
 const OF_CONNECTION: [&str; 3] = ["content-encoding", "content-length", "transfer-encoding"];
 
 pub fn response<'a>(

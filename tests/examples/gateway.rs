@@ -14,7 +14,7 @@ use crate::{
     run::{Serving, command, output, prints},
 };
 
-/// What the service asks to be waited for: as little as can be said.
+/// The delay that the service asks for: as little as can be said.
 const MOMENT: Duration = Duration::from_millis(1);
 
 async fn in_front_of(upstream: &str) -> Serving {
@@ -107,7 +107,7 @@ async fn a_deadline_that_passes_names_the_operation() {
     assert_eq!(status["status"], "Running");
 }
 
-/// What would never come if the end of a body were waited for.
+/// A message that would never arrive if the end of a body were waited for.
 async fn unless_collected<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("it waits for the end of a body")
 }

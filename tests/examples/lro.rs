@@ -381,7 +381,7 @@ fn service(protocol: &str) -> (Script, &'static str, &'static str, &'static str)
         "azure-resource-manager" => {
             (Script::azure_resource_manager(), "PUT", "/topics/topic1", r#""provisioningState": "Succeeded""#)
         }
-        // Those of the simulator are on foreign hosts.
+        // The simulator's monitors are on foreign hosts.
         "fabric" => {
             let monitor = "{origin}/v1/operations/{id}";
             let start = Reply::http(202).header("location", monitor);

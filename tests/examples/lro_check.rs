@@ -328,7 +328,7 @@ fn a_recorded_address_is_compared_without_its_user_information() {
     assert!(!printed.out().contains("s3cret"), "{}", printed.out());
 }
 
-/// What browsers and test tools write, and Windows puts in front of it.
+/// Recordings as browsers and test tools write them, and with the byte order mark of Windows.
 #[test]
 fn a_har_of_a_browser_is_read() {
     let folder = folder("browser");

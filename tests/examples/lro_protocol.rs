@@ -158,7 +158,7 @@ fn a_recording_of_curl_is_explained() {
         ],
     );
 
-    // One that ends too early.
+    // A transcript that ends too early.
     let (early, _) = CURL.split_once("HTTP/1.1 503").unwrap();
     let printed = check([&jobs, "--transcript", &write(&folder, "early", early)]).expect(4);
     assert_says(&printed, &["Not at its end: the transcript has no answer to GET http://127.0.0.1:8080/jobs/7"]);

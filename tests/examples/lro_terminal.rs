@@ -84,7 +84,7 @@ fn a_service_cannot_drive_the_terminal_but_by_its_body() {
     let server = Server::serving(Script::new(Reply::accepted()).polls([Reply::json(&status)]), |mut response| {
         let headers = response.headers_mut();
         headers.insert("retry-after-ms", HeaderValue::from_static("1"));
-        // Of UTF-8, which is C1 and a letter, and of Latin 1.
+        // A C1 control and a letter in UTF-8, and a letter in Latin 1.
         headers.insert("x-hostile", HeaderValue::from_bytes(b"a\xc2\x9b2J\xc3\xa9\xe9").unwrap());
         response
     });

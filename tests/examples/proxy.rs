@@ -243,7 +243,7 @@ async fn upgraded_connections_pass_both_ways() {
     assert_eq!(refused.status(), 426);
 }
 
-/// What wants an upgrade that does not concern the service is an ordinary request, with its body and its operation.
+/// A request for an upgrade that does not concern the service is an ordinary request, with its body and its operation.
 #[tokio::test]
 async fn what_asks_for_http_2_or_has_a_body_goes_through_the_layer() {
     let answer = |request: Request| async move {

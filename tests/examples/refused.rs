@@ -1,4 +1,4 @@
-//! What is told without the credentials in it, and cannot drive a terminal: arguments that are refused, and errors of services.
+//! Messages without credentials that cannot drive a terminal: about arguments that are refused, and about errors of services.
 
 use tower_lro::simulator::{Reply, Script};
 

@@ -31,7 +31,7 @@ impl Server {
         Self::serving(script, |response| response)
     }
 
-    /// Of a script that asks for longer waits than a test has time for, or for none.
+    /// Plays a script that asks for longer delays than a test has time for, or for none.
     pub fn in_haste(script: Script) -> Self {
         Self::serving(script, |mut response| {
             response.headers_mut().remove("retry-after");
