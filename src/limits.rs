@@ -29,7 +29,7 @@ pub(crate) const MAX_POINTER_KEY_BYTES: usize = MAX_STATUS_WORD_BYTES - 1;
 /// How many members a scanner looks for at once: one bit each.
 pub(crate) const MAX_SELECTORS: usize = 32;
 
-/// How many unrecognized status words are remembered, so that each is reported once. Beyond that reports repeat.
+/// How many unrecognized status words are remembered, so that each is reported once. Further ones are not reported.
 pub(crate) const MAX_UNRECOGNIZED_WORDS: usize = 8;
 
 /// Frames without data that a body may give in a row before it counts as stalled: a body that is always ready and never says

@@ -21,7 +21,8 @@ use crate::{operation::Operation, redact::Redacted, timing::backoff::DelayReason
 ///
 /// Every operation has one `Accepted`, and a `Resumed` each time it is resumed. Each of these is followed by one `Pending` or
 /// `Finished`, also where the future is dropped. A poll that ends the operation at once with an error (a 403, an answer without a
-/// status) is reported by `Finished` alone, and a redirect by `Moved`. A response that started nothing is `Unmatched`.
+/// status) is reported by `Finished` alone, and a redirect by `Moved`; so is the way back from a page that gave no status, before an
+/// error. A response that started nothing is `Unmatched`.
 ///
 /// `Debug` is safe to log as far as the layer can know: query values are replaced, and there are no headers in it. From bodies it
 /// shows the status, the time of creation and the reason of a failure, in the service's own words.

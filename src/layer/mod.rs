@@ -87,8 +87,8 @@ impl LroLayer {
         Self::default()
     }
 
-    /// Passes everything through, a 202 included; for the extensions of a single request. Only a [`Cancel`] is an error, because its
-    /// request must not go to the address that it names.
+    /// Passes everything through, a 202 included; for the extensions of a single request. Only a [`Cancel`] is an error, because such
+    /// a request must not reach the address that it is sent to.
     ///
     /// # Example
     ///

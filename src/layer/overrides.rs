@@ -56,8 +56,8 @@ impl LroOverrides {
         Self(Arc::new(change))
     }
 
-    /// Passes everything through, a 202 included. Only a [`Cancel`](crate::Cancel) is an error, because its request must not go to the
-    /// address that it names. In the extensions of a request, [`LroLayer::disabled`] does the same.
+    /// Passes everything through, a 202 included. Only a [`Cancel`](crate::Cancel) is an error, because such a request must not reach
+    /// the address that it is sent to. In the extensions of a request, [`LroLayer::disabled`] does the same.
     #[must_use]
     pub fn disabled() -> Self {
         Self::new(|layer| layer.protocols([]))

@@ -9,8 +9,8 @@ use crate::{
     protocol::template::{Known, Variable},
 };
 
-/// Cancels an operation at the service: put into the extensions of a request to the service, it redirects that request to the
-/// address where the operation is canceled.
+/// Cancels an operation at the service: put into the extensions of a request to the service, it sends that request to the
+/// address where the operation is canceled instead.
 ///
 /// Get one from [`Operation::cancel`]. It says which [`method`](Self::method), [`content_type`](Self::content_type) and
 /// [`body`](Self::body) the request needs; [`request`](Self::request) makes one. Address it to the service, as a
@@ -58,7 +58,7 @@ impl Operation {
     /// [`LroLayer::cancel_for`](crate::LroLayer::cancel_for) for it.
     #[must_use]
     pub fn cancel(&self) -> Option<Cancel> {
-        self.cancel_at(self.monitor())
+        self.cancel_at(self.redirected_from().unwrap_or(self.monitor()))
     }
 
     /// Like [`cancel`](Self::cancel), for a monitor whose whole address is more than the operation holds.

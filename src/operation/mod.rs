@@ -103,7 +103,7 @@ pub(crate) struct More {
     pub(crate) resource: Option<Uri>,
     /// A `Location` that does not name the monitor.
     pub(crate) location: Option<Uri>,
-    /// Where the monitor was before redirects that came after its last status. In a box, because few have any.
+    /// The address of the monitor before redirects that have led to no status yet. Boxed, because few have any.
     pub(crate) redirected_from: Option<Box<Uri>>,
     /// The start request's method and address, without any query parameter but `api-version`.
     pub(crate) start: Option<(Method, Uri)>,
@@ -147,6 +147,11 @@ impl Operation {
 
     pub(crate) fn more_mut(&mut self) -> &mut More {
         self.more.get_or_insert_default()
+    }
+
+    /// The address of the monitor before redirects that have led to no status yet.
+    pub(crate) fn redirected_from(&self) -> Option<&Uri> {
+        self.more.as_ref()?.redirected_from.as_deref()
     }
 
     /// A `Location` that does not name the monitor is where the result may be.

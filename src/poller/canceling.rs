@@ -68,7 +68,8 @@ impl Poller {
         }
         self.config().spoken(&self.operation.protocol)?;
         let whole = self.whole_asked().filter(|_| self.asked() == Target::Monitor);
-        let cancel = self.operation.cancel_at(whole.unwrap_or(&self.operation.monitor))?;
+        let monitor = self.operation.redirected_from().or(whole).unwrap_or(&self.operation.monitor);
+        let cancel = self.operation.cancel_at(monitor)?;
         let address = self.resolver().resolve(&cancel.reference, cancel.base()).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;
         *request.method_mut() = cancel.method().clone();

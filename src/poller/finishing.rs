@@ -43,6 +43,7 @@ impl<T: Io> Reading<T> {
     /// The operation has ended.
     pub(crate) fn finish(mut self: Box<Self>, state: OperationState, now: Duration) -> Action<T> {
         self.poller.operation.state = state;
+        self.poller.settle();
         let headers = &self.response.head.headers;
         let outcome = self.poller.rule().outcome_header.as_ref().and_then(|header| header_text(headers.get(header)?));
         let outcome = outcome.and_then(outcome_status);

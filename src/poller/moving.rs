@@ -29,8 +29,7 @@ impl Poller {
 
     /// Whether redirects have led away from the monitor, to a place that has not given a status yet.
     pub(crate) fn is_led_away(&self) -> bool {
-        let from = self.operation.more.as_ref().and_then(|more| more.redirected_from.as_deref());
-        from.is_some_and(|from| !is_same_place(from, &self.operation.monitor))
+        self.operation.redirected_from().is_some_and(|from| !is_same_place(from, &self.operation.monitor))
     }
 
     /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
@@ -88,6 +87,7 @@ impl Poller {
         self.operation.status = None;
         self.operation.percent = None;
         self.operation.is_success_assumed = false;
+        self.settle();
         if let Some(more) = &mut self.operation.more {
             more.error = None;
         }
@@ -130,12 +130,20 @@ impl Poller {
         }
     }
 
-    /// Goes back to where the monitor was before redirects that have led to no status: to a page to sign in at, for one. From there
-    /// the operation can be resumed, and canceled.
+    /// Goes back to where the monitor was before redirects that have led to no status, but to a sign-in page, say: from there the
+    /// operation can be resumed and canceled.
     pub(crate) fn move_back(&mut self) {
-        let from = self.operation.more.as_mut().and_then(|more| more.redirected_from.take());
-        if let Some(Ok(address)) = from.map(|from| self.resolver().check(&from)) {
+        let address = self.operation.redirected_from().map(|from| self.resolver().check(from));
+        if let Some(Ok(address)) = address {
+            self.settle();
             self.move_to(address);
+        }
+    }
+
+    /// Notes that the monitor, or the outcome, is where redirects have led.
+    pub(crate) fn settle(&mut self) {
+        if let Some(more) = &mut self.operation.more {
+            more.redirected_from = None;
         }
     }
 

@@ -321,6 +321,7 @@ impl Poller {
     }
 
     pub(crate) fn fail<T: Io>(mut self: Box<Self>, reason: Reason<T>) -> Action<T> {
+        self.move_back();
         let outcome = reason.outcome();
         // A request that resumes the operation counts failures and moves anew.
         (self.operation.progress.consecutive_failures, self.operation.progress.moves) = (0, 0);
@@ -329,6 +330,7 @@ impl Poller {
 
     /// The deadline has come.
     pub(crate) fn time_out<T: Io>(mut self: Box<Self>) -> Action<T> {
+        self.move_back();
         let cancel = self.config().cancel_on_timeout.as_ref().and_then(|_| self.cancel_request()).map(Box::new);
         // It is over: a request that resumes the operation has another one.
         self.operation.progress.deadline = None;

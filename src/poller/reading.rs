@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Uri};
+use http::{HeaderName, StatusCode, Uri};
 use http_body::Frame;
 
 use crate::{
@@ -207,8 +207,7 @@ impl<T: Io> Reading<T> {
     }
 
     /// There is no status, and none can come.
-    pub(crate) fn has_no_status(mut self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
-        self.poller.move_back();
+    pub(crate) fn has_no_status(self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
         if why == StatusErrorKind::TooLong {
             return self.unusable(Unusable::Status(why));
         }
@@ -242,8 +241,8 @@ impl<T: Io> Reading<T> {
         poller.operation.state = state;
         let progress = &mut poller.operation.progress;
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
-        if let Some(more) = &mut poller.operation.more {
-            more.redirected_from = None;
+        if meaning.is_some() || self.response.head.status == StatusCode::ACCEPTED {
+            poller.settle();
         }
         if let Some(location) = location {
             poller.note_location(&location);

@@ -44,8 +44,8 @@ pub enum FinalResponse {
     /// The response at the resource that the final status response names: in its `Resource-Location` header, or in the place that
     /// the protocol defines (`resourceLocation`). The final status response if it names none.
     Resource,
-    /// The response at the `Location` of the final status response, or else at that of the start response, unless it names the
-    /// monitor. The final status response if there is no `Location`.
+    /// The response at the `Location` of the final status response, or else at that of the start response, unless that one
+    /// names the monitor. The final status response if there is no `Location`.
     Location,
     /// The response at the address of the start request. The final status response if the operation was resumed and that address
     /// is not known.

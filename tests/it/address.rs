@@ -455,11 +455,17 @@ async fn only_a_redirect_of_the_monitor_to_the_result_says_that_it_succeeded() {
 /// A sign-in page, for one, where a session has expired.
 #[tokio::test(start_paused = true)]
 async fn a_page_that_a_redirect_leads_to_is_no_success() {
-    // The last answer of each is 200, and has no status.
+    // Behind each comes a 200 without a status.
     for (way, is_success) in [
         (&[(302, "/login")][..], false),
         (&[(307, "/op/1?page=login")], false),
         (&[(503, ""), (302, "/login"), (503, "")], false),
+        // Nor does what else such a page answers say anything about the operation.
+        (&[(302, "/login"), (204, "")], false),
+        (&[(302, "/login"), (401, "")], false),
+        (&[(302, "/login"), (404, "")], false),
+        (&[(302, "/login"), (302, "https://sign-in.example.net/")], false),
+        (&[(302, "/login"), (302, "/b"), (302, "/login"), (304, "")], false),
         // A slash makes no other place, and what leads back to the monitor does not either.
         (&[(307, "/op/1/")], true),
         (&[(302, "/refresh"), (302, "/op/1")], true),
@@ -488,7 +494,7 @@ async fn a_page_that_a_redirect_leads_to_is_no_success() {
             }
             assert_eq!(outcome.is_ok(), is_success, "{way:?} {max_wait:?}");
             let Err(Error::Operation(error)) = outcome else { continue };
-            assert!(matches!(error.cause(), Cause::Status(_)), "{error:?}");
+            assert!(matches!(error.cause(), Cause::Status(_) | Cause::Monitor(_) | Cause::Address(_)), "{error:?}");
             // With a new session it can be resumed, and it can be canceled.
             assert_eq!(error.operation().monitor(), "https://example.com/op/1", "{way:?} {max_wait:?}");
         }

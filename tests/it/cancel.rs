@@ -60,6 +60,33 @@ async fn an_operation_that_has_ended_is_not_canceled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operation_is_canceled_where_it_is_and_not_at_a_page_to_sign_in_at() {
+    let led_away = |index: usize, _: &Request<()>| {
+        let (status, header, value) = match index {
+            0 => (202, "content-location", "/op/1"),
+            1 => (302, "location", "/login"),
+            _ => (503, "x-none", ""),
+        };
+        Ok(Response::builder().status(status).header(header, value).body(String::new())?)
+    };
+    let request = || Request::get("https://example.com/$export").body(String::new()).unwrap();
+    let layer = || exact().protocols([Protocol::fhir()]).max_consecutive_failures(u32::MAX);
+    let canceled = || Some("DELETE https://example.com/op/1".to_owned());
+
+    let (canceller, mut noted) = noting();
+    let service = answering(led_away).0;
+    let error = layer().timeout(seconds(9)).cancel_on_timeout(canceller).layer(service).oneshot(request()).await;
+    assert_eq!(noted.recv().await, canceled(), "by the timeout");
+    let Err(Error::Operation(error)) = error else { panic!() };
+    assert_eq!(error.operation().monitor(), "https://example.com/op/1");
+
+    let (canceller, mut noted) = noting();
+    let call = layer().cancel_on_drop(canceller).layer(answering(led_away).0).oneshot(request());
+    assert!(tokio::time::timeout(seconds(9), call).await.is_err());
+    assert_eq!(noted.recv().await, canceled(), "by the drop");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_canceller_that_panics_does_so_in_its_own_task() {
     let canceller = Canceller::new(|_| -> std::future::Ready<Result<StatusCode, BoxError>> { panic!("canceller") });
     let (service, _) =

@@ -157,7 +157,7 @@ known! {
     /// 429, which are failed polls.
     ///
     /// [`location`](Self::location) reads a `status`, too: prefer it unless the results have a `status` of their own that says nothing
-    /// about the operation. Any other success than a 202 means success; if there never was a 202,
+    /// about the operation. Any other 2xx means that the operation has succeeded, except at a page that a redirect led to; if there never was a 202,
     /// [`Operation::is_success_assumed`](crate::Operation::is_success_assumed) says so.
     ///
     /// [RFC 9110, section 15.3.3]: https://www.rfc-editor.org/rfc/rfc9110#section-15.3.3
