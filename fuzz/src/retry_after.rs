@@ -46,9 +46,15 @@ pub fn reference(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
         items.filter_map(|item| count(item.trim())).map(Duration::from_millis).max()
     };
     let sent = headers.get("date").and_then(|value| httpdate::parse_http_date(value.to_str().ok()?.trim()).ok());
-    let of_value = |value: &String| match httpdate::parse_http_date(value) {
-        Ok(date) => date.duration_since(sent.unwrap_or(wall)).ok().filter(|delay| *delay > Duration::ZERO),
-        Err(_) => value.split(',').filter_map(|item| seconds(item.trim())).max(),
+    // A proxy may have joined several values by commas, which dates have, too.
+    let of_value = |value: &String| {
+        let items: Vec<_> = value.split(',').collect();
+        let pairs = items.windows(2).map(|pair| pair.join(","));
+        let dates = items.iter().map(ToString::to_string).chain(pairs);
+        let dates = dates.filter_map(|date| httpdate::parse_http_date(date.trim()).ok());
+        let until = dates.filter_map(|date| date.duration_since(sent.unwrap_or(wall)).ok());
+        let seconds = items.iter().filter_map(|item| seconds(item.trim()));
+        until.filter(|delay| *delay > Duration::ZERO).chain(seconds).max()
     };
     millis("retry-after-ms")
         .or_else(|| millis("x-ms-retry-after-ms"))
