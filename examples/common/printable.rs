@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 /// With what a terminal would obey escaped as in JSON, so that JSON stays what it is. Lines stay lines.
+#[must_use]
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for char in text.chars() {

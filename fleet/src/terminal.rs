@@ -1,33 +1,14 @@
 //! Printing: stored texts cannot move the cursor, and a reader that has gone is not an error.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-};
+use std::io::{self, Write as _};
 
 use crate::BoxError;
 
-/// Text for a terminal, chosen by services, by tenants, or by others who can write to the queue. Lines stay lines.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for char in text.chars() {
-        if is_harmless(char) {
-            printable.push(char);
-        } else {
-            // As JSON has it: what is printed as JSON stays that.
-            _ = write!(printable, "\\u{:04x}", u32::from(char));
-        }
-    }
-    printable
-}
+/// The examples' own.
+#[path = "../../examples/common/printable.rs"]
+mod printable;
 
-/// Neither C0, DEL or C1, nor what turns the direction of the text around it.
-fn is_harmless(char: char) -> bool {
-    let turns =
-        matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    matches!(char, '\n' | '\t') || !(char.is_control() || turns)
-}
+pub use printable::printable;
 
 /// Prints to the standard output. Where its reader has gone (`| head`), there is nobody left to tell.
 pub fn print(text: &str) -> Result<(), BoxError> {
