@@ -27,8 +27,14 @@ impl Poller {
         response.effective_uri.as_ref().filter(|uri| !is_same_place(uri, &self.target().uri))
     }
 
+    /// Whether a response is from a page that a redirect of the monitor has led to, whoever followed it, and that has not given a
+    /// status yet: perhaps one to sign in at.
+    pub(crate) fn is_elsewhere<B>(&self, response: &PartialResponse<B>) -> bool {
+        self.is_led_away() || self.redirected_to(response).is_some()
+    }
+
     /// Whether redirects have led away from the monitor, to a place that has not given a status yet.
-    pub(crate) fn is_led_away(&self) -> bool {
+    fn is_led_away(&self) -> bool {
         self.operation.redirected_from().is_some_and(|from| !is_same_place(from, &self.operation.monitor))
     }
 

@@ -62,11 +62,9 @@ impl Sending {
         if let Some(Err(error)) = response.effective_uri.as_ref().map(|uri| poller.resolver().check_answered(uri)) {
             return poller.fail_address(error);
         }
-        // Nothing but a status is believed of a page that a redirect of the monitor has led to, whoever has followed it: neither an
-        // error of it nor a success without a status says anything about the operation.
-        let is_elsewhere = poller.is_led_away() || poller.redirected_to(&response).is_some();
         let facts = HeadFacts {
-            target: if is_elsewhere && !status.is_success() { Target::Result } else { poller.asked() },
+            target: poller.asked(),
+            is_elsewhere: poller.is_elsewhere(&response),
             has_status: poller.operation.progress.has_status,
             is_last_failure: poller.is_last_failure(),
             has_retry_after: response.retry_after(now).is_some(),
@@ -76,9 +74,6 @@ impl Sending {
             Head::Moves => {
                 let to = poller.asked();
                 poller.redirect(response, to, now)
-            }
-            Head::Succeeded if is_elsewhere && !poller.is_redirected_result(&response) => {
-                poller.read(response, now).has_no_status(StatusErrorKind::Missing, now)
             }
             Head::Succeeded => poller.read(response, now).succeed_by_head(now),
             Head::Retry => poller.poll_failed(FailedPoll::Http(response), now),

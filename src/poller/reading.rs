@@ -183,8 +183,7 @@ impl<T: Io> Reading<T> {
         // A response with a status was read. One that is too long is the result of a plain monitor.
         let is_document = || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
         let is_read = status.is_some() || (is_document() && !self.is_unreadable());
-        let is_elsewhere = || self.redirected_to().is_some() || self.poller.is_led_away();
-        let is_trustworthy = is_read && !is_elsewhere();
+        let is_trustworthy = is_read && !self.poller.is_elsewhere(&self.response);
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
         let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
         self.poller.operation.is_success_assumed = false;

@@ -39,6 +39,9 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadFacts {
     pub(crate) target: Target,
+    /// Whether a redirect has led to the response. Nothing but a status is believed of it: neither an error nor a success by HTTP
+    /// says anything about the operation.
+    pub(crate) is_elsewhere: bool,
     /// Whether the monitor has ever given a status, or answered 202.
     pub(crate) has_status: bool,
     /// Whether another failed poll is one too many.
@@ -48,11 +51,12 @@ pub(crate) struct HeadFacts {
 
 pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -> Head {
     let is_result = facts.target == Target::Result;
-    let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && !is_result;
+    let is_monitor = !is_result && !facts.is_elsewhere;
+    let is_among = |statuses: &[StatusCode]| statuses.contains(&status) && is_monitor;
     let is_final_error = || is_among(&rule.final_errors);
     // At a plain monitor, a 404 is an outcome like any other.
     let is_plain = || is_final_error() && rule.when_status_missing != MissingStatus::Error;
-    let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && !is_result && !is_plain();
+    let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && is_monitor && !is_plain();
     let asks_to_wait = || status.is_server_error() && facts.has_retry_after && is_final_error();
     match status.as_u16() {
         _ if rule.result_redirects.contains(&status) => Head::NamesResult,
@@ -60,9 +64,9 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
         _ if is_among(&rule.successes) && (!is_early || facts.is_last_failure) => Head::Succeeded,
         _ if rule.retryable.contains(&status) || is_early || asks_to_wait() => Head::Retry,
         200..=299 if is_result => Head::Return,
-        204 => Head::Succeeded,
+        204 if is_monitor => Head::Succeeded,
         200..=299 => Head::ReadStatus,
-        304 if facts.has_status && !is_result => Head::NoStatus,
+        304 if facts.has_status && is_monitor => Head::NoStatus,
         _ if is_final_error() => Head::ReadStatus,
         _ => Head::Unexpected,
     }
@@ -131,12 +135,19 @@ mod tests {
         by_status().when_status_missing(MissingStatus::Succeeded).final_error_statuses([400, 404, 410, 500])
     }
 
-    const FIRST_POLL: HeadFacts =
-        HeadFacts { target: Target::Monitor, has_status: false, is_last_failure: false, has_retry_after: false };
+    const FIRST_POLL: HeadFacts = HeadFacts {
+        target: Target::Monitor,
+        is_elsewhere: false,
+        has_status: false,
+        is_last_failure: false,
+        has_retry_after: false,
+    };
     const LATER_POLL: HeadFacts = HeadFacts { has_status: true, ..FIRST_POLL };
     const RESULT: HeadFacts = HeadFacts { target: Target::Result, ..LATER_POLL };
     const RESULT_AT_ONCE: HeadFacts = HeadFacts { target: Target::Result, ..FIRST_POLL };
     const LAST_CHANCE: HeadFacts = HeadFacts { is_last_failure: true, ..FIRST_POLL };
+    const LED_AWAY: HeadFacts = HeadFacts { is_elsewhere: true, ..LATER_POLL };
+    const LED_AWAY_AT_ONCE: HeadFacts = HeadFacts { is_elsewhere: true, ..FIRST_POLL };
     const ASKS_TO_WAIT: HeadFacts = HeadFacts { has_retry_after: true, ..LATER_POLL };
 
     #[test]
@@ -177,7 +188,17 @@ mod tests {
             ("unless that is a client error", plain(), ASKS_TO_WAIT, 410, Head::ReadStatus),
             ("what was deleted may be gone", deletion.clone(), LATER_POLL, 404, Head::Succeeded),
             ("or late", deletion.clone(), FIRST_POLL, 404, Head::Retry),
-            ("but not for ever", deletion, LAST_CHANCE, 404, Head::Succeeded),
+            ("but not for ever", deletion.clone(), LAST_CHANCE, 404, Head::Succeeded),
+            ("a page to sign in at may have a status", by_status(), LED_AWAY, 200, Head::ReadStatus),
+            ("its 204 is no success", by_status(), LED_AWAY, 204, Head::ReadStatus),
+            ("nor is its 404", deletion, LED_AWAY, 404, Head::Unexpected),
+            ("nor a success by its protocol", by_status().success_statuses([200]), LED_AWAY, 200, Head::ReadStatus),
+            ("its error is not the outcome", plain(), LED_AWAY, 410, Head::Unexpected),
+            ("it is not late", by_status(), LED_AWAY_AT_ONCE, 404, Head::Unexpected),
+            ("304 says nothing there", by_status(), LED_AWAY, 304, Head::Unexpected),
+            ("it may be throttled", by_status(), LED_AWAY, 429, Head::Retry),
+            ("it may lead on", by_status(), LED_AWAY, 302, Head::Moves),
+            ("it may name the result", by_status(), LED_AWAY, 303, Head::NamesResult),
         ] {
             assert_eq!(of_head(code(status), &rule, facts), expected, "{name}: {status}");
         }
