@@ -108,42 +108,8 @@ impl Anonymous {
     }
 }
 
-impl IsDefault for Anonymous {
-    fn is_default(&self) -> bool {
-        !self.0
-    }
-}
-
-trait IsDefault {
-    fn is_default(&self) -> bool;
-}
-
-impl IsDefault for bool {
-    fn is_default(&self) -> bool {
-        !self
-    }
-}
-
-impl<T> IsDefault for Option<T> {
-    fn is_default(&self) -> bool {
-        self.is_none()
-    }
-}
-
-macro_rules! is_default_at_zero {
-    ($($number:ty)*) => {
-        $(impl IsDefault for $number {
-            fn is_default(&self) -> bool {
-                *self == 0
-            }
-        })*
-    };
-}
-
-is_default_at_zero!(u8 u32 u64);
-
-fn is_default(value: &impl IsDefault) -> bool {
-    value.is_default()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn supported_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
