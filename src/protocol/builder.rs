@@ -6,7 +6,7 @@ use crate::{
     address::{origin::Origin, policy::TrustRule},
     limits::{MAX_SELECTORS, MAX_STATUS_WORD_BYTES},
     protocol::{
-        KNOWN_NAMES, Protocol, Rules,
+        Protocol, Rules,
         cancel_rule::CancelRule,
         error::{Mistake, ProtocolError},
         final_response::{FinalResponse, ResourceRule},
@@ -205,7 +205,7 @@ impl ProtocolBuilder {
     ///
     /// The first mistake in its description.
     pub fn build(mut self) -> Result<Protocol, ProtocolError> {
-        if KNOWN_NAMES.contains(&&*self.rules.name) {
+        if Protocol::known().any(|known| known.name() == self.rules.name) {
             self.mistake.note(ProtocolError::Name(self.rules.name.clone().into_owned()));
         }
         self.validated()

@@ -128,29 +128,6 @@ impl Rules {
     }
 }
 
-/// The names of the protocols that have a constructor here.
-pub(crate) const KNOWN_NAMES: &[&str] = &[
-    "operation-location",
-    "location",
-    "azure-core",
-    "azure-resource-manager",
-    "fabric",
-    "graph",
-    "odata",
-    "fhir",
-    "async-request-reply",
-    "key-vault",
-    "aip-151",
-    "http-202",
-    "ogc-processes",
-    "redfish",
-    "lxd",
-    "durable-functions",
-    "snowflake-sql",
-    "dataverse",
-    "meilisearch",
-];
-
 /// A protocol, and the rule by which a response may start an operation.
 #[derive(Clone)]
 pub(crate) struct Candidate {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::protocol::{
-    KNOWN_NAMES, Protocol,
+    Protocol,
     builder::ProtocolBuilder,
     cancel_rule::CancelRule,
     error::ProtocolError,
@@ -164,12 +164,8 @@ fn texts(of: &Many<String>) -> impl Iterator<Item = &str> {
 
 /// Refuses a protocol with the name of a known one, unless it is that one.
 fn unless_known(protocol: Protocol, name: String) -> Result<Protocol, FormError> {
-    if !KNOWN_NAMES.contains(&&*name) {
-        return Ok(protocol);
-    }
-    let known = Protocol::known().find(|known| known.name() == name);
-    let forms = known.into_iter().flat_map(|known| [known.strict(), known]);
-    let same = forms.into_iter().find(|known| known.rules() == protocol.rules());
+    let Some(known) = Protocol::known().find(|known| known.name() == name) else { return Ok(protocol) };
+    let same = [known.strict(), known].into_iter().find(|known| known.rules() == protocol.rules());
     same.ok_or_else(|| FormError { path: "name".to_owned(), problem: Problem::Builder(ProtocolError::Name(name)) })
 }
 

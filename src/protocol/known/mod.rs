@@ -222,14 +222,13 @@ known! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::KNOWN_NAMES;
 
     #[test]
     fn known_protocols_are_valid_and_have_names_of_their_own() {
         for builder in BUILDERS {
             assert_eq!(builder().named("another").build().err(), None);
         }
-        let names: Vec<_> = Protocol::known().map(|known| known.name().to_owned()).collect();
-        assert_eq!(names, KNOWN_NAMES);
+        let names: std::collections::BTreeSet<_> = Protocol::known().map(|known| known.name().to_owned()).collect();
+        assert_eq!(names.len(), BUILDERS.len());
     }
 }
