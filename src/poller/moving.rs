@@ -114,7 +114,6 @@ impl Poller {
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
         let result = self.ask(address);
         if self.asked() == Target::Monitor {
-            self.operation.state = OperationState::Succeeded;
             self.operation.more_mut().resource = Some(result.uri.clone());
             self.emit_polled();
             self.operation.progress.consecutive_failures = 0;

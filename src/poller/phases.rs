@@ -330,12 +330,10 @@ impl Poller {
 
     /// The deadline has come.
     pub(crate) fn time_out<T: Io>(mut self: Box<Self>) -> Action<T> {
-        self.move_back();
-        let cancel = self.config().cancel_on_timeout.as_ref().and_then(|_| self.cancel_request()).map(Box::new);
         // It is over: a request that resumes the operation has another one.
         self.operation.progress.deadline = None;
         let failures = self.operation.progress.consecutive_failures;
-        self.fail(Reason::Timeout { cancel, failures })
+        self.fail(Reason::Timeout { failures })
     }
 
     pub(crate) fn fail_address<T: Io>(self: Box<Self>, error: AddressError) -> Action<T> {

@@ -1,7 +1,5 @@
 //! `Reason`: why an operation did not complete.
 
-use http::Request;
-
 use crate::{
     address::error::AddressError, error::status::StatusErrorKind, event::Outcome, poller::response::PartialResponse,
 };
@@ -10,8 +8,6 @@ use crate::{
 /// [`Cause`](crate::Cause), with the parts that only the driver has.
 pub(crate) enum Reason<T: Io> {
     Timeout {
-        /// The request that cancels the operation, if that is wanted and known.
-        cancel: Option<Box<Request<String>>>,
         /// How many requests had failed in a row.
         failures: u32,
     },

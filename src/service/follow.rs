@@ -68,7 +68,7 @@ impl LroLayer {
         if start.may_start_operation(&response) {
             ResponseFuture::follow(start, response)
         } else {
-            ResponseFuture::answered(start, response)
+            ResponseFuture::answered(response)
         }
     }
 }

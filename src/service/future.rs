@@ -83,6 +83,8 @@ where
     S: Service<R, Response: AsResponse>,
 {
     Refused(Box<Error<S::Error>>),
+    /// The caller has the response already.
+    Answered(Box<S::Response>),
     Deferred(Box<Deferred<S, R>>),
 }
 
@@ -147,8 +149,8 @@ where
 
     /// Returns a response that starts nothing, and whose request this future did not send.
     #[cold]
-    pub(crate) fn answered(start: Start<S>, response: S::Response) -> Self {
-        Self { state: State::Operating { operating: Operating::answered(start, response) } }
+    pub(crate) fn answered(response: S::Response) -> Self {
+        Self { state: State::Unsent { unsent: Some(Unsent::Answered(Box::new(response))) } }
     }
 }
 
@@ -162,36 +164,33 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
-        if let StateProjection::First { mut future, start } = state.as_mut().project() {
-            let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
-            let result = ready!(first.poll(cx));
-            // Borrow: moving the response is expensive.
-            let begins =
-                matches!((&result, &*start), (Ok(response), Some(start)) if start.may_start_operation(response));
-            if !begins {
-                future.set(None);
-                *start = None;
-                return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
-            }
-            let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
-            state.set(ResponseFuture::follow(*start, response).state);
-        }
-        let outcome = match state.as_mut().project() {
-            StateProjection::Operating { operating } => ready!(operating.as_mut().poll(cx)),
-            StateProjection::Unsent { unsent } => match unsent.take() {
-                Some(Unsent::Refused(error)) => Err(*error),
-                Some(Unsent::Deferred(deferred)) => match deferred.begin() {
-                    Ok(begun) => {
-                        state.set(begun.state);
-                        // Polled again at once, but from outside: a recursive function is not inlined.
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
+        let outcome = loop {
+            match state.as_mut().project() {
+                StateProjection::First { mut future, start } => {
+                    let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
+                    let result = ready!(first.poll(cx));
+                    // Borrow: moving the response is expensive.
+                    let begins =
+                        matches!((&result, &*start), (Ok(response), Some(start)) if start.may_start_operation(response));
+                    if !begins {
+                        future.set(None);
+                        *start = None;
+                        return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
                     }
-                    Err(NoTimer) => Err(Error::NoTimer),
+                    let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
+                    state.set(ResponseFuture::follow(*start, response).state);
+                }
+                StateProjection::Operating { operating } => break ready!(operating.as_mut().poll(cx)),
+                StateProjection::Unsent { unsent } => match unsent.take() {
+                    Some(Unsent::Refused(error)) => break Err(*error),
+                    Some(Unsent::Answered(response)) => break Ok(response.pass_through()),
+                    Some(Unsent::Deferred(deferred)) => match deferred.begin() {
+                        Ok(begun) => state.set(begun.state),
+                        Err(NoTimer) => break Err(Error::NoTimer),
+                    },
+                    None => return Poll::Pending,
                 },
-                None => return Poll::Pending,
-            },
-            StateProjection::First { .. } => return Poll::Pending,
+            }
         };
         state.set(State::First { future: None, start: None });
         Poll::Ready(outcome)

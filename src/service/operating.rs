@@ -26,13 +26,13 @@ use crate::{
     limits::MAX_STEPS_PER_WAKE,
     operation::{Operation, Resume},
     poller::{
-        phases::{Action, Poller, Reading, Sending, Waiting},
+        phases::{Action, Ended, Poller, Reading, Sending, Waiting},
         reason::{Io, Reason, Unusable},
         response::{Arrived, PartialResponse},
         resuming,
-        starting::{Moment, Started, Starting},
+        starting::{Started, Starting},
     },
-    request::template::{CapturedRequest, FollowedRequest},
+    request::template::FollowedRequest,
     service::{
         body::{LroBody, Next, OpenBody},
         canceling::spawn_cancel,
@@ -139,27 +139,12 @@ where
 
     /// Goes on from a response that may start an operation.
     pub(crate) fn follow(start: Start<S>, response: S::Response) -> Pin<Box<Self>> {
-        Self::with_response(start, response, |config, captured, response, beginning| {
-            Starting::begin(config, captured, response, beginning).into()
-        })
-    }
-
-    /// Returns a response that starts nothing.
-    pub(crate) fn answered(start: Start<S>, response: S::Response) -> Pin<Box<Self>> {
-        Self::with_response(start, response, |_, _, response, _| Step::PassesThrough(response))
-    }
-
-    fn with_response(
-        start: Start<S>,
-        response: S::Response,
-        step: impl FnOnce(Arc<Config>, CapturedRequest, Box<PartialResponse<OpenBody<BodyOf<S, R>>>>, Moment) -> Step<S, R>,
-    ) -> Pin<Box<Self>> {
         let Start { service, config, captured } = start;
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         // Monitors are resolved against the address that the request was sent to, not against the one to which redirects led.
         let (response, url) = arrived(response, None, Duration::ZERO, || beginning.wall);
-        let step = step(config.clone(), captured, response, beginning);
-        Self::new(service, config, clock, url, step)
+        let started = Starting::begin(config.clone(), captured, response, beginning);
+        Self::new(service, config, clock, url, started.into())
     }
 
     fn new(service: S, config: Arc<Config>, clock: Clock, last_url: UrlOf<S, R>, step: Step<S, R>) -> Pin<Box<Self>> {
@@ -328,7 +313,7 @@ where
             Action::Send(sending) => Ok(Step::Readying(sending)),
             Action::Read(reading) => Ok(Step::Reading(reading)),
             Action::Done(response, ended) => Err(Ok(self.respond(*response, Some(ended.into_operation())))),
-            Action::Failed(reason, ended) => Err(Err(self.fail(reason, ended.into_operation()))),
+            Action::Failed(reason, ended) => Err(Err(self.fail(reason, ended))),
             Action::Pending(delay, ended) => {
                 let cause = Cause::Pending { delay };
                 Err(Err(Error::Operation(OperationError::new(ended.into_operation(), cause))))
@@ -351,13 +336,14 @@ where
         S::Response::from_http(response)
     }
 
-    fn fail(self: Pin<&mut Self>, reason: Reason<IoOf<S, R>>, operation: Operation) -> ErrorOf<S, R> {
+    fn fail(self: Pin<&mut Self>, reason: Reason<IoOf<S, R>>, ended: Ended) -> ErrorOf<S, R> {
         let this = self.project();
+        if let (Reason::Timeout { .. }, Some(canceller)) = (&reason, &this.config.cancel_on_timeout) {
+            spawn_cancel(canceller, ended.0.cancel_request(), this.config, &ended.0.operation);
+        }
+        let operation = ended.into_operation();
         let cause = match reason {
-            Reason::Timeout { cancel, failures } => {
-                if let Some(canceller) = &this.config.cancel_on_timeout {
-                    spawn_cancel(canceller, cancel.map(|cancel| *cancel), this.config, &operation);
-                }
+            Reason::Timeout { failures } => {
                 return Error::Operation(OperationError::new(operation, Cause::Timeout).after_failures(failures));
             }
             Reason::NoTimer => Cause::NoTimer,
