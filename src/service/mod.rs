@@ -151,12 +151,12 @@ impl<S> Lro<S> {
         if Clock::check(config.timer.as_ref()).is_err() {
             return Err(Uncommon { config, head, why: Why::NoTimer });
         }
+        if !has_authority(&head.uri) {
+            hostless::warn_once(&config, &head, request.headers_mut());
+        }
         let is_about_operation = || head.is_resume || head.extensions.get::<Cancel>().is_some();
         if !head.extensions.is_empty() && is_about_operation() {
             return Err(Uncommon { config, head, why: Why::AboutOperation });
-        }
-        if !has_authority(&head.uri) {
-            hostless::warn_once(&config, &head, request.headers_mut());
         }
         if config.asks_for_async() {
             prefer_respond_async(request.headers_mut());
@@ -173,9 +173,6 @@ impl<S> Lro<S> {
         let Uncommon { config, mut head, why } = uncommon;
         if why == Why::NoTimer {
             return self.begin_later(config, head, request);
-        }
-        if !has_authority(&head.uri) {
-            hostless::warn_once(&config, &head, request.headers_mut());
         }
         if let Some(cancel) = head.extensions.get::<Cancel>() {
             return self.cancel(&config, &head, cancel, request);

@@ -21,7 +21,7 @@ use crate::{
         Lro,
         body::LroBody,
         future::ResponseFuture,
-        response_ext::{ResponseExt, Sealed, error_for},
+        response_ext::{ResponseExt, Sealed, failed},
         transport::{AsRequest, AsResponse},
     },
 };
@@ -214,8 +214,7 @@ impl ResponseExt for Response {
     }
 
     fn error_for_operation(self) -> Result<Self, OperationFailed> {
-        let (http, operation) = (self.status(), self.operation().cloned());
-        error_for(self, http, operation)
+        failed(self.operation(), self.status()).map_or(Ok(self), Err)
     }
 }
 

@@ -43,11 +43,11 @@ pub trait Sealed {}
 
 impl<B> Sealed for http::Response<B> {}
 
-pub(super) fn error_for<T>(response: T, http: StatusCode, operation: Option<Operation>) -> Result<T, OperationFailed> {
-    match operation.filter(|operation| matches!(operation.state(), OperationState::Failed | OperationState::Canceled)) {
-        Some(operation) => Err(OperationFailed::new(operation, http, None)),
-        None => Ok(response),
-    }
+/// The error, if this is the final response of an operation that has not succeeded.
+pub(super) fn failed(operation: Option<&Operation>, http: StatusCode) -> Option<OperationFailed> {
+    let operation = operation?;
+    let is_failure = matches!(operation.state(), OperationState::Failed | OperationState::Canceled);
+    is_failure.then(|| OperationFailed::new(operation.clone(), http, None))
 }
 
 impl<B> ResponseExt for http::Response<B> {
@@ -56,7 +56,6 @@ impl<B> ResponseExt for http::Response<B> {
     }
 
     fn error_for_operation(self) -> Result<Self, OperationFailed> {
-        let (http, operation) = (self.status(), self.operation().cloned());
-        error_for(self, http, operation)
+        failed(self.operation(), self.status()).map_or(Ok(self), Err)
     }
 }
