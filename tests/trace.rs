@@ -14,11 +14,11 @@ use std::{
     sync::Once,
 };
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use support::{exact, polls, seconds, start};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 use tower_lro::{
-    Error, LroLayer, Protocol,
+    Canceller, Error, LroLayer, Protocol,
     simulator::{ConnectionLost, Fault, Reply, Script, Simulator, SimulatorBody},
 };
 use tracing::{
@@ -267,6 +267,29 @@ async fn requests_that_are_no_polls_have_spans_as_well() {
         ["operation", "  - resumed", "  poll", "    - sent", "    - answered", "    - polled", "    - finished"]
     );
     assert!(seen.closed.iter().all(|line| line.contains("sig=***") && !line.contains("SECRET")), "{:?}", seen.closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_requests_are_reported_at_info() {
+    for (answer, expected) in
+        [(Ok(StatusCode::NO_CONTENT), "cancel request sent"), (Err("lost"), "cancel request failed")]
+    {
+        let layer = exact()
+            .protocols([Protocol::fhir()])
+            .timeout(seconds(3))
+            .cancel_on_timeout(Canceller::new(move |_: Request<String>| async move { Ok(answer?) }));
+        let script =
+            polls([Reply::http(202)]).start(Reply::http(202).header("content-location", "/operations/{id}?sig=SECRET"));
+        subscribe();
+        let outcome = layer.layer(Simulator::new().script(script)).oneshot(start()).await;
+        assert!(outcome.is_err());
+        // The canceller runs in a task of its own.
+        tokio::task::yield_now().await;
+        let seen = seen();
+        let event = seen.events.iter().find(|event| event.contains(expected)).expect(expected);
+        assert!(event.contains("/operations/") && !event.contains("SECRET"), "{event}");
+        assert_eq!(event.contains("http.response.status_code=204"), answer.is_ok(), "{event}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

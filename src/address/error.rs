@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri, header::LOCATION};
 
 use crate::{limits::MAX_MOVES, redact::Redacted};
 
@@ -47,7 +47,7 @@ struct Uris {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressErrorKind {
-    /// A redirect of the monitor has no `Location`.
+    /// A redirect has no `Location`, or the start response has no usable name of its operation.
     Missing,
     /// The value is not UTF-8, or has control characters.
     NotText,
@@ -115,7 +115,10 @@ impl fmt::Display for AddressError {
             None => "the address".to_owned(),
         };
         match self.kind {
-            AddressErrorKind::Missing => f.write_str("a redirect has no `location`"),
+            AddressErrorKind::Missing if self.header.as_ref() == Some(&LOCATION) => {
+                f.write_str("a redirect has no `location`")
+            }
+            AddressErrorKind::Missing => f.write_str("the start response does not name its operation"),
             AddressErrorKind::NotText => write!(f, "{place} is not text"),
             AddressErrorKind::Ambiguous => write!(f, "{place} names several different addresses"),
             AddressErrorKind::Unresolvable => write!(f, "{place} cannot be resolved to a URI"),

@@ -2,9 +2,9 @@
 //! feature `tracing` these functions do nothing.
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use self::off::{Spans, is_unmatched_enabled, no_host, unmatched};
+pub(crate) use self::off::{Spans, cancel_sent, is_unmatched_enabled, no_host, unmatched};
 #[cfg(feature = "tracing")]
-pub(crate) use self::on::{Spans, is_unmatched_enabled, no_host, unmatched};
+pub(crate) use self::on::{Spans, cancel_sent, is_unmatched_enabled, no_host, unmatched};
 
 /// How the operation's span began.
 #[derive(Clone, Copy, Debug)]
@@ -143,11 +143,8 @@ mod on {
                     info!(target: TARGET, delay = %Short(delay), lro.polls = operation.polls(), "pending");
                 }
                 Event::Finished { operation, outcome } => self.finished(operation, outcome),
-                Event::CancelSent { status: Some(status), .. } => {
-                    info!(target: TARGET, { http.response.status_code = status.as_u16() }, "cancel request sent");
-                }
-                Event::CancelSent { status: None, .. } => info!(target: TARGET, "cancel request failed"),
-                Event::Unmatched { .. } => {}
+                // These come before an operation, or after its end.
+                Event::CancelSent { .. } | Event::Unmatched { .. } => {}
             }
         }
 
@@ -233,6 +230,19 @@ mod on {
         );
     }
 
+    /// Reports a request that cancels an operation. The operation's span has ended.
+    pub(crate) fn cancel_sent(operation: &Operation, status: Option<StatusCode>) {
+        let monitor = Redacted(operation.monitor());
+        match status {
+            Some(status) => info!(
+                target: TARGET,
+                { lro.monitor = %monitor, http.response.status_code = status.as_u16() },
+                "cancel request sent",
+            ),
+            None => info!(target: TARGET, { lro.monitor = %monitor }, "cancel request failed"),
+        }
+    }
+
     /// Reports a request without a host, before it is sent.
     pub(crate) fn no_host(method: &Method, uri: &Uri) {
         warn!(
@@ -279,6 +289,8 @@ mod off {
     }
 
     pub(crate) fn unmatched(_: &Method, _: &Uri, _: &[HeaderName]) {}
+
+    pub(crate) fn cancel_sent(_: &Operation, _: Option<StatusCode>) {}
 
     pub(crate) fn no_host(_: &Method, _: &Uri) {}
 }

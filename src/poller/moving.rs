@@ -57,7 +57,7 @@ impl Poller {
         if names_result {
             self.has_succeeded();
         }
-        let address = match self.redirect_address(&response.head.headers) {
+        let address = match self.redirect_address(&response) {
             Ok(address) => address,
             Err(error) => {
                 if let Some(refused) = error.uri().filter(|_| names_result) {
@@ -99,14 +99,15 @@ impl Poller {
         }
     }
 
-    fn redirect_address(&mut self, headers: &HeaderMap) -> Result<Address, AddressError> {
+    fn redirect_address<B>(&mut self, response: &PartialResponse<B>) -> Result<Address, AddressError> {
         let error = |kind| AddressError::new(kind, Some(LOCATION), None);
         let moves = &mut self.operation.progress.moves;
         *moves = moves.saturating_add(1);
         if *moves > MAX_MOVES {
             return Err(error(AddressErrorKind::TooManyMoves));
         }
-        let address = self.resolver().resolve_header(&LOCATION, headers, &self.target().uri);
+        let base = self.redirected_to(response).cloned().unwrap_or_else(|| self.target().uri);
+        let address = self.resolver().resolve_header(&LOCATION, &response.head.headers, &base);
         address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
     }
 

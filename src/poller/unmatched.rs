@@ -19,7 +19,7 @@ const ANNOUNCING: [HeaderName; 4] = [
 #[cold]
 pub(crate) fn report(config: &Config, request: &RequestHead, status: StatusCode, headers: &HeaderMap) {
     let is_listened_to = config.has_observers() || tracing::is_unmatched_enabled();
-    if status != StatusCode::ACCEPTED || !is_listened_to {
+    if status != StatusCode::ACCEPTED || config.is_disabled() || !is_listened_to {
         return;
     }
     let mut present: Vec<_> = ANNOUNCING.into_iter().filter(|name| headers.contains_key(name)).collect();

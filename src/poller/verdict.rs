@@ -66,7 +66,7 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
         200..=299 if is_result => Head::Return,
         204 if is_monitor => Head::Succeeded,
         200..=299 => Head::ReadStatus,
-        304 if facts.has_status && is_monitor => Head::NoStatus,
+        304 if facts.has_status && !is_result => Head::NoStatus,
         _ if is_final_error() => Head::ReadStatus,
         _ => Head::Unexpected,
     }
@@ -195,7 +195,7 @@ mod tests {
             ("nor a success by its protocol", by_status().success_statuses([200]), LED_AWAY, 200, Head::ReadStatus),
             ("its error is not the outcome", plain(), LED_AWAY, 410, Head::Unexpected),
             ("it is not late", by_status(), LED_AWAY_AT_ONCE, 404, Head::Unexpected),
-            ("304 says nothing there", by_status(), LED_AWAY, 304, Head::Unexpected),
+            ("its 304 has no status, too", by_status(), LED_AWAY, 304, Head::NoStatus),
             ("it may be throttled", by_status(), LED_AWAY, 429, Head::Retry),
             ("it may lead on", by_status(), LED_AWAY, 302, Head::Moves),
             ("it may name the result", by_status(), LED_AWAY, 303, Head::NamesResult),

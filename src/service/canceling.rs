@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use http::Request;
+use http::{Request, StatusCode};
 use tokio::runtime::Handle;
 
 use crate::{
     config::Config,
-    event::Event,
+    event::{Event, tracing},
     operation::{Operation, cancel::Canceller},
 };
 
@@ -27,9 +27,14 @@ pub(crate) fn spawn_cancel(
             runtime.spawn(async move {
                 // Called here, because this may come from a drop, where a panic of the caller's code would be the second.
                 let status = canceller.send(request).await;
-                config.emit(&Event::CancelSent { operation: &operation, status });
+                report(&config, &operation, status);
             });
         }
-        Err(_) => config.emit(&Event::CancelSent { operation: &operation, status: None }),
+        Err(_) => report(&config, &operation, None),
     }
+}
+
+fn report(config: &Config, operation: &Operation, status: Option<StatusCode>) {
+    tracing::cancel_sent(operation, status);
+    config.emit(&Event::CancelSent { operation, status });
 }

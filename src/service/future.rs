@@ -170,8 +170,7 @@ where
                     let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
                     let result = ready!(first.poll(cx));
                     // Borrow: moving the response is expensive.
-                    let begins =
-                        matches!((&result, &*start), (Ok(response), Some(start)) if start.may_start_operation(response));
+                    let begins = matches!((&result, &*start), (Ok(response), Some(start)) if start.may_start_operation(response));
                     if !begins {
                         future.set(None);
                         *start = None;

@@ -12,12 +12,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_lro::{
-    Cause, Error, Event, LroLayer, Operation, OperationState, Protocol, ResponseExt, StartRule, StatusRule,
+    Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationState, Protocol, ResponseExt, StartRule,
+    StatusRule,
 };
 
 use crate::support::{accepted, answering, exact, seconds};
@@ -172,6 +173,33 @@ async fn integers_in_bodies_are_names() {
         let name = if body.contains('3') { 3 } else { 0 };
         assert_eq!(log.uris()[1], format!("https://api.test/tasks/{name}"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_response_without_a_usable_name_is_an_error_that_says_so() {
+    for name in [HeaderValue::from_static(""), HeaderValue::from_bytes(b"\xff").unwrap()] {
+        let rule = StartRule::by_name_header("x-job", "/jobs/{name}");
+        let protocol = Protocol::builder("jobs").announced(rule.monitor(StatusRule::new().status_at("/status")));
+        let (service, log) = answering(move |_, _| {
+            Ok(Response::builder().status(202).header("x-job", name.clone()).body(String::new())?)
+        });
+        let layer = exact().protocols([protocol.build().unwrap()]);
+        let Err(Error::Operation(error)) = layer.layer(service).oneshot(post()).await else { panic!() };
+        let Cause::Address(error) = error.cause() else { panic!("{error:?}") };
+        assert_eq!(error.to_string(), "the start response does not name its operation");
+        assert_eq!(log.uris().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_is_disabled_reports_nothing_of_a_202_that_it_is_given() {
+    let layer = exact().on_event(|event| panic!("{event:?}"));
+    let (mut head, body) = post().into_parts();
+    head.extensions.insert(LroOverrides::disabled());
+    let (service, _) = answering(|_, _| panic!("nothing is sent"));
+    let accepted = Response::builder().status(202).body(body).unwrap();
+    let response = layer.follow(head, accepted, service).await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
 }
 
 #[tokio::test(start_paused = true)]

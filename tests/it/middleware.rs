@@ -500,6 +500,22 @@ async fn what_an_answer_names_is_relative_to_where_it_came_from() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_relative_to_where_the_client_was_redirected_to() {
+    // A client that follows one redirect, and returns the second.
+    let client = below(quick(), move |request, _, _| {
+        let response = match (request.method().as_str(), request.url().path()) {
+            ("POST", _) => answer("https://api.test/start", 202, ("operation-location", "/operations/1"), ""),
+            (_, "/operations/1") => answer("https://api.test/v2/jobs/1", 307, ("location", "2"), ""),
+            (_, "/v2/jobs/2") => answer(request.url().as_str(), 200, ("x-a", "b"), r#"{"status": "Succeeded"}"#),
+            (_, path) => panic!("{path}"),
+        };
+        Box::pin(async { Ok(response) })
+    });
+    let response = client.post("https://api.test/start").send().await.unwrap();
+    assert_eq!(response.operation().unwrap().monitor().path(), "/v2/jobs/2");
+}
+
+#[tokio::test]
 async fn a_redirect_to_a_status_that_is_still_running_is_no_result() {
     // A service that adds a slash, and one that says by its status that it is not ready.
     let slash = |reply: Reply| [Reply::http(308).header("location", "/operations/{id}/"), reply];
