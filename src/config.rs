@@ -100,7 +100,7 @@ impl Config {
     /// Whether any start rule matches the head of a response.
     #[inline]
     pub(crate) fn may_start_operation(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.protocols.iter().any(|protocol| protocol.may_start(method, status, headers))
+        self.protocols.iter().any(|protocol| protocol.matches(method, status, headers).next().is_some())
     }
 
     /// Whether start requests ask for asynchronous work.

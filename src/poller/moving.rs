@@ -22,15 +22,20 @@ use crate::{
 };
 
 impl Poller {
-    /// Where a response came from, if the transport itself followed a redirect of the poll.
-    pub(crate) fn redirected_to<'a, B>(&self, response: &'a PartialResponse<B>) -> Option<&'a Uri> {
-        response.effective_uri.as_ref().filter(|uri| !is_same_place(uri, &self.target().uri))
+    /// Judges where a response came from, if the transport itself followed redirects, and forgets it if that is where it was asked.
+    pub(crate) fn judge_redirects<B>(&self, response: &mut PartialResponse<B>) -> Result<(), AddressError> {
+        let Some(uri) = &response.redirected_to else { return Ok(()) };
+        self.resolver().check_answered(uri)?;
+        if is_same_place(uri, &self.target().uri) {
+            response.redirected_to = None;
+        }
+        Ok(())
     }
 
     /// Whether a response is from a page that a redirect of the monitor has led to, whoever followed it, and that has not given a
     /// status yet: perhaps one to sign in at.
     pub(crate) fn is_elsewhere<B>(&self, response: &PartialResponse<B>) -> bool {
-        self.is_led_away() || self.redirected_to(response).is_some()
+        self.is_led_away() || response.redirected_to.is_some()
     }
 
     /// Whether redirects have led away from the monitor, to a place that has not given a status yet.
@@ -43,7 +48,7 @@ impl Poller {
     pub(crate) fn is_redirected_result<B>(&self, response: &PartialResponse<B>) -> bool {
         self.rule().result_redirects.contains(&StatusCode::FOUND)
             && response.head.status != StatusCode::ACCEPTED
-            && self.redirected_to(response).is_some()
+            && response.redirected_to.is_some()
     }
 
     /// Follows a redirect: the monitor or the result is elsewhere.
@@ -106,7 +111,7 @@ impl Poller {
         if *moves > MAX_MOVES {
             return Err(error(AddressErrorKind::TooManyMoves));
         }
-        let base = self.redirected_to(response).cloned().unwrap_or_else(|| self.target().uri);
+        let base = response.redirected_to.clone().unwrap_or_else(|| self.target().uri);
         let address = self.resolver().resolve_header(&LOCATION, &response.head.headers, &base);
         address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
     }

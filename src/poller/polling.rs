@@ -54,12 +54,12 @@ impl Sending {
     }
 
     /// The head of the response has arrived.
-    pub(crate) fn on_response<T: Io>(self, response: Box<PartialResponse<T::Body>>, now: Duration) -> Action<T> {
+    pub(crate) fn on_response<T: Io>(self, mut response: Box<PartialResponse<T::Body>>, now: Duration) -> Action<T> {
         let Self(mut poller) = self;
         poller.record_elapsed(now);
         let status = response.head.status;
         poller.context.spans.answered(status);
-        if let Some(Err(error)) = response.effective_uri.as_ref().map(|uri| poller.resolver().check_answered(uri)) {
+        if let Err(error) = poller.judge_redirects(&mut response) {
             return poller.fail_address(error);
         }
         let facts = HeadFacts {

@@ -224,14 +224,9 @@ impl<T: Io> Reading<T> {
         !self.poller.rule().status.is_empty() && self.response.is_encoded()
     }
 
-    /// Where the response came from, if the transport followed a redirect of the poll by itself.
-    fn redirected_to(&self) -> Option<&Uri> {
-        self.poller.redirected_to(&self.response)
-    }
-
     /// The base of references in the response.
     pub(crate) fn base(&self) -> &Uri {
-        self.redirected_to().unwrap_or(&self.poller.operation.monitor)
+        self.response.redirected_to.as_ref().unwrap_or(&self.poller.operation.monitor)
     }
 
     fn running(mut self: Box<Self>, state: OperationState, meaning: Option<Meaning>, now: Duration) -> Action<T> {

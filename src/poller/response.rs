@@ -11,8 +11,8 @@ use crate::{poller::frame_buffer::FrameBuffer, timing::retry_after::RetryAfter};
 pub(crate) struct PartialResponse<B> {
     pub(crate) head: response::Parts,
     pub(crate) frames: FrameBuffer,
-    /// Where it came from, if the transport itself followed redirects.
-    pub(crate) effective_uri: Option<Uri>,
+    /// Where it came from, if the transport itself followed redirects to another place.
+    pub(crate) redirected_to: Option<Uri>,
     pub(crate) body: B,
     /// Whether it was known from the head on that there is nothing in the body.
     pub(crate) is_empty: bool,
@@ -26,7 +26,7 @@ impl<B> PartialResponse<B> {
         let Arrived { head, body, is_empty, effective_uri } = arrived;
         let retry_after = RetryAfter::of(&head.headers, wall);
         let frames = FrameBuffer::default();
-        Box::new(Self { head, frames, effective_uri, body, is_empty, retry_after, arrived: now })
+        Box::new(Self { head, frames, redirected_to: effective_uri, body, is_empty, retry_after, arrived: now })
     }
 
     /// How long it asks to wait.

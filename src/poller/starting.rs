@@ -107,12 +107,14 @@ impl<T: Io> Starting<T> {
     ) -> Started<T> {
         let head = &response.head;
         let mut candidates = config.candidates(&captured.head.method, head.status, &head.headers);
-        let first = candidates.next();
-        // Most operations are announced by a head alone.
-        if let Some(first) = first.as_ref().filter(|first| first.rule().is_decided_by_head()).cloned() {
-            drop(candidates);
-            return Started::Accepted(accept(config, captured, response, first, beginning, Duration::ZERO));
-        }
+        let first = match candidates.next() {
+            // Most operations are announced by a head alone.
+            Some(first) if first.rule().is_decided_by_head() => {
+                drop(candidates);
+                return Started::Accepted(accept(config, captured, response, first, beginning, Duration::ZERO));
+            }
+            first => first,
+        };
         let json = by_media_type(&head.headers);
         let candidates = first.into_iter().chain(candidates);
         let candidates = candidates.filter_map(|candidate| Considered::new(candidate, &head.headers, json)).collect();
@@ -219,7 +221,8 @@ fn operation<B>(
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
     let named = config.named_origins(&candidate.protocol);
     let resolver = Resolver::new(&request.template.caller, named);
-    let (address, refusal) = match monitor_address(rule, headers, &body, &request.uri, &resolver) {
+    let name = name(rule, headers, &body);
+    let (address, refusal) = match monitor_address(rule, name.as_deref(), headers, &request.uri, &resolver) {
         Ok(address) => (address, None),
         Err(error) => {
             let uri = error.uri().cloned().unwrap_or_else(|| without_secrets(&request.uri));
@@ -228,10 +231,8 @@ fn operation<B>(
     };
     let (uri, asked) = split(&resolver, config, Caller::Starts, &address.uri);
     let mut operation = Operation::new(Address { uri, ..address }, candidate.protocol.clone(), candidate.start_rule);
-    let name = match rule.by {
-        By::Name { .. } | By::NameHeader { .. } => name(rule, headers, &body),
-        _ => None,
-    };
+    // The others are links.
+    let name = name.filter(|_| matches!(rule.by, By::Name { .. } | By::NameHeader { .. }));
     let id = id(headers).or(name).map(|id| resolver.name_without_propagated(&config.propagate_query, id));
     operation.id = id.map(Box::from);
     operation.accepted_at = Some(wall);
@@ -371,19 +372,18 @@ fn is_named(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<bool> 
 /// Finds the address of the monitor.
 fn monitor_address(
     rule: &StartRule,
+    name: Option<&str>,
     headers: &HeaderMap,
-    body: &[u8],
     start: &Uri,
     resolver: &Resolver<'_>,
 ) -> Result<Address, AddressError> {
     let missing = |header| AddressError::new(AddressErrorKind::Missing, header, None);
-    let name = name(rule, headers, body);
-    let known = Known { monitor: None, start: Some(start), name: name.as_deref() };
+    let known = Known { monitor: None, start: Some(start), name };
     match &rule.by {
         By::Header(header) => {
             resolver.resolve_header(header, headers, start).unwrap_or_else(|| Err(missing(Some(header.clone()))))
         }
-        By::Link(_) | By::Relation(_) => resolver.resolve(name.as_deref().ok_or_else(|| missing(None))?, start),
+        By::Link(_) | By::Relation(_) => resolver.resolve(name.ok_or_else(|| missing(None))?, start),
         By::Name { template, .. } | By::NameHeader { template, .. } | By::Template(template) => {
             resolver.resolve(&template.expand(&known).ok_or_else(|| missing(None))?, start)
         }

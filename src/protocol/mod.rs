@@ -210,13 +210,8 @@ impl Protocol {
         (0..).zip(&self.0.start_rules).find(|(_, rule)| rule.is_default_for_resume).map_or(0, |(index, _)| index)
     }
 
-    /// Whether the head of a response matches any start rule.
-    #[inline]
-    pub(crate) fn may_start(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
-        self.0.start_rules.iter().any(|rule| rule.matches(method, status, headers))
-    }
-
     /// The indices of the start rules that the head of a response matches.
+    #[inline]
     pub(crate) fn matches<'a>(
         &'a self,
         method: &'a Method,
