@@ -65,7 +65,7 @@ impl Operation {
     pub(crate) fn cancel_at(&self, monitor: &Uri) -> Option<Cancel> {
         let rule = self.protocol().rules().cancel.as_ref()?;
         let start = self.start().map(|(_, start)| start);
-        let known = Known { monitor: Some(monitor), start, name: self.id() };
+        let known = Known { monitor: Some(monitor).filter(|_| self.has_monitor()), start, name: self.id() };
         let template = rule.template.as_ref()?;
         let is_of_start = template.needs_start() && !template.has(Variable::Monitor);
         Some(Cancel {

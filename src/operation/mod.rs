@@ -110,6 +110,8 @@ pub(crate) struct More {
     pub(crate) error: Option<ErrorObject>,
     /// The address of the result while it is being fetched.
     pub(crate) result: Option<Address>,
+    /// The service's address of the monitor could not be resolved: that of the start request stands in its place, for the reader.
+    pub(crate) has_no_monitor: bool,
     /// Stored members of another version of this crate that this version does not know.
     #[cfg(feature = "serde")]
     pub(crate) unknown: std::collections::BTreeMap<String, serde_json::Value>,
@@ -138,6 +140,11 @@ impl Operation {
     /// The rule by which it was announced.
     pub(crate) fn rule(&self) -> &StartRule {
         self.protocol.start_rule(self.start_rule)
+    }
+
+    /// Whether the address of the monitor is known, and may be asked once it has been judged.
+    pub(crate) fn has_monitor(&self) -> bool {
+        self.more.as_ref().is_none_or(|more| !more.has_no_monitor)
     }
 
     /// The start request's method and address.
@@ -201,7 +208,8 @@ impl Operation {
     ///
     /// Do not send requests there yourself, because the service chose the address. To go on with the operation, see [`resume`](Self::resume).
     ///
-    /// If the service's address could not be resolved ([`AddressError`](crate::AddressError)), it is the address of the start request.
+    /// If the service's address could not be resolved ([`AddressError`](crate::AddressError)), it is the address of the start request,
+    /// and the operation can be neither resumed nor canceled there.
     #[must_use]
     pub fn monitor(&self) -> &Uri {
         &self.monitor

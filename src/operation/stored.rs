@@ -77,6 +77,8 @@ struct Stored<'a> {
     /// The error object as the service wrote it.
     #[serde(default, skip_serializing_if = "is_default")]
     error: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    no_monitor: bool,
     #[serde(flatten)]
     unknown: BTreeMap<String, serde_json::Value>,
 }
@@ -168,6 +170,7 @@ impl<'a> From<&'a Operation> for Stored<'a> {
                 .and_then(|more| more.result.as_ref())
                 .map(|address| Target { uri: uri(&address.uri), anonymous: Anonymous::of(address.credentials) }),
             error: operation.error().map(|error| error.json().into()),
+            no_monitor: !operation.has_monitor(),
             unknown: more.map(|more| more.unknown.clone()).unwrap_or_default(),
         }
     }
@@ -204,6 +207,7 @@ impl Stored<'_> {
             error: error.transpose()?,
             // Only a successful operation has a result, whatever a store says.
             result: self.result.map(Target::restore).transpose()?.filter(|_| self.state == OperationState::Succeeded),
+            has_no_monitor: self.no_monitor,
             unknown: self.unknown,
         };
         operation.more = (!more.is_empty()).then(|| Box::new(more));
@@ -213,9 +217,14 @@ impl Stored<'_> {
 
 impl More {
     fn is_empty(&self) -> bool {
-        let Self { created, resource, location, redirected_from, start, error, result, unknown } = self;
+        let Self { created, resource, location, redirected_from, start, error, result, has_no_monitor, unknown } = self;
         let has_address = resource.is_some() || location.is_some() || start.is_some() || result.is_some();
-        !has_address && redirected_from.is_none() && created.is_none() && error.is_none() && unknown.is_empty()
+        !has_address
+            && !has_no_monitor
+            && redirected_from.is_none()
+            && created.is_none()
+            && error.is_none()
+            && unknown.is_empty()
     }
 }
 

@@ -9,7 +9,7 @@ use http::Uri;
 
 use crate::{
     address::{
-        error::AddressError,
+        error::{AddressError, AddressErrorKind},
         policy::{Address, Credentials},
         uri::{without_propagated, without_user_info},
     },
@@ -106,6 +106,9 @@ impl Poller {
     fn judge(&mut self) -> Result<(), AddressError> {
         if let Some((_, started)) = self.operation.start() {
             self.resolver().check_started(started, &self.operation.monitor)?;
+        }
+        if !self.operation.has_monitor() {
+            return Err(AddressError::new(AddressErrorKind::Unresolvable, None, None));
         }
         if self.whole_asked().is_some() {
             return Ok(());

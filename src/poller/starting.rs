@@ -192,7 +192,10 @@ fn accept<T: Io>(
     now: Duration,
 ) -> Action<T> {
     let request = captured.into_followed(config.template_rules());
-    let (operation, whole, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
+    let (mut operation, whole, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
+    if refusal.as_ref().is_some_and(|error| error.uri().is_none()) {
+        operation.more_mut().has_no_monitor = true;
+    }
     let FollowedRequest { method, uri, template } = request;
     let spans = Spans::begin(Beginning::Accepted, &method, &uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);

@@ -301,3 +301,27 @@ async fn a_stored_backoff_makes_no_delay_shorter_than_the_first() {
     let resumed = exact().max_wait(seconds(0)).layer(simulator).oneshot(get(&restored(&edited))).await.unwrap_err();
     assert_eq!(resumed.pending().unwrap().1, seconds(1));
 }
+
+/// The address of the start request stands in for the monitor's: a `GET` there says nothing, and a `DELETE` there is a disaster.
+#[tokio::test(start_paused = true)]
+async fn an_operation_whose_monitor_could_not_be_resolved_is_neither_resumed_nor_canceled() {
+    let request = || Request::post("https://example.com/jobs").body(String::new()).unwrap();
+    for value in ["/op/1, /op/2", "https://u:p@example.com/op", "ftp://example.com/op", "https://example.com:99999/op"]
+    {
+        for (protocol, header) in [(Protocol::location(), "location"), (Protocol::fhir(), "content-location")] {
+            let (service, log) = answering(move |index, _| match index {
+                0 => Ok(Response::builder().status(202).header(header, value).body(String::new())?),
+                _ => Ok(Response::new("[]".to_owned())),
+            });
+            let client = exact().protocols([protocol]).layer(service);
+            let refused = client.clone().oneshot(request()).await.unwrap_err();
+            let operation = restored(&serde_json::to_value(refused.operation().unwrap()).unwrap());
+            assert_eq!((operation.monitor(), operation.cancel().is_none()), (request().uri(), true), "{value}");
+            let resume =
+                Request::get("https://example.com/").extension(operation.resume()).body(String::new()).unwrap();
+            let error = client.oneshot(resume).await.unwrap_err().boxed();
+            assert_eq!(chain(&error)[1], "the address cannot be resolved to a URI", "{value}");
+            assert_eq!(log.requests().len(), 1, "{value}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::{reply::ADDRESSES, settings::PROTOCOLS, tape::Tape};
 
 const NUMBERS: [u64; 6] = [0, 1, 10, 200, u32::MAX as u64, u64::MAX];
 const STATES: [&str; 4] = ["NotStarted", "Running", "Succeeded", "Failed"];
-const MEMBERS: [&str; 18] = [
+const MEMBERS: [&str; 19] = [
     "monitor",
     "start",
     "result",
@@ -26,6 +26,7 @@ const MEMBERS: [&str; 18] = [
     "moves",
     "has_status",
     "redirected_from",
+    "no_monitor",
 ];
 
 /// Changes some members. `None` if what comes out is refused.
@@ -39,7 +40,7 @@ pub fn forge(operation: &str, tape: &mut Tape) -> Option<Operation> {
             "start" => json!({"method": tape.pick(&["POST", "PUT", "GET"]), "uri": address(tape)}),
             "result" => json!({"uri": address(tape), "anonymous": tape.byte() % 2 == 1}),
             "protocol" => json!(tape.pick(&PROTOCOLS)),
-            "anonymous" | "has_status" => json!(tape.byte() % 2 == 1),
+            "anonymous" | "has_status" | "no_monitor" => json!(tape.byte() % 2 == 1),
             "state" => json!(tape.pick(&STATES)),
             "rule" | "moves" => json!(tape.byte()),
             _ => json!(tape.pick(&NUMBERS)),
