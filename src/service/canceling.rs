@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use crate::{
     config::Config,
     event::{Event, tracing},
+    layer::overrides::LroOverrides,
     operation::{Operation, cancel::Canceller},
 };
 
@@ -19,7 +20,9 @@ pub(crate) fn spawn_cancel(
     config: &Arc<Config>,
     operation: &Operation,
 ) {
-    let Some(request) = request else { return };
+    let Some(mut request) = request else { return };
+    // A layer in the canceller would take a 202 for an operation of its own, and report nothing until that ends.
+    request.extensions_mut().insert(LroOverrides::disabled());
     let (config, operation) = (config.clone(), operation.clone());
     match Handle::try_current() {
         Ok(runtime) => {

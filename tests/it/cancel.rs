@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tower::{BoxError, Layer, ServiceExt};
 use tower_lro::{
-    Canceller, Cause, Error, LroLayer, LroOverrides, Operation, OperationError, OperationState, Protocol,
+    Canceller, Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationError, OperationState, Protocol,
     simulator::{Simulator, SimulatorBody},
 };
 
@@ -95,6 +95,33 @@ async fn a_canceller_that_panics_does_so_in_its_own_task() {
     let request = Request::get("https://example.com/$export").header("prefer", "respond-async");
     let call = layer.layer(service).oneshot(request.body(String::new()).unwrap());
     assert!(tokio::time::timeout(seconds(1), call).await.is_err());
+}
+
+/// Many services cancel asynchronously, too.
+#[tokio::test(start_paused = true)]
+async fn a_canceller_over_a_client_with_a_layer_starts_no_operation_by_it() {
+    let (service, log) = answering(|index, request| match (index, request.method().as_str()) {
+        (0, _) => Ok(Response::builder().status(202).header("content-location", "/op/1").body(String::new())?),
+        (_, "DELETE") => Ok(Response::builder().status(202).header("content-location", "/end/1").body(String::new())?),
+        _ => Ok(Response::builder().status(202).body(String::new())?),
+    });
+    let client = exact().protocols([Protocol::fhir()]).layer(service.clone());
+    let canceller = Canceller::new(move |request: Request<String>| {
+        let client = client.clone();
+        async move { Ok(client.oneshot(request).await.map_err(|error| error.to_string())?.status()) }
+    });
+    let (answers, mut answered) = unbounded_channel();
+    let layer = exact().protocols([Protocol::fhir()]).timeout(seconds(1)).cancel_on_timeout(canceller);
+    let layer = layer.on_event(move |event| {
+        if let Event::CancelSent { status, .. } = event {
+            answers.send(*status).unwrap();
+        }
+    });
+    let request = Request::get("https://example.com/$export").body(String::new()).unwrap();
+    layer.layer(service).oneshot(request).await.unwrap_err();
+    let answer = tokio::time::timeout(seconds(60), answered.recv()).await;
+    assert_eq!(answer, Ok(Some(Some(StatusCode::ACCEPTED))));
+    assert!(!log.uris().iter().any(|uri| uri.ends_with("/end/1")), "{:?}", log.uris());
 }
 
 #[tokio::test(start_paused = true)]
