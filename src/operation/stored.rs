@@ -183,7 +183,9 @@ impl Stored<'_> {
         let address = Address { uri: uri("monitor", &self.monitor)?, credentials: self.anonymous.credentials() };
         let mut operation = Operation::new(address, protocol, self.rule);
         operation.state = self.state;
-        operation.is_success_assumed = self.assumed;
+        // What is said of an end is said of operations that have ended alone, whatever a store says.
+        let (has_succeeded, is_over) = (self.state == OperationState::Succeeded, self.state.is_terminal());
+        operation.is_success_assumed = self.assumed && has_succeeded;
         operation.polls = self.polls;
         operation.accepted_at = self.accepted_ms.and_then(from_unix_ms);
         operation.elapsed = Duration::from_millis(self.elapsed_ms.min(MAX_ELAPSED_MS));
@@ -204,9 +206,8 @@ impl Stored<'_> {
             location: self.location.map(|text| uri("location", &text)).transpose()?,
             redirected_from: self.redirected_from.map(|text| uri("redirected_from", &text)).transpose()?.map(Box::new),
             start: self.start.map(Start::restore).transpose()?,
-            error: error.transpose()?,
-            // Only a successful operation has a result, whatever a store says.
-            result: self.result.map(Target::restore).transpose()?.filter(|_| self.state == OperationState::Succeeded),
+            error: error.transpose()?.filter(|_| is_over && !has_succeeded),
+            result: self.result.map(Target::restore).transpose()?.filter(|_| has_succeeded),
             has_no_monitor: self.no_monitor,
             unknown: self.unknown,
         };

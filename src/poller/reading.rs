@@ -233,6 +233,10 @@ impl<T: Io> Reading<T> {
         let location = self.poller.location(&self.response.head.headers, self.base());
         let poller = &mut self.poller;
         poller.operation.state = state;
+        if let Some(more) = &mut poller.operation.more {
+            // It had failed, and was started again.
+            more.error = None;
+        }
         let progress = &mut poller.operation.progress;
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
         if meaning.is_some() || self.response.head.status == StatusCode::ACCEPTED {

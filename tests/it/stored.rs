@@ -325,3 +325,28 @@ async fn an_operation_whose_monitor_could_not_be_resolved_is_neither_resumed_nor
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_runs_has_no_error_of_a_failure_before() {
+    let stored = |state: &str| {
+        json!({
+            "version": 1, "protocol": "operation-location", "monitor": "https://example.com/op/1", "state": state,
+            "assumed": true, "error": r#"{"code": "X"}"#
+        })
+    };
+    let known = |state: &str| {
+        let operation = restored(&stored(state));
+        (operation.error().is_some(), operation.is_success_assumed())
+    };
+    assert_eq!(
+        ["Running", "Failed", "Canceled", "Succeeded"].map(known),
+        [(false, false), (true, false), (true, false), (false, true)]
+    );
+    // The service has started it again.
+    let (service, _) = answering(|_, _| Ok(Response::new(r#"{"status": "Running"}"#.to_owned())));
+    let resume = Request::get("https://example.com/").extension(restored(&stored("Failed")).resume());
+    let client = exact().max_wait(seconds(0)).layer(service);
+    let error = client.oneshot(resume.body(String::new()).unwrap()).await.unwrap_err();
+    let operation = error.operation().unwrap();
+    assert_eq!((operation.state(), operation.error()), (OperationState::Running, None));
+}
