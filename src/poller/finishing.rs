@@ -50,6 +50,7 @@ impl<T: Io> Reading<T> {
         if let Some(outcome) = outcome {
             self.response.head.status = outcome;
             self.poller.operation.state = state_of(outcome);
+            self.poller.operation.is_success_assumed = false;
         }
         if self.poller.rule().unwraps_messages && is_message(&self.response.head) {
             // Until the message gives the outcome.

@@ -35,6 +35,23 @@ async fn odata_gives_the_outcome_with_its_own_status() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outcome_that_a_header_says_is_no_assumption_at_the_first_poll_either() {
+    let start = Start::new("POST", "https://example.com/service/Orders");
+    let script = |last| Script::new(Reply::http(202).header("location", "async/operations/{id}")).polls([last]);
+    for (result, state, is_assumed) in [
+        (Some("404"), OperationState::Failed, false),
+        (Some("204"), OperationState::Succeeded, false),
+        (Some("junk"), OperationState::Succeeded, true),
+        (None, OperationState::Succeeded, true),
+    ] {
+        let reply = result.into_iter().fold(Reply::json("{}"), |reply, result| reply.header("asyncresult", result));
+        let (_, _, _, operation) = run(Protocol::odata(), &script(reply), start).await.outcome.unwrap();
+        let operation = operation.unwrap();
+        assert_eq!((operation.state(), operation.is_success_assumed()), (state, is_assumed), "{result:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn odata_messages_are_handed_over_as_responses() {
     let accepted = || Script::new(Reply::http(202).header("location", "async/operations/{id}"));
     let start = Start::new("POST", "https://example.com/service/Orders");
