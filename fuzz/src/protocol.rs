@@ -88,7 +88,10 @@ fn header(tape: &mut Tape) -> Value {
 fn codes(tape: &mut Tape, of: &str) -> Value {
     let code = |code: &str| code.parse::<u16>().map_or_else(|_| Value::from(code), Value::from);
     let (_, all) = CODES.iter().find(|(name, _)| *name == of).expect("it has statuses");
-    tape.choose(all).into_iter().map(code).collect()
+    let chosen = tape.choose(all);
+    // A start rule without any is refused.
+    let chosen = if chosen.is_empty() && of == "statuses" { &all[..1] } else { &chosen };
+    chosen.iter().copied().map(code).collect()
 }
 
 fn list(tape: &mut Tape, mut element: impl FnMut(&mut Tape) -> Value) -> Value {

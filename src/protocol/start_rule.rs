@@ -215,6 +215,10 @@ impl StartRule {
     /// Sets the HTTP statuses, from 200 to 299, that announce an operation.
     pub fn statuses(mut self, codes: impl IntoIterator<Item = u16>) -> Self {
         self.statuses = status_codes(codes, 200..=299, &mut self.mistake);
+        if self.statuses.is_empty() {
+            // Elsewhere an empty list means all.
+            self.mistake.contradiction("a start rule without an HTTP status announces nothing");
+        }
         self
     }
 

@@ -279,6 +279,8 @@ fn what_is_wrong_with_a_description_is_named() {
     assert_eq!(by(StartRule::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
     assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
     assert_eq!(by(fine().statuses([299])), Ok(()));
+    let none = ProtocolError::Contradiction("a start rule without an HTTP status announces nothing".to_owned());
+    assert_eq!(by(fine().statuses([])), Err(none));
     assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
     assert_eq!(by(fine().methods(["POST", "post"])), Err(ProtocolError::Method("post".to_owned())));
     assert_eq!(by(fine().methods(["MERGE", "merge"])), Ok(()), "a method of one's own");
