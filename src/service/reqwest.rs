@@ -9,7 +9,10 @@ use std::{
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use tower_service::Service;
 
-use super::reqwest::{Body, Error as ReqwestError, Request, Response, ResponseBuilderExt, Url};
+use super::{
+    errors::redact_middleware,
+    reqwest::{Body, Error as ReqwestError, Request, Response, ResponseBuilderExt, Url},
+};
 use crate::{
     address::policy::Address,
     error::{Error, boxed::BoxError, failed::OperationFailed},
@@ -141,12 +144,18 @@ impl<E: 'static> AsRequest<Response, E> for Request {
     }
 }
 
-/// Errors of reqwest print their address with its query. Those inside of other errors cannot be reached.
+/// Errors of reqwest print their address with its query. Those inside of other errors than a middleware's cannot be reached.
 fn redact(error: &mut dyn Any) {
     if let Some(error) = error.downcast_mut() {
         redact_url(error);
-    } else if let Some(error) = error.downcast_mut::<BoxError>().and_then(|boxed| boxed.downcast_mut()) {
-        redact_url(error);
+    } else if let Some(error) = error.downcast_mut() {
+        redact_middleware(error, redact_url);
+    } else if let Some(boxed) = error.downcast_mut::<BoxError>() {
+        if let Some(error) = boxed.downcast_mut() {
+            redact_url(error);
+        } else if let Some(error) = boxed.downcast_mut() {
+            redact_middleware(error, redact_url);
+        }
     }
 }
 

@@ -12,9 +12,10 @@ use http::{Extensions, HeaderMap};
 use tower_service::Service;
 
 use super::{
+    errors::{MiddlewareError, redact_middleware},
     integration::{head_of, redact_url},
     reqwest::{Request, Response, Url},
-    reqwest_middleware::{self, Error as MiddlewareError, Middleware, Next},
+    reqwest_middleware::{self, Middleware, Next},
 };
 use crate::{
     address::policy::{Address, Credentials},
@@ -198,12 +199,8 @@ impl AsRequest<Response, MiddlewareError> for ChainRequest {
         self.request.headers_mut()
     }
 
-    /// Errors of reqwest print their address with its query. Errors of other middleware are left as they are.
     fn redact(error: &mut MiddlewareError) {
-        match error {
-            MiddlewareError::Reqwest(error) => redact_url(error),
-            MiddlewareError::Middleware(error) => error.downcast_mut().into_iter().for_each(redact_url),
-        }
+        redact_middleware(error, redact_url);
     }
 }
 

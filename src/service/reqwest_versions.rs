@@ -7,11 +7,16 @@ mod v0_13 {
     #[cfg(feature = "reqwest-middleware")]
     use ::reqwest_middleware;
 
+    #[cfg(feature = "reqwest-middleware")]
+    #[path = "reqwest_middleware_errors.rs"]
+    mod errors;
     #[path = "reqwest.rs"]
     mod integration;
     #[cfg(feature = "reqwest-middleware")]
     #[path = "reqwest_middleware.rs"]
     mod middleware;
+    #[cfg(not(feature = "reqwest-middleware"))]
+    use super::no_middleware as errors;
     #[cfg(all(feature = "reqwest-middleware", feature = "simulator"))]
     #[path = "../simulator/middleware.rs"]
     mod simulator;
@@ -25,12 +30,25 @@ mod v0_12 {
     #[cfg(feature = "reqwest-middleware-0-4")]
     use ::reqwest_middleware_0_4 as reqwest_middleware;
 
+    #[cfg(feature = "reqwest-middleware-0-4")]
+    #[path = "reqwest_middleware_errors.rs"]
+    mod errors;
     #[path = "reqwest.rs"]
     mod integration;
     #[cfg(feature = "reqwest-middleware-0-4")]
     #[path = "reqwest_middleware.rs"]
     mod middleware;
+    #[cfg(not(feature = "reqwest-middleware-0-4"))]
+    use super::no_middleware as errors;
     #[cfg(all(feature = "reqwest-middleware-0-4", feature = "simulator"))]
     #[path = "../simulator/middleware.rs"]
     mod simulator;
+}
+
+/// Stands for the errors of a middleware that is not there.
+#[allow(dead_code, reason = "each version has its own middleware")]
+mod no_middleware {
+    pub(crate) type MiddlewareError = std::convert::Infallible;
+
+    pub(crate) fn redact_middleware<E>(_: &mut MiddlewareError, _: fn(&mut E)) {}
 }

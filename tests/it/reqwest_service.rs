@@ -185,3 +185,24 @@ async fn errors_of_a_client_that_is_gone_do_not_show_the_key() {
     let printed = format!("{error} {error:?} {error:#?} {:?}", chain(error));
     assert!(printed.contains("subscription-key=***") && !printed.contains("SECRET"), "{printed}");
 }
+
+#[tokio::test]
+async fn errors_of_polls_through_a_client_with_middleware_below_do_not_print_the_key() {
+    let server = Server::of(&Simulator::new().script(polls([Reply::http(200).fault(Fault::Refused)]))).await;
+    for is_boxed in [false, true] {
+        let mut request = post(&server);
+        request.url_mut().query_pairs_mut().append_pair("subscription-key", "SECRET");
+        let below = reqwest_middleware::ClientBuilder::new(reqwest::Client::new()).build();
+        let layer = quick().max_consecutive_failures(0);
+        let printed = if is_boxed {
+            let below = ServiceBuilder::new().map_err(tower::BoxError::from).service(below);
+            let Err(Error::Operation(error)) = layer.layer(below).oneshot(request).await else { panic!() };
+            let Cause::Service(source) = error.cause() else { panic!("{error:?}") };
+            format!("{error} {error:?} {source} {:?}", source.source().map(ToString::to_string))
+        } else {
+            let Err(Error::Operation(error)) = layer.layer(below).oneshot(request).await else { panic!() };
+            format!("{error:?} {:?}", chain(&error))
+        };
+        assert!(printed.contains("subscription-key=***") && !printed.contains("SECRET"), "{is_boxed}: {printed}");
+    }
+}
