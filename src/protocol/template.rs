@@ -130,7 +130,7 @@ impl Template {
                     text.push_str(if parent.is_empty() && parts.peek().is_none() { "/" } else { parent });
                 }
                 Part::Variable(Variable::First) => text.push_str(first_segment(known.start?)),
-                Part::Variable(Variable::Name) => encode(known.name?, &mut text),
+                Part::Variable(Variable::Name) => encode(known.name.filter(|name| !is_dots(name))?, &mut text),
                 Part::Variable(Variable::PathName) => text.push_str(known.name?),
             }
             left_out = matches!(part, Part::Variable(Variable::First))
@@ -150,6 +150,11 @@ fn joined(path: &str, is_before_slash: bool) -> &str {
 /// A verb after a colon is not part of it (AIP-136).
 fn first_segment(uri: &Uri) -> &str {
     uri.path().split(['/', ':']).nth(1).unwrap_or_default()
+}
+
+/// Whether a name would lead out of its place in a path, however it is encoded.
+fn is_dots(name: &str) -> bool {
+    matches!(name, "." | "..")
 }
 
 /// Appends the text with everything encoded except RFC 3986's unreserved characters.

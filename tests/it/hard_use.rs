@@ -17,8 +17,8 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_lro::{
-    Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationState, Protocol, ResponseExt, StartRule,
-    StatusRule,
+    CancelRule, Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationState, Protocol, ResponseExt,
+    StartRule, StatusRule,
 };
 
 use crate::support::{accepted, answering, exact, seconds};
@@ -172,6 +172,24 @@ async fn integers_in_bodies_are_names() {
         exact().protocols([protocol]).layer(service).oneshot(post()).await.unwrap();
         let name = if body.contains('3') { 3 } else { 0 };
         assert_eq!(log.uris()[1], format!("https://api.test/tasks/{name}"));
+    }
+}
+
+/// `/jobs/..` is `/`, whose 200 says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_name_of_dots_leads_to_no_other_address() {
+    for name in [".", ".."] {
+        let monitor = StatusRule::new().http_status_only();
+        let rule = StartRule::by_name_header("x-job", "/jobs/{name}").monitor(monitor);
+        let protocol = Protocol::builder("jobs").announced(rule).cancel(CancelRule::new("DELETE", "/jobs/{name}"));
+        let (service, log) = answering(move |index, _| match index {
+            0 => Ok(Response::builder().status(202).header("x-job", name).body(String::new())?),
+            _ => ok("[]"),
+        });
+        let client = exact().protocols([protocol.build().unwrap()]).layer(service);
+        let Err(Error::Operation(error)) = client.oneshot(post()).await else { panic!("{name}: {:?}", log.uris()) };
+        assert!(matches!(error.cause(), Cause::Address(_)) && log.requests().len() == 1, "{name}: {error}");
+        assert!(error.operation().cancel().is_none(), "{name}");
     }
 }
 
