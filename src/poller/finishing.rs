@@ -1,6 +1,6 @@
 //! Finishing: from a terminal status to the caller's response or error.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -246,8 +246,11 @@ impl<T: Io> Reading<T> {
         // Only a part of a large result was read; that part may still have the reason for a failure.
         let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
-        let document = if is_read { &document[..] } else { &[] };
-        let mut details = Details::of(document, &self.poller.rule().failure);
+        let document = if is_read { document } else { Vec::new() };
+        // Some services write the reason in Latin-1; the rest of it is of use without those characters.
+        let text = if is_failure { String::from_utf8_lossy(&body) } else { "".into() };
+        let document = if let Cow::Owned(text) = &text { members(text.as_bytes()) } else { document };
+        let mut details = Details::of(&document, &self.poller.rule().failure);
         let names = &self.poller.config().propagate_query;
         details.id = details.id.map(|id| self.poller.resolver().name_without_propagated(names, id));
         self.poller.operation.note_details(details);

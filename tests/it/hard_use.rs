@@ -124,6 +124,24 @@ async fn an_error_that_says_nothing_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_error_that_is_no_utf_8_is_read_all_the_same() {
+    let body = Bytes::from_static(
+        b"{\"status\": \"Failed\", \"error\": {\"message\": \"caf\xe9\", \"code\": \"X\"}, \"id\": \"7\"}",
+    );
+    let service = service_fn(|request: Request<String>| {
+        let is_start = request.method() == http::Method::POST;
+        let response = Response::builder().status(if is_start { 202 } else { 200 }).header("operation-location", "/1");
+        let response = response.body(Full::new(body.clone())).unwrap();
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let response = exact().layer(service).oneshot(post()).await.unwrap();
+    let operation = response.operation().unwrap();
+    let error = operation.error().unwrap();
+    assert_eq!((operation.id(), error.code(), error.message()), (Some("7"), Some("X"), Some("caf\u{fffd}")));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_of_an_earlier_poll_is_left_at_the_end() {
     let bodies: &[&str] = &[r#"{"status": "Running", "percentComplete": 75}"#, r#"{"status": "Succeeded"}"#];
     let operation = ends(exact(), "operation-location", bodies).await;
