@@ -9,7 +9,6 @@ use crate::{
     address::error::AddressError,
     error::{boxed::BoxError, failed::OperationFailed, status::StatusError},
     operation::Operation,
-    protocol::state::OperationState,
     redact::{Escaped, Headless},
 };
 
@@ -117,7 +116,7 @@ impl<E> fmt::Display for OperationError<E> {
             Cause::Service(_) => f.write_str("polling failed"),
             Cause::Body(_) => f.write_str("a status response broke off"),
             Cause::Monitor(response) => {
-                let what = if operation.state() == OperationState::Succeeded { "result" } else { "monitor" };
+                let what = if operation.result().is_some() { "result" } else { "monitor" };
                 write!(f, "the {what} answered {}", response.status())
             }
             Cause::Address(error) => error.fmt(f),

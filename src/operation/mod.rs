@@ -142,6 +142,11 @@ impl Operation {
         self.protocol.start_rule(self.start_rule)
     }
 
+    /// The address of the result while it is being fetched.
+    pub(crate) fn result(&self) -> Option<&Address> {
+        self.more.as_ref()?.result.as_ref()
+    }
+
     /// Whether the address of the monitor is known, and may be asked once it has been judged.
     pub(crate) fn has_monitor(&self) -> bool {
         self.more.as_ref().is_none_or(|more| !more.has_no_monitor)

@@ -244,7 +244,7 @@ impl Poller {
 
     /// The address of the result that is being fetched.
     pub(crate) fn result(&self) -> Option<&Address> {
-        self.operation.more.as_ref()?.result.as_ref()
+        self.operation.result()
     }
 
     /// The address of the next request, or of the last one.

@@ -3,11 +3,11 @@
 use http::Request;
 use tower::{Layer, ServiceExt};
 use tower_lro::{
-    AddressErrorKind, Cause, Error, Operation, OperationState, ResponseExt, Resume,
-    simulator::{Fault, Reply, Simulator, SimulatorBody},
+    AddressErrorKind, Cause, Error, FinalResponse, Operation, OperationState, ResponseExt, Resume,
+    simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
-use crate::support::{exact, polls, seconds, start, start_at};
+use crate::support::{chain, exact, polls, seconds, start, start_at};
 
 /// A request to the service, which resumes an operation.
 fn resuming(operation: &Operation) -> Request<SimulatorBody> {
@@ -506,4 +506,19 @@ async fn an_operation_at_the_own_origin_is_polled_with_credentials_whatever_was_
     let request = request.extension(operation.resume()).body(String::new()).unwrap();
     exact().layer(service).oneshot(request).await.unwrap();
     assert_eq!(log.requests()[0].headers()["authorization"], "Bearer a");
+}
+
+/// The service has forgotten it; there is no result that could be missing.
+#[tokio::test(start_paused = true)]
+async fn an_error_is_the_monitors_or_the_results_whatever_the_state() {
+    let simulator = Simulator::new().script(polls([Reply::status("Succeeded"), Reply::http(410)]));
+    let response = exact().layer(simulator.clone()).oneshot(start()).await.unwrap();
+    let request = resuming(response.operation().unwrap());
+    let error = exact().layer(simulator).oneshot(request).await.unwrap_err();
+    assert_eq!(chain(&error)[1], "the monitor answered 410 Gone");
+
+    let script = Script::azure_maps().resource(Reply::http(410));
+    let layer = exact().final_response(FinalResponse::Resource);
+    let error = layer.layer(Simulator::new().script(script)).oneshot(start()).await.unwrap_err();
+    assert_eq!(chain(&error)[1], "the result answered 410 Gone");
 }
