@@ -279,8 +279,6 @@ fn what_is_wrong_with_a_description_is_named() {
     assert_eq!(by(StartRule::by_header("no header")), Err(ProtocolError::Header("no header".to_owned())));
     assert_eq!(by(fine().statuses([404])), Err(ProtocolError::Status(404)));
     assert_eq!(by(fine().statuses([299])), Ok(()));
-    let none = ProtocolError::Contradiction("a start rule without an HTTP status announces nothing".to_owned());
-    assert_eq!(by(fine().statuses([])), Err(none));
     assert_eq!(by(fine().methods(["NO METHOD"])), Err(ProtocolError::Method("NO METHOD".to_owned())));
     assert_eq!(by(fine().methods(["POST", "post"])), Err(ProtocolError::Method("post".to_owned())));
     assert_eq!(by(fine().methods(["MERGE", "merge"])), Ok(()), "a method of one's own");
@@ -303,7 +301,14 @@ fn what_is_wrong_with_a_description_is_named() {
         let error = ProtocolError::Template { template: template.to_owned(), problem: problem.to_owned() };
         assert_eq!(by(StartRule::by_body("/id", template).monitor(status())), Err(error), "{template}");
     }
+}
 
+#[test]
+fn contradictions_in_a_description_are_named() {
+    let by = |rule: StartRule| Protocol::builder("x").announced(rule).build().map(|_| ());
+    let status = || StatusRule::new().status_at("/status");
+    let monitor = |rule: StatusRule| by(StartRule::by_header("x").monitor(rule));
+    let fine = || StartRule::by_header("x").monitor(status());
     for (rule, what) in [
         (
             status().relocated_by("location", [202]).fixed_uri(),
@@ -331,6 +336,8 @@ fn what_is_wrong_with_a_description_is_named() {
     let words = Protocol::builder("x").announced(fine()).succeeded(["Done"]).failed(["done"]).build().map(|_| ());
     assert_eq!(words, Err(ProtocolError::Contradiction("the status \"Done\" has two meanings".to_owned())));
 
+    let none = ProtocolError::Contradiction("a start rule without an HTTP status announces nothing".to_owned());
+    assert_eq!(by(fine().statuses([])), Err(none));
     let origins = Protocol::builder("x").announced(fine()).allows(["nowhere"]).build().map(|_| ());
     assert_eq!(origins, Err(ProtocolError::Origin("nowhere".to_owned())));
     assert_eq!(ProtocolError::Status(404).to_string(), "404 is not an HTTP status that can stand here");
