@@ -157,6 +157,13 @@ impl Operation {
         self.more.as_ref()?.start.as_ref()
     }
 
+    /// Forgets the error of an earlier failure.
+    pub(crate) fn forget_error(&mut self) {
+        if let Some(more) = &mut self.more {
+            more.error = None;
+        }
+    }
+
     pub(crate) fn more_mut(&mut self) -> &mut More {
         self.more.get_or_insert_default()
     }

@@ -32,8 +32,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Whether a response is from a page that a redirect of the monitor has led to, whoever followed it, and that has not given a
-    /// status yet: perhaps one to sign in at.
+    /// Whether a response is from a page that a redirect of the monitor has led to, and that has not given a status yet: perhaps one
+    /// to sign in at. The redirect may have been followed by the layer or by the transport.
     pub(crate) fn is_elsewhere<B>(&self, response: &PartialResponse<B>) -> bool {
         self.is_led_away() || response.redirected_to.is_some()
     }
@@ -99,9 +99,7 @@ impl Poller {
         self.operation.percent = None;
         self.operation.is_success_assumed = false;
         self.settle();
-        if let Some(more) = &mut self.operation.more {
-            more.error = None;
-        }
+        self.operation.forget_error();
     }
 
     fn redirect_address<B>(&mut self, response: &PartialResponse<B>) -> Result<Address, AddressError> {

@@ -233,10 +233,8 @@ impl<T: Io> Reading<T> {
         let location = self.poller.location(&self.response.head.headers, self.base());
         let poller = &mut self.poller;
         poller.operation.state = state;
-        if let Some(more) = &mut poller.operation.more {
-            // It had failed, and was started again.
-            more.error = None;
-        }
+        // It may have failed, and been started again.
+        poller.operation.forget_error();
         let progress = &mut poller.operation.progress;
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
         if meaning.is_some() || self.response.head.status == StatusCode::ACCEPTED {

@@ -192,10 +192,7 @@ fn accept<T: Io>(
     now: Duration,
 ) -> Action<T> {
     let request = captured.into_followed(config.template_rules());
-    let (mut operation, whole, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
-    if refusal.as_ref().is_some_and(|error| error.uri().is_none()) {
-        operation.more_mut().has_no_monitor = true;
-    }
+    let (operation, whole, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
     let FollowedRequest { method, uri, template } = request;
     let spans = Spans::begin(Beginning::Accepted, &method, &uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);
@@ -234,6 +231,9 @@ fn operation<B>(
     };
     let (uri, asked) = split(&resolver, config, Caller::Starts, &address.uri);
     let mut operation = Operation::new(Address { uri, ..address }, candidate.protocol.clone(), candidate.start_rule);
+    if refusal.as_ref().is_some_and(|error| error.uri().is_none()) {
+        operation.more_mut().has_no_monitor = true;
+    }
     // The others are links.
     let name = name.filter(|_| matches!(rule.by, By::Name { .. } | By::NameHeader { .. }));
     let id = id(headers).or(name).map(|id| resolver.name_without_propagated(&config.propagate_query, id));

@@ -129,7 +129,6 @@ impl Rules {
 }
 
 /// A protocol, and the rule by which a response may start an operation.
-#[derive(Clone)]
 pub(crate) struct Candidate {
     pub(crate) protocol: Protocol,
     pub(crate) start_rule: u8,
