@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
-use serde_json::value::RawValue;
 
 use crate::json::{skip::Skip, swar};
 
@@ -11,10 +10,10 @@ use crate::json::{skip::Skip, swar};
 /// end.
 pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
 
-/// The members of an object in order, up to the first that is incomplete or malformed; none if it is not an object.
+/// The members of an object in order, up to the first that is incomplete; none if it is not an object.
 ///
 /// It skips values as the scanner does, at half the cost of a full parser. Like the scanner it does not see errors within strings
-/// and brackets.
+/// and brackets, and reads on behind a scalar that is not JSON, such as Python's `NaN`: that one member does not count.
 pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let text = std::str::from_utf8(json)
@@ -22,7 +21,9 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
     let mut members = Vec::with_capacity(8);
     let Some(mut rest) = trimmed(text).strip_prefix('{') else { return members };
     while let Some((key, value, behind)) = member(rest) {
-        members.push((key, value));
+        if is_json(value) {
+            members.push((key, value));
+        }
         let Some(next) = trimmed(behind).strip_prefix(',') else { break };
         rest = next;
     }
@@ -58,9 +59,12 @@ fn value(text: &str) -> Option<(&str, &str)> {
         _ => (Skip::scalar(), 0),
     };
     let (length, is_whole) = skip.advance(&text.as_bytes()[begun..]);
-    let (value, rest) = text.split_at_checked(begun + length).filter(|_| is_whole)?;
-    let is_valid = begun == 1 || serde_json::from_str::<IgnoredAny>(value).is_ok();
-    is_valid.then_some((value, rest))
+    text.split_at_checked(begun + length).filter(|(value, _)| is_whole && !value.is_empty())
+}
+
+/// Whether a value is JSON, as far as that is checked: scalars are.
+fn is_json(value: &str) -> bool {
+    value.starts_with(['"', '{', '[']) || serde_json::from_str::<IgnoredAny>(value).is_ok()
 }
 
 fn trimmed(text: &str) -> &str {
@@ -69,10 +73,15 @@ fn trimmed(text: &str) -> &str {
     if is_space_next { text.trim_start_matches([' ', '\t', '\n', '\r']) } else { text }
 }
 
-/// The elements of an array; none if it is not an array.
+/// The elements of an array in order, up to the first that is incomplete; none if it is not an array. Scalars need not be JSON.
 pub(crate) fn elements(json: &str) -> Vec<&str> {
-    let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
-    elements.into_iter().map(RawValue::get).collect()
+    let mut elements = Vec::new();
+    let mut rest = json.strip_prefix('[');
+    while let Some((element, behind)) = rest.and_then(|rest| value(trimmed(rest))) {
+        elements.push(element);
+        rest = trimmed(behind).strip_prefix(',');
+    }
+    elements
 }
 
 /// The text of a string, with invalid Unicode replaced.
@@ -126,13 +135,16 @@ mod tests {
     }
 
     #[test]
-    fn members_are_read_up_to_where_it_stops_being_json() {
+    fn members_are_read_up_to_where_one_is_incomplete() {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(
             read(r#" {"a": 1, "\u0062": [2, "}"], "a": null} x"#),
             [pair("a", "1"), pair("b", "[2, \"}\"]"), pair("a", "null")]
         );
-        assert_eq!(read(r#"{"a": 1, "b": oops, "c": 3}"#), [pair("a", "1")]);
+        for scalar in ["oops", "NaN", "-Infinity", "007", "1.", "TRUE"] {
+            assert_eq!(read(&format!("{{\"a\": 1, \"b\": {scalar}, \"c\": 3}}")), [pair("a", "1"), pair("c", "3")]);
+        }
+        assert_eq!(read(r#"{"a": 1, "b": , "c": 3}"#), [pair("a", "1")]);
         assert_eq!(read(r#"{"\ud800": 1, "x": 1e999}"#), [pair("\u{fffd}\u{fffd}\u{fffd}", "1"), pair("x", "1e999")]);
         let deep = format!("{{\"a\": {}{}, \"b\": 2}}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(read(&deep).len(), 2);
@@ -156,6 +168,25 @@ mod tests {
         }
         for other in ["", "[]", "7", "null", "{", "\"a\"", "\0"] {
             assert_eq!(read(other), [], "{other:?}");
+        }
+    }
+
+    #[test]
+    fn elements_are_read_up_to_where_one_is_incomplete() {
+        for (json, expected) in [
+            (r#"[1,"]",[2, 3] , {"a": "}"},null]"#, &["1", r#""]""#, "[2, 3]", r#"{"a": "}"}"#, "null"][..]),
+            ("[ 1 , NaN , 2 ]", &["1", "NaN", "2"]),
+            ("[1, [2", &["1"]),
+            ("[1, 2", &["1"]),
+            ("[1 2]", &["1"]),
+            ("[,1]", &[]),
+            ("[]", &[]),
+            ("[ ]", &[]),
+            ("[", &[]),
+            ("{}", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(elements(json), expected, "{json}");
         }
     }
 

@@ -27,7 +27,7 @@ use crate::{
         reason::{Io, Unusable},
         response::PartialResponse,
         result::{self, Document, Places},
-        status_search::StatusSearch,
+        status_search::{StatusSearch, percent_in},
     },
     protocol::{
         final_response::{FinalResponse, ResourceRule},
@@ -82,7 +82,10 @@ impl<T: Io> Reading<T> {
             let left = self.poller.config().max_status_bytes.saturating_sub(self.response.frames.bytes());
             return self.collect(Unusable::Failed, left, now);
         }
-        if self.has_enough() {
+        if !self.is_over && self.response.frames.bytes() <= MAX_DETAILS_BYTES {
+            self.search_on();
+        }
+        if self.is_over || self.has_enough() {
             return self.conclude(now);
         }
         self.until = if is_failure {
@@ -236,7 +239,6 @@ impl<T: Io> Reading<T> {
         let created = if is_created { poller.header_address(&LOCATION, headers, base) } else { None };
         let named =
             poller.header_address(&RESOURCE_LOCATION, headers, base).or_else(|| self.resource_in(&document, base));
-        self.note_final_percent(&body);
         if let Some(location) = location {
             self.poller.note_location(&location);
         }
@@ -250,6 +252,7 @@ impl<T: Io> Reading<T> {
         // Some services write the reason in Latin-1; the rest of it is of use without those characters.
         let text = if is_failure { String::from_utf8_lossy(&body) } else { "".into() };
         let document = if let Cow::Owned(text) = &text { members(text.as_bytes()) } else { document };
+        self.note_final_percent(&document);
         let mut details = Details::of(&document, &self.poller.rule().failure);
         let names = &self.poller.config().propagate_query;
         details.id = details.id.map(|id| self.poller.resolver().name_without_propagated(names, id));
@@ -258,15 +261,14 @@ impl<T: Io> Reading<T> {
     }
 
     /// After success, the percentage of an earlier poll no longer counts.
-    fn note_final_percent(&mut self, body: &[u8]) {
+    fn note_final_percent(&mut self, document: &[Member<'_>]) {
         if self.poller.operation.state == OperationState::Succeeded {
             self.poller.operation.percent = None;
         }
+        // Of a large result, only what came before the status counts.
         let is_whole = self.response.frames.bytes() <= MAX_DETAILS_BYTES;
-        if is_whole {
-            self.search.read(body.get(self.search.scanned()..).unwrap_or_default(), self.poller.rule());
-        }
-        self.note_percent();
+        let of_document = if is_whole { percent_in(document, self.poller.rule()) } else { None };
+        self.note_percent(of_document.or_else(|| self.search.percent()));
     }
 
     /// The resource that the response names in the places that the protocol defines.

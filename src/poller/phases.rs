@@ -111,6 +111,8 @@ pub(crate) struct Reading<T: Io> {
     pub(crate) until: Duration,
     /// How many frames without data came in a row.
     pub(crate) empty_frames: u32,
+    /// Whether the frame that was read last is the last of the body.
+    pub(crate) is_over: bool,
 }
 
 /// Is over, as far as this layer is concerned.

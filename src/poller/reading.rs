@@ -11,9 +11,7 @@ use crate::{
     error::status::StatusErrorKind,
     event::Event,
     json::string::shortened,
-    limits::{
-        DRAIN_TIME, MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME,
-    },
+    limits::{DRAIN_TIME, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME},
     poller::{
         phases::{Action, Poller, Purpose, Reading, Unrecognized},
         reason::{Io, Reason, Unusable},
@@ -81,7 +79,8 @@ impl<T: Io> Reading<T> {
     }
 
     /// The last frame of the body. Most bodies have one, and their end is known with it.
-    pub(crate) fn on_last_frame(self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Action<T> {
+    pub(crate) fn on_last_frame(mut self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Action<T> {
+        self.is_over = true;
         match self.on_frame(frame, now) {
             Action::Read(reading) => reading.on_end(now),
             action => action,
@@ -142,23 +141,24 @@ impl<T: Io> Reading<T> {
     fn scan(mut self: Box<Self>, data: &[u8], now: Duration) -> Action<T> {
         let room = self.poller.config().max_status_bytes.saturating_sub(self.search.scanned());
         let within = &data[..data.len().min(room)];
-        let read = self.search.read_to_status(within, self.poller.rule());
+        self.search.read_to_status(within, self.poller.rule());
         if let Some(word) = self.search.decided() {
             let status = self.understood(word.into());
-            // A percentage may follow; but a large result is not searched to its end.
-            if !status.meaning.state.is_terminal() || self.response.frames.bytes() <= MAX_DETAILS_BYTES {
-                self.search.read(&data[read..], self.poller.rule());
-            }
             return self.decide(Some(status), StatusErrorKind::Missing, now);
         }
         if self.search.is_at_end() {
             return self.end_of_status(now);
         }
         if within.len() < data.len() {
-            self.search.read(&data[within.len()..], self.poller.rule());
             return self.decide(None, StatusErrorKind::TooLong, now);
         }
         Action::Read(self)
+    }
+
+    /// Searches what has been read after the status, for a percentage.
+    pub(crate) fn search_on(&mut self) {
+        let read = self.response.frames.to_bytes();
+        self.search.read(read.get(self.search.scanned()..).unwrap_or_default(), self.poller.rule());
     }
 
     /// Nothing more can be found.
@@ -243,6 +243,7 @@ impl<T: Io> Reading<T> {
         if let Some(location) = location {
             poller.note_location(&location);
         }
+        self.search_on();
         match self.relocation() {
             Some(Ok(address)) => self.poller.move_to(address),
             Some(Err(error)) => return self.poller.fail_address(error),
@@ -303,16 +304,17 @@ impl<T: Io> Reading<T> {
 
     fn drained(mut self: Box<Self>) -> Action<T> {
         if matches!(self.purpose, Purpose::DrainStatus { .. }) {
-            self.note_percent();
+            self.note_percent(self.search.percent());
             self.poller.emit_polled();
         }
         self.poller.wait()
     }
 
-    pub(crate) fn note_percent(&mut self) {
+    /// Notes the percentage, from the body or from the header for it.
+    pub(crate) fn note_percent(&mut self, of_body: Option<f64>) {
         let headers = &self.response.head.headers;
         let of_header = || progress(header_text(headers.get(X_PROGRESS)?)?);
-        if let Some(percent) = self.search.percent().or_else(of_header) {
+        if let Some(percent) = of_body.or_else(of_header) {
             self.poller.operation.percent = Some(percent);
         }
     }
@@ -340,6 +342,7 @@ impl Poller {
             purpose: Purpose::Drain { left: MAX_DRAIN_BYTES },
             until: now,
             empty_frames: 0,
+            is_over: false,
         })
     }
 

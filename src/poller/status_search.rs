@@ -2,6 +2,7 @@
 
 use crate::{
     json::{
+        members::{Member, json_string},
         scanner::{Found, Scanner},
         selector::{Match, Selector},
         string::MAX_WORD_BYTES,
@@ -36,13 +37,12 @@ impl StatusSearch {
         }
     }
 
-    /// Reads on until the status is decided; returns how many bytes were read.
-    pub(crate) fn read_to_status(&mut self, data: &[u8], rule: &StatusRule) -> usize {
+    /// Reads on until the status is decided.
+    pub(crate) fn read_to_status(&mut self, data: &[u8], rule: &StatusRule) {
         let mut position = 0;
         while position < data.len() && !self.is_decided() {
             position += self.read_to_match(&data[position..], rule);
         }
-        position
     }
 
     /// Reads on to the next match, or to the end; returns how many bytes were read.
@@ -117,6 +117,14 @@ impl StatusSearch {
     }
 }
 
+/// The percentage in a document with these members.
+pub(crate) fn percent_in(document: &[Member<'_>], rule: &StatusRule) -> Option<f64> {
+    rule.percent.iter().find_map(|at| {
+        let value = at.pointer.find(document)?;
+        json_string(value).map_or_else(|| number(value, at.unit), |text| number(&text, at.unit))
+    })
+}
+
 /// A word of the scanner, kept without an allocation.
 #[derive(Debug)]
 struct Word {
@@ -151,6 +159,7 @@ fn number(text: &str, unit: PercentUnit) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::members::members;
 
     /// Searches a body in one piece: the status, whether it is known before the end, and the percentage.
     fn search(rule: &StatusRule, body: &str) -> (Option<String>, bool, Option<f64>) {
@@ -213,6 +222,9 @@ mod tests {
             (r#"{"percentComplete": 5"#, None),
         ] {
             assert_eq!(search(&rule, body).2, expected, "{body}");
+            // If a member is there twice, the first counts there.
+            let expected = expected.filter(|_| !body.contains("null, \"percentComplete"));
+            assert_eq!(percent_in(&members(body.as_bytes()), &rule), expected, "{body}");
         }
     }
 }

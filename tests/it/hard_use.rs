@@ -17,8 +17,8 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_lro::{
-    CancelRule, Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationState, Protocol, ResponseExt,
-    StartRule, StatusRule,
+    CancelRule, Cause, Error, ErrorObject, Event, LroLayer, LroOverrides, Operation, OperationState, Protocol,
+    ResponseExt, StartRule, StatusRule,
 };
 
 use crate::support::{accepted, answering, exact, seconds};
@@ -139,6 +139,25 @@ async fn an_error_that_is_no_utf_8_is_read_all_the_same() {
     let error = operation.error().unwrap();
     assert_eq!((operation.id(), error.code(), error.message()), (Some("7"), Some("X"), Some("a\u{fffd}")));
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_behind_a_number_that_is_not_json_is_read_all_the_same() {
+    let failed = |rest: &str| format!(r#"{{"status": "Failed", "loss": NaN, {rest}}}"#);
+    for (rest, code, id) in [
+        (r#""error": {"code": "X"}, "id": "7""#, Some("X"), Some("7")),
+        (r#""losses": [NaN, -Infinity], "id": 7, "error": {"code": "X"}"#, Some("X"), Some("7")),
+        // What is given away as JSON is JSON.
+        (r#""error": {"code": "X", "loss": NaN}, "id": "7""#, None, Some("7")),
+        (r#""id": 007, "error": {"code": "X"}"#, Some("X"), None),
+    ] {
+        let body = failed(rest);
+        let (service, _) = answering(service_that("operation-location", move |_| ok(&body)));
+        let response = exact().layer(service).oneshot(post()).await.unwrap();
+        let operation = response.operation().unwrap();
+        let found = (operation.error().and_then(ErrorObject::code), operation.id());
+        assert_eq!(found, (code, id), "{rest}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -415,12 +415,12 @@ async fn a_percentage_is_found_behind_what_is_no_json() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_place_of_a_percentage_counts_whatever_is_there_twice() {
+async fn the_first_place_of_a_percentage_counts_wherever_it_stands() {
     let rule = StatusRule::new().status_at("/status").percent_at("/meta/progress");
     let start = StartRule::by_header("operation-location").monitor(rule);
     let own = Protocol::builder("own").announced(start).build().unwrap();
     for (body, expected) in [
-        (r#"{"meta": {"progress": null, "progress": 50}, "status": "Failed", "percentComplete": 7}"#, Some(50.0)),
+        (r#"{"meta": {"progress": 50}, "status": "Failed", "percentComplete": 7}"#, Some(50.0)),
         (r#"{"status": "Failed", "percentComplete": 7, "meta": {"eta": NaN, "progress": 50}}"#, Some(50.0)),
         (r#"{"status": "Failed", "meta": {"eta": 50}, "percentComplete": 7}"#, Some(7.0)),
     ] {
