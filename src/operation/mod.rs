@@ -138,7 +138,7 @@ impl Operation {
     }
 
     /// The rule by which it was announced.
-    pub(crate) fn rule(&self) -> &StartRule {
+    pub(crate) fn start_rule(&self) -> &StartRule {
         self.protocol.start_rule(self.start_rule)
     }
 

@@ -11,10 +11,7 @@ use crate::{
     config::Config,
     error::operation::{Cause, OperationError},
     operation::cancel::Cancel,
-    poller::{
-        phases::{Poller, with_propagated},
-        verdict::Target,
-    },
+    poller::{addresses::with_propagated, phases::Poller, verdict::Target},
     request::template::Accept,
 };
 
@@ -67,7 +64,7 @@ impl Poller {
             return None;
         }
         self.config().spoken(&self.operation.protocol)?;
-        let whole = self.whole_asked().filter(|_| self.asked() == Target::Monitor);
+        let whole = self.whole_asked().filter(|_| self.target() == Target::Monitor);
         let monitor = self.operation.redirected_from().or(whole).unwrap_or(&self.operation.monitor);
         let cancel = self.operation.cancel_at(monitor)?;
         let address = self.resolver().resolve(&cancel.reference, cancel.base()).ok()?;

@@ -45,14 +45,15 @@ impl<T: Io> Reading<T> {
         self.poller.operation.state = state;
         self.poller.settle();
         let headers = &self.response.head.headers;
-        let outcome = self.poller.rule().outcome_header.as_ref().and_then(|header| header_text(headers.get(header)?));
+        let outcome =
+            self.poller.status_rule().outcome_header.as_ref().and_then(|header| header_text(headers.get(header)?));
         let outcome = outcome.and_then(outcome_status);
         if let Some(outcome) = outcome {
             self.response.head.status = outcome;
             self.poller.operation.state = state_of(outcome);
             self.poller.operation.is_success_assumed = false;
         }
-        if self.poller.rule().unwraps_messages && is_message(&self.response.head) {
+        if self.poller.status_rule().unwraps_messages && is_message(&self.response.head) {
             // Until the message gives the outcome.
             let operation = &mut self.poller.operation;
             let is_told = outcome.is_some() || operation.status.is_some();
@@ -70,7 +71,7 @@ impl<T: Io> Reading<T> {
 
     /// The operation has succeeded, whatever is in the body.
     pub(crate) fn succeed_by_head(mut self: Box<Self>, now: Duration) -> Action<T> {
-        self.poller.has_succeeded();
+        self.poller.note_success();
         self.finish(OperationState::Succeeded, now)
     }
 
@@ -116,7 +117,7 @@ impl<T: Io> Reading<T> {
             }
             Purpose::Details { ready_until } => {
                 let is_late = now >= *ready_until;
-                self.search.read(data, self.poller.rule());
+                self.search.read(data, self.poller.status_rule());
                 is_late || self.has_enough()
             }
             _ => true,
@@ -127,7 +128,7 @@ impl<T: Io> Reading<T> {
     /// The head of the response in the body has been read.
     fn unwrap(mut self: Box<Self>, now: Duration) -> Action<T> {
         let body = self.response.frames.to_bytes();
-        self.search = StatusSearch::new(self.poller.rule());
+        self.search = StatusSearch::new(self.poller.status_rule());
         let mut rest = 0;
         if let Some((length, status, headers)) = application_http::head(&body) {
             self.response.frames.skip(length);
@@ -137,7 +138,7 @@ impl<T: Io> Reading<T> {
             self.poller.operation.is_success_assumed = false;
             rest = length;
         }
-        self.search.read(&body[rest..], self.poller.rule());
+        self.search.read(&body[rest..], self.poller.status_rule());
         self.begin_details(now)
     }
 
@@ -164,7 +165,7 @@ impl<T: Io> Reading<T> {
         let resource = self.note_details();
         if self.poller.operation.state == OperationState::Succeeded {
             // The response at the monitor itself has just been read.
-            let is_here = |uri: &Uri| *uri == self.poller.operation.monitor || *uri == self.poller.target().uri;
+            let is_here = |uri: &Uri| *uri == self.poller.operation.monitor || *uri == self.poller.target_address().uri;
             let elsewhere = self.result_address(resource);
             let elsewhere = elsewhere.filter(|address| !address.as_ref().is_ok_and(|address| is_here(&address.uri)));
             match elsewhere {
@@ -176,7 +177,7 @@ impl<T: Io> Reading<T> {
                 }
                 // Nobody has asked for it, and the operation's `resource` says where it is.
                 Some(Err(_)) if self.poller.final_response() == FinalResponse::Auto => {}
-                Some(Err(error)) if !self.poller.rule().result_may_be_missing => {
+                Some(Err(error)) if !self.poller.status_rule().result_may_be_missing => {
                     return self.poller.fail_address(error);
                 }
                 Some(Err(_)) | None => {}
@@ -197,7 +198,7 @@ impl<T: Io> Reading<T> {
         let here = poller.header_address(&LOCATION, &self.response.head.headers, self.base());
         let whole = || poller.whole.as_ref()?.location.as_ref();
         let given = || whole().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
-        let by = &poller.operation.rule().by;
+        let by = &poller.operation.start_rule().by;
         let places = Places {
             method: poller.start_method(),
             by,
@@ -253,7 +254,7 @@ impl<T: Io> Reading<T> {
         let text = if is_failure { String::from_utf8_lossy(&body) } else { "".into() };
         let document = if let Cow::Owned(text) = &text { members(text.as_bytes()) } else { document };
         self.note_final_percent(&document);
-        let mut details = Details::of(&document, &self.poller.rule().failure);
+        let mut details = Details::of(&document, &self.poller.status_rule().failure);
         let names = &self.poller.config().propagate_query;
         details.id = details.id.map(|id| self.poller.resolver().name_without_propagated(names, id));
         self.poller.operation.note_details(details);
@@ -267,7 +268,7 @@ impl<T: Io> Reading<T> {
         }
         // Of a large result, only what came before the status counts.
         let is_whole = self.response.frames.bytes() <= MAX_DETAILS_BYTES;
-        let of_document = if is_whole { percent_in(document, self.poller.rule()) } else { None };
+        let of_document = if is_whole { percent_in(document, self.poller.status_rule()) } else { None };
         self.note_percent(of_document.or_else(|| self.search.percent()));
     }
 
@@ -316,7 +317,7 @@ impl Poller {
     /// Whether the SDKs take the last response of the monitor for the result of a `PUT` or `PATCH`, provided that it is not a
     /// document about an operation.
     fn may_status_response_be_result(&self) -> bool {
-        result::may_be_status_response(self.start_method(), &self.operation.rule().by)
+        result::may_be_status_response(self.start_method(), &self.operation.start_rule().by)
     }
 }
 

@@ -57,6 +57,7 @@
 //!
 //! The deadline leads from `Waiting`, `Sending` and `Reading(Status)` to `Failed`, and ends every other `Reading`.
 
+mod addresses;
 mod application_http;
 pub(crate) mod canceling;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, Uri, header::LOCATION};
+use http::{StatusCode, Uri, header::LOCATION};
 
 use crate::{
     address::{
@@ -13,7 +13,8 @@ use crate::{
     event::Event,
     limits::MAX_MOVES,
     poller::{
-        phases::{Action, Caller, Context, Poller, Whole, remember_start},
+        addresses::remember_start,
+        phases::{Action, Caller, Context, Poller},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
@@ -26,7 +27,7 @@ impl Poller {
     pub(crate) fn judge_redirects<B>(&self, response: &mut PartialResponse<B>) -> Result<(), AddressError> {
         let Some(uri) = &response.redirected_to else { return Ok(()) };
         self.resolver().check_answered(uri)?;
-        if is_same_place(uri, &self.target().uri) {
+        if is_same_place(uri, &self.target_address().uri) {
             response.redirected_to = None;
         }
         Ok(())
@@ -46,7 +47,7 @@ impl Poller {
     /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
     /// the method.
     pub(crate) fn is_redirected_result<B>(&self, response: &PartialResponse<B>) -> bool {
-        self.rule().result_redirects.contains(&StatusCode::FOUND)
+        self.status_rule().result_redirects.contains(&StatusCode::FOUND)
             && response.head.status != StatusCode::ACCEPTED
             && response.redirected_to.is_some()
     }
@@ -58,9 +59,9 @@ impl Poller {
         to: Target,
         now: Duration,
     ) -> Action<T> {
-        let names_result = to == Target::Result && self.asked() == Target::Monitor;
+        let names_result = to == Target::Result && self.target() == Target::Monitor;
         if names_result {
-            self.has_succeeded();
+            self.note_success();
         }
         let address = match self.redirect_address(&response) {
             Ok(address) => address,
@@ -68,7 +69,7 @@ impl Poller {
                 if let Some(refused) = error.uri().filter(|_| names_result) {
                     self.operation.more_mut().resource = Some(self.remembered(refused));
                 }
-                if names_result && self.rule().result_may_be_missing {
+                if names_result && self.status_rule().result_may_be_missing {
                     self.emit_polled();
                     return self.done(response);
                 }
@@ -93,7 +94,7 @@ impl Poller {
     }
 
     /// Notes that the operation has succeeded, as the head of a response says; the words of earlier polls no longer count.
-    pub(crate) fn has_succeeded(&mut self) {
+    pub(crate) fn note_success(&mut self) {
         self.operation.state = OperationState::Succeeded;
         self.operation.status = None;
         self.operation.percent = None;
@@ -109,7 +110,7 @@ impl Poller {
         if *moves > MAX_MOVES {
             return Err(error(AddressErrorKind::TooManyMoves));
         }
-        let base = response.redirected_to.clone().unwrap_or_else(|| self.target().uri);
+        let base = response.redirected_to.clone().unwrap_or_else(|| self.target_address().uri);
         let address = self.resolver().resolve_header(&LOCATION, &response.head.headers, &base);
         address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
     }
@@ -117,7 +118,7 @@ impl Poller {
     /// Notes that the operation has succeeded, and goes on to fetch its result from this address.
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
         let result = self.ask(address);
-        if self.asked() == Target::Monitor {
+        if self.target() == Target::Monitor {
             self.operation.more_mut().resource = Some(result.uri.clone());
             self.emit_polled();
             self.operation.progress.consecutive_failures = 0;
@@ -161,26 +162,6 @@ impl Poller {
         let (remembered, whole) = self.split(location);
         self.set_whole(|it| &mut it.location, whole);
         self.operation.note_location(remembered);
-    }
-
-    /// Sets a whole address; `None` replaces an earlier one.
-    fn set_whole(&mut self, place: impl FnOnce(&mut Whole) -> &mut Option<Uri>, whole: Option<Uri>) {
-        if whole.is_some() || self.whole.is_some() {
-            *place(self.whole.get_or_insert_default()) = whole;
-        }
-    }
-
-    /// Makes this the address that is asked; returns the part of it that the operation may hold.
-    fn ask(&mut self, address: Address) -> Address {
-        let (uri, whole) = self.split(&address.uri);
-        self.set_whole(|it| &mut it.asked, whole);
-        Address { uri, ..address }
-    }
-
-    /// A `Location` that does not name the monitor may be where the result is.
-    pub(crate) fn location(&self, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
-        let names_monitor = self.operation.rule().by.header() == Some(&LOCATION);
-        if names_monitor { None } else { self.header_address(&LOCATION, headers, base) }
     }
 }
 

@@ -2,32 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, Method, Uri, uri::Authority};
+use http::{Method, Uri};
 
 use crate::{
-    address::{
-        error::AddressError,
-        policy::{Address, Credentials},
-        resolver::Resolver,
-        uri::{propagate_api_version, propagate_query, without_secrets},
-    },
+    address::{error::AddressError, policy::Address},
     config::Config,
     event::{Event, Outcome, tracing::Spans},
     operation::Operation,
     poller::{
         reason::{Io, Reason, Unusable},
         response::PartialResponse,
-        result,
         schedule::Schedule,
         status_search::StatusSearch,
         verdict::Target,
     },
-    protocol::{
-        Rules,
-        final_response::{FinalResponse, ResourceRule},
-        status_rule::StatusRule,
-        template::Template,
-    },
+    protocol::{Rules, status_rule::StatusRule},
     request::template::{Accept, PollRequest, RequestTemplate},
 };
 
@@ -185,15 +174,15 @@ impl Sending {
     /// The request, to be sent at once: it counts as a poll.
     pub(crate) fn request(&mut self) -> PollRequest {
         let poller = &mut *self.0;
-        let accept = match poller.asked() {
+        let accept = match poller.target() {
             Target::Monitor => {
                 poller.operation.polls = poller.operation.polls.saturating_add(1);
-                let reads_json = !poller.rule().status.is_empty();
+                let reads_json = !poller.status_rule().status.is_empty();
                 if reads_json { Accept::JsonFirst } else { Accept::AsCaller }
             }
             Target::Result => Accept::AsCaller,
         };
-        let address = poller.target();
+        let address = poller.target_address();
         poller.context.spans.send(&address.uri);
         poller.context.template.request(address, accept)
     }
@@ -227,8 +216,8 @@ impl<T: Io> Reading<T> {
 
 impl Poller {
     /// How the monitor answers.
-    pub(crate) fn rule(&self) -> &StatusRule {
-        &self.operation.rule().monitor
+    pub(crate) fn status_rule(&self) -> &StatusRule {
+        &self.operation.start_rule().monitor
     }
 
     pub(crate) fn rules(&self) -> &Rules {
@@ -240,61 +229,13 @@ impl Poller {
     }
 
     /// The target of the next request, or of the last one.
-    pub(crate) fn asked(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         if self.result().is_some() { Target::Result } else { Target::Monitor }
     }
 
     /// The address of the result that is being fetched.
     pub(crate) fn result(&self) -> Option<&Address> {
         self.operation.result()
-    }
-
-    /// The address of the next request, or of the last one.
-    pub(crate) fn target(&self) -> Address {
-        let (uri, credentials) = match self.result() {
-            Some(result) => (&result.uri, result.credentials),
-            None => (&self.operation.monitor, self.operation.credentials),
-        };
-        self.complete(Address { uri: self.whole_asked().unwrap_or(uri).clone(), credentials })
-    }
-
-    /// The whole address of the next request, if the operation may not hold all of it.
-    pub(crate) fn whole_asked(&self) -> Option<&Uri> {
-        self.whole.as_ref()?.asked.as_ref()
-    }
-
-    /// Completes an address with the query parameters that polls add.
-    pub(crate) fn complete(&self, address: Address) -> Address {
-        with_propagated(self.config(), self.context.template.caller.query(), &self.operation, address)
-    }
-
-    pub(crate) fn resolver(&self) -> Resolver<'_> {
-        let Context { config, template, .. } = &self.context;
-        let named = config.named_origins(&self.operation.protocol);
-        Resolver::new(&template.caller, named)
-    }
-
-    /// Splits an address: the part that the operation may hold, and the whole if that is more.
-    pub(crate) fn split(&self, uri: &Uri) -> (Uri, Option<Uri>) {
-        split(&self.resolver(), self.config(), self.context.caller, uri)
-    }
-
-    /// The part of an address that the operation may hold.
-    pub(crate) fn remembered(&self, uri: &Uri) -> Uri {
-        self.split(uri).0
-    }
-
-    /// The whole address, before polls add query parameters.
-    pub(crate) fn whole_of(&self, uri: &Uri) -> Uri {
-        let (remembered, whole) = self.split(uri);
-        whole.unwrap_or(remembered)
-    }
-
-    /// The address that a header names.
-    pub(crate) fn header_address(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
-        // Most responses have no such header, and a resolver has to parse the request's address.
-        headers.get(header)?;
-        self.resolver().locate_header(header, headers, base).map(|uri| self.whole_of(&uri))
     }
 
     pub(crate) fn emit<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
@@ -340,50 +281,5 @@ impl Poller {
 
     pub(crate) fn fail_address<T: Io>(self: Box<Self>, error: AddressError) -> Action<T> {
         self.fail(Reason::Address(Box::new(error)))
-    }
-}
-
-/// Splits an address: the part that an operation may hold, and the whole if that is more.
-pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, uri: &Uri) -> (Uri, Option<Uri>) {
-    match caller {
-        Caller::Starts => resolver.remembered(&config.propagate_query, uri),
-        // Its own address may be the monitor's, whose query is the service's.
-        Caller::Resumes => (resolver.without_propagated(&config.propagate_query, uri), None),
-    }
-}
-
-/// Adds the propagated query parameters of the caller's request, and the `api-version` of the start request, to an address that
-/// may get credentials.
-pub(crate) fn with_propagated(
-    config: &Config,
-    query: Option<&str>,
-    operation: &Operation,
-    address: Address,
-) -> Address {
-    if address.credentials == Credentials::Withhold {
-        return address;
-    }
-    let uri = propagate_query(&config.propagate_query, query, &address.uri).unwrap_or(address.uri);
-    let version = || propagate_api_version(&config.propagate_query, operation.start()?.1.query(), &uri);
-    Address { uri: version().unwrap_or(uri), ..address }
-}
-
-/// Remembers the start request if a later process needs it: to know the origin, to fetch the result, or to poll.
-pub(crate) fn remember_start(config: &Config, operation: &mut Operation, method: &Method, request: &Uri) {
-    fn origin(uri: &Uri) -> (Option<&str>, Option<&str>) {
-        (uri.scheme_str(), uri.authority().map(Authority::as_str))
-    }
-    let rules = operation.protocol.rules();
-    let choice = result::choice(config.final_response, rules.final_response);
-    let has_template = || rules.resource.iter().any(|rule| matches!(rule, ResourceRule::Template(_)));
-    let cancel_needs_it =
-        || rules.cancel.as_ref().and_then(|rule| rule.template.as_ref()).is_some_and(Template::needs_start);
-    let is_needed = choice != FinalResponse::Status
-        || origin(request) != origin(&operation.monitor)
-        || has_template()
-        || cancel_needs_it()
-        || propagate_api_version(&config.propagate_query, request.query(), &operation.monitor).is_some();
-    if is_needed && operation.start().is_none() {
-        operation.more_mut().start = Some((method.clone(), without_secrets(request)));
     }
 }

@@ -63,16 +63,16 @@ impl Sending {
             return poller.fail_address(error);
         }
         let facts = HeadFacts {
-            target: poller.asked(),
+            target: poller.target(),
             is_elsewhere: poller.is_elsewhere(&response),
             has_status: poller.operation.progress.has_status,
             is_last_failure: poller.is_last_failure(),
             has_retry_after: response.retry_after(now).is_some(),
         };
-        match verdict::of_head(status, poller.rule(), facts) {
+        match verdict::of_head(status, poller.status_rule(), facts) {
             Head::NamesResult => poller.redirect(response, Target::Result, now),
             Head::Moves => {
-                let to = poller.asked();
+                let to = poller.target();
                 poller.redirect(response, to, now)
             }
             Head::Succeeded => poller.read(response, now).succeed_by_head(now),

@@ -59,7 +59,7 @@ impl<T: Io> Reading<T> {
                 let is_enough = data.len() > *left || is_over || now >= self.until;
                 *left = left.saturating_sub(data.len());
                 if matches!(self.purpose, Purpose::DrainStatus { .. }) {
-                    self.search.read(&data, self.poller.rule());
+                    self.search.read(&data, self.poller.status_rule());
                 }
                 if is_enough { self.drained() } else { Action::Read(self) }
             }
@@ -123,7 +123,7 @@ impl<T: Io> Reading<T> {
         if self.poller.is_redirected_result(&self.response) {
             return self.succeed_by_head(now);
         }
-        let rule = self.poller.rule();
+        let rule = self.poller.status_rule();
         let headers = &self.response.head.headers;
         let word = rule.status_header.as_ref().and_then(|header| header_text(headers.get(header)?));
         if let Some(word) = word.map(shortened) {
@@ -141,7 +141,7 @@ impl<T: Io> Reading<T> {
     fn scan(mut self: Box<Self>, data: &[u8], now: Duration) -> Action<T> {
         let room = self.poller.config().max_status_bytes.saturating_sub(self.search.scanned());
         let within = &data[..data.len().min(room)];
-        self.search.read_to_status(within, self.poller.rule());
+        self.search.read_to_status(within, self.poller.status_rule());
         if let Some(word) = self.search.decided() {
             let status = self.understood(word.into());
             return self.decide(Some(status), StatusErrorKind::Missing, now);
@@ -158,12 +158,12 @@ impl<T: Io> Reading<T> {
     /// Searches what has been read after the status, for a percentage.
     pub(crate) fn search_on(&mut self) {
         let read = self.response.frames.to_bytes();
-        self.search.read(read.get(self.search.scanned()..).unwrap_or_default(), self.poller.rule());
+        self.search.read(read.get(self.search.scanned()..).unwrap_or_default(), self.poller.status_rule());
     }
 
     /// Nothing more can be found.
     fn end_of_status(self: Box<Self>, now: Duration) -> Action<T> {
-        let status = self.search.status(self.poller.rule()).map(|word| self.understood(word.into()));
+        let status = self.search.status(self.poller.status_rule()).map(|word| self.understood(word.into()));
         self.decide(status, StatusErrorKind::Missing, now)
     }
 
@@ -185,7 +185,7 @@ impl<T: Io> Reading<T> {
         let is_read = status.is_some() || (is_document() && !self.is_unreadable());
         let is_trustworthy = is_read && !self.poller.is_elsewhere(&self.response);
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
-        let verdict = verdict::of_status(self.response.head.status, self.poller.rule(), facts);
+        let verdict = verdict::of_status(self.response.head.status, self.poller.status_rule(), facts);
         self.poller.operation.is_success_assumed = false;
         if !matches!(verdict, Status::Missing) {
             self.poller.operation.status = status.map(|status| status.word);
@@ -197,16 +197,16 @@ impl<T: Io> Reading<T> {
                 self.poller.operation.is_success_assumed = self.poller.operation.status.is_none() && !has_status;
                 self.finish(OperationState::Succeeded, now)
             }
-            Status::Missing if has_status && self.poller.rule().when_status_missing == MissingStatus::Error => {
+            Status::Missing if has_status && self.poller.status_rule().when_status_missing == MissingStatus::Error => {
                 let Self { poller, response, .. } = *self;
                 poller.poll_failed(FailedPoll::NoStatus(response, why_missing), now)
             }
-            Status::Missing => self.has_no_status(why_missing, now),
+            Status::Missing => self.end_without_status(why_missing, now),
         }
     }
 
     /// There is no status, and none can come.
-    pub(crate) fn has_no_status(self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
+    pub(crate) fn end_without_status(self: Box<Self>, why: StatusErrorKind, now: Duration) -> Action<T> {
         if why == StatusErrorKind::TooLong {
             return self.unusable(Unusable::Status(why));
         }
@@ -221,7 +221,7 @@ impl<T: Io> Reading<T> {
 
     /// Whether the status is in a body that cannot be read here.
     fn is_unreadable(&self) -> bool {
-        !self.poller.rule().status.is_empty() && self.response.is_encoded()
+        !self.poller.status_rule().status.is_empty() && self.response.is_encoded()
     }
 
     /// The base of references in the response.
@@ -259,7 +259,7 @@ impl<T: Io> Reading<T> {
 
     /// The monitor's next address, if the status response names one.
     fn relocation(&self) -> Option<Result<Address, AddressError>> {
-        let start_rule = self.poller.operation.rule();
+        let start_rule = self.poller.operation.start_rule();
         let relocation = start_rule.monitor.relocation.as_ref()?;
         let header = relocation.header.as_ref().or(start_rule.by.header())?;
         let head = &self.response.head;
@@ -336,7 +336,7 @@ impl Poller {
         now: Duration,
     ) -> Box<Reading<T>> {
         Box::new(Reading {
-            search: StatusSearch::new(self.rule()),
+            search: StatusSearch::new(self.status_rule()),
             poller: self,
             response,
             purpose: Purpose::Drain { left: MAX_DRAIN_BYTES },

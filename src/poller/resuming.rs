@@ -18,6 +18,7 @@ use crate::{
         Event,
         tracing::{Beginning, Spans},
     },
+    limits::CLOCK_TOLERANCE,
     operation::{Operation, Resume},
     poller::{
         phases::{Action, Caller, Context, Poller, Sending, Unrecognized, Whole},
@@ -28,9 +29,6 @@ use crate::{
     protocol::Protocol,
     request::template::FollowedRequest,
 };
-
-/// The difference between two readings of the wall clock that means nothing.
-const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
 
 /// Goes on with an operation, under the current settings.
 pub(crate) fn resume<T: Io>(
@@ -44,7 +42,6 @@ pub(crate) fn resume<T: Io>(
     let operation = resume.operation.unwrap_or_else(|| Arc::new(operation_at(&config, &uri)));
     let wall = beginning.wall;
     let by_clock = operation.accepted_at.and_then(|accepted| wall.duration_since(accepted).ok());
-    // Stored times are in milliseconds.
     let is_older = |age: &Duration| age.saturating_sub(CLOCK_TOLERANCE) > operation.elapsed;
     let age = by_clock.filter(is_older).unwrap_or(operation.elapsed);
     let deadline = operation.progress.deadline.filter(|_| resume.timeout.is_none());

@@ -32,7 +32,8 @@ use crate::{
     limits::{MAX_DETAILS_BYTES, MAX_EMPTY_FRAMES, MAX_ID_BYTES, START_BODY_TIME},
     operation::{Operation, details},
     poller::{
-        phases::{Action, Caller, Context, Poller, Whole, remember_start, split},
+        addresses::{remember_start, split},
+        phases::{Action, Caller, Context, Poller, Whole},
         reason::Io,
         response::PartialResponse,
         schedule::Schedule,

@@ -71,7 +71,7 @@ impl Poller {
             FailedPoll::Http(response) if is_last => {
                 self.read(response, now).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now)
             }
-            FailedPoll::NoStatus(response, why) if is_last => self.read(response, now).has_no_status(why, now),
+            FailedPoll::NoStatus(response, why) if is_last => self.read(response, now).end_without_status(why, now),
             FailedPoll::Http(response) | FailedPoll::NoStatus(response, _) => self.drain(response, now),
         }
     }

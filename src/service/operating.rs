@@ -254,7 +254,7 @@ where
             Poll::Ready(Ok(response)) => {
                 // It may hold the permit of a concurrency limit.
                 drop(future);
-                let effective_uri = response.effective_uri(|| sending.poller().target().uri);
+                let effective_uri = response.effective_uri(|| sending.poller().target_address().uri);
                 let now = self.clock.now();
                 let (response, url) = arrived(response, effective_uri, now, || self.clock.wall());
                 *self.project().last_url = url;
