@@ -74,12 +74,19 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// How long to read an unneeded body at least, even if the next poll is due, which would need a new connection otherwise.
 pub(crate) const MIN_DRAIN_TIME: Duration = Duration::from_millis(250);
 
+/// The difference between two readings of the wall clock that means nothing: stored times are in milliseconds.
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_millis(2);
+
 // ── Scheduling ──────────────────────────────────────────────────────────────
 
 /// Steps that the future takes in one go while everything is ready. Then other tasks get their turn.
 pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
 
 // ── Headers ─────────────────────────────────────────────────────────────────
+
+/// The longest value of a header that polls repeat. No transport sends longer ones, and a bit more than the length has to fit into 32
+/// bits.
+pub(crate) const MAX_VALUE_BYTES: usize = u32::MAX as usize >> 1;
 
 /// How many lists of header names a layer keeps for its operations to share: more than a program has kinds of requests.
 pub(crate) const MAX_NAME_LISTS: usize = 16;

@@ -9,7 +9,10 @@ use std::{fmt, iter, ops::Range};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONNECTION};
 
-use crate::request::names::{NAME_WORD, NameList, NameLists};
+use crate::{
+    limits::MAX_VALUE_BYTES,
+    request::names::{NAME_WORD, NameList, NameLists},
+};
 
 /// The names fill a buffer from the front, the values from the back, so that all names can be taken or compared at once.
 pub(crate) struct CapturedHeaders {
@@ -32,9 +35,6 @@ const TYPICAL_BYTES: usize = 320;
 
 /// After each value: its length, and in the lowest bit whether it is sensitive.
 const VALUE_WORD: usize = size_of::<u32>();
-
-/// No transport sends longer values, and polls do not repeat them.
-const MAX_VALUE_BYTES: usize = u32::MAX as usize >> 1;
 
 /// Whether polls repeat the `Host` header: only where nothing else names the host.
 #[derive(Clone, Copy, PartialEq)]

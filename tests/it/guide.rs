@@ -23,12 +23,15 @@ fn constants() -> BTreeMap<&'static str, &'static str> {
 fn value(expression: &str, constants: &BTreeMap<&str, &str>) -> u64 {
     let operand = |text: &str| match text {
         "u16::MAX as usize" => u64::from(u16::MAX),
+        "u32::MAX as usize" => u64::from(u32::MAX),
         text => text.replace('_', "").parse().unwrap_or_else(|_| value(constants[text], constants)),
     };
     if let Some((a, b)) = expression.split_once(" * ") {
         operand(a) * operand(b)
     } else if let Some((a, b)) = expression.split_once(" << ") {
         operand(a) << operand(b)
+    } else if let Some((a, b)) = expression.split_once(" >> ") {
+        operand(a) >> operand(b)
     } else if let Some((a, b)) = expression.split_once(" - ") {
         operand(a) - operand(b)
     } else {
