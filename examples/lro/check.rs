@@ -217,7 +217,9 @@ async fn ended(protocol: &Protocol, response: Response<tower_lro::LroBody<Full<B
         Some(cancel) => {
             print_line(format_args!("It would have been canceled by a {} request.", cancel.method()));
         }
-        None => print_line("The description does not say how it is canceled (cancel)."),
+        None => print_line(
+            "It could not have been canceled: the description does not say how (cancel), or wants a name that the operation does not have.",
+        ),
     }
     Exit::Good
 }

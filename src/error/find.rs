@@ -32,8 +32,8 @@ impl<E> OperationError<E> {
     /// `E` is the error of the service below the layer. **A wrong `E` is not detected: `find` then returns `None`, though the service accepted
     /// the request.** For a `reqwest_middleware::Error` the compiler knows it; in a trait object
     /// it has to be named, and has to be right: over hyper-util's client it is `hyper_util::client::legacy::Error`, over reqwest's
-    /// `reqwest::Error`; above [`Error::boxed`] and [`LroLayer::box_errors`](crate::LroLayer::box_errors), which a service with a
-    /// `BoxError` needs, it is [`Boxed`].
+    /// `reqwest::Error`, and as a middleware `reqwest_middleware::Error`, not reqwest's; above [`Error::boxed`] and
+    /// [`LroLayer::box_errors`](crate::LroLayer::box_errors), which a service with a `BoxError` needs, it is [`Boxed`].
     ///
     /// # Example
     ///

@@ -308,6 +308,9 @@ impl LroLayer {
     /// Returns these settings, and a stream of the events of all operations that use them: those of one request, if the settings go
     /// into its extensions, or those of a whole client.
     ///
+    /// For one request start from the client's own settings (`layer.clone().events()`), because an `LroLayer` in a request's extensions
+    /// replaces them: `LroLayer::new().events()` has neither the client's protocols nor its timeout.
+    ///
     /// The stream holds up to 256 events. If it is read too slowly, the oldest events are [lost](Events::lost), never the last;
     /// operations do not wait for a reader. It ends when the last copy of the settings is dropped; a request holds one until its
     /// response has arrived.

@@ -51,7 +51,25 @@ use crate::{config::Config, layer::LroLayer};
 pub struct LroOverrides(Arc<dyn Fn(LroLayer) -> LroLayer + Send + Sync>);
 
 impl LroOverrides {
-    /// `change` gets the settings of the client's layer, and returns those of this request.
+    /// `change` gets the settings of the client's layer, and returns those of this request. It is called for every request that has it
+    /// in its extensions, one that a retry sends again among them: what it has captured it clones.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use tower_lro::{Event, LroOverrides};
+    ///
+    /// /// Says which document is how far.
+    /// fn progress(document: String) -> LroOverrides {
+    ///     let show = move |event: &Event<'_>| {
+    ///         if let Event::Polled { operation, .. } = event {
+    ///             println!("{document}: {:?}", operation.status());
+    ///         }
+    ///     };
+    ///     LroOverrides::new(move |layer| layer.on_event(show.clone()))
+    /// }
+    /// # let _ = progress("a".to_owned());
+    /// ```
     pub fn new(change: impl Fn(LroLayer) -> LroLayer + Send + Sync + 'static) -> Self {
         Self(Arc::new(change))
     }

@@ -139,6 +139,19 @@ impl Cancel {
 /// let layer = LroLayer::new().protocols([Protocol::fhir()]).cancel_on_drop(canceller);
 /// # let _ = layer;
 /// ```
+///
+/// Over reqwest:
+///
+/// ```
+/// use tower_lro::Canceller;
+///
+/// let client = reqwest::Client::new();
+/// let canceller = Canceller::new(move |request: http::Request<String>| {
+///     let client = client.clone();
+///     async move { Ok(client.execute(request.try_into()?).await?.status()) }
+/// });
+/// # let _ = canceller;
+/// ```
 #[derive(Clone)]
 pub struct Canceller(Arc<dyn Fn(http::Request<String>) -> Canceling + Send + Sync>);
 

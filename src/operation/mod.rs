@@ -268,7 +268,7 @@ impl Operation {
 
     /// Returns the progress in percent, usually 0 to 100 but not clamped, as far as the service says: `percentComplete`, `percentCompleted`,
     /// `percentageComplete`, the header `X-Progress`, or where the protocol finds it. `None` after success, unless the final
-    /// response itself has a percentage.
+    /// response itself has a percentage; after a failure the last one.
     #[must_use]
     pub fn percent_complete(&self) -> Option<f64> {
         self.percent
@@ -359,7 +359,8 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// Resumes a stored operation: in the extensions of a `GET` to the service, it makes the layer poll the operation instead.
+/// Resumes a stored operation: in the extensions of a `GET` to the service, it makes the layer poll the operation instead. It does
+/// nothing in those of any other request, which is sent as it is.
 ///
 /// Get one from [`Operation::resume`], in this process or another. Address the request to the service, like the start request
 /// (any path will do: `GET https://us.atlas.microsoft.com/`), with the service's credentials and query key. The layer sends
