@@ -227,6 +227,24 @@ async fn at_info_every_event_during_a_poll_is_in_the_operations_span() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_success_that_no_poll_has_told_is_marked() {
+    subscribe();
+    let result = r#"{"job": {"phase": "WORKING"}}"#;
+    for (first, is_assumed) in
+        [(Reply::json(result), true), (Reply::http(202), false), (Reply::status("Running"), false)]
+    {
+        let script =
+            Script::new(Reply::http(202).header("location", "/operations/{id}")).polls([first, Reply::json(result)]);
+        let layer = exact().protocols([Protocol::location()]);
+        layer.layer(Simulator::new().script(script)).oneshot(start()).await.unwrap();
+        let events = seen().events;
+        let finished = events.iter().find(|event| event.contains("finished")).unwrap();
+        assert_eq!(finished.contains("lro.success_assumed=true"), is_assumed, "{finished}");
+        assert_eq!(finished.contains("lro.success_assumed"), is_assumed, "{finished}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_goes_wrong_is_the_type_of_the_error() {
     for (layer, script, error) in [
         (exact(), Script::azure_maps_failed(), "error.type=\"InvalidFeature\""),

@@ -7,7 +7,11 @@ use http::Response;
 
 use crate::{
     address::error::AddressError,
-    error::{boxed::BoxError, failed::OperationFailed, status::StatusError},
+    error::{
+        boxed::BoxError,
+        failed::OperationFailed,
+        status::{StatusError, StatusErrorKind},
+    },
     operation::Operation,
     redact::{Escaped, Headless},
 };
@@ -120,7 +124,14 @@ impl<E> fmt::Display for OperationError<E> {
                 write!(f, "the {what} answered {}", response.status())
             }
             Cause::Address(error) => error.fmt(f),
-            Cause::Status(error) => error.fmt(f),
+            Cause::Status(error) => {
+                error.fmt(f)?;
+                let places: Vec<_> = operation.start_rule().monitor.status_places().collect();
+                if error.kind() == StatusErrorKind::Missing && !places.is_empty() {
+                    write!(f, " at {} (Protocol::builder describes other places)", places.join(" or "))?;
+                }
+                Ok(())
+            }
             Cause::Protocol => {
                 let name = operation.protocol().name();
                 write!(f, "this layer does not speak its protocol {name:?} (LroLayer::protocol)")

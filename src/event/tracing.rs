@@ -168,7 +168,12 @@ mod on {
                 _ => false,
             };
             if is_good {
-                info!(target: TARGET, %outcome, lro.state = ?state, lro.polls = operation.polls(), "finished");
+                let assumed = operation.is_success_assumed().then_some(true);
+                info!(
+                    target: TARGET,
+                    { %outcome, lro.state = ?state, lro.polls = operation.polls(), lro.success_assumed = assumed },
+                    "finished",
+                );
                 return;
             }
             let error = match (outcome, operation.error().and_then(|error| error.code())) {

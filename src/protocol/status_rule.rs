@@ -166,6 +166,11 @@ impl StatusRule {
         &self.percent[..self.percent.len() - PERCENT.len()]
     }
 
+    /// The members that may have the status, as pointers.
+    pub(crate) fn status_places(&self) -> impl Iterator<Item = String> {
+        self.status.iter().map(|selector| selector.pointer.to_string())
+    }
+
     /// The members that the scanner looks for: those with a status, then those with a percentage.
     pub(crate) fn interest(&self) -> &Selectors {
         &self.interest
