@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 use serde::{
-    de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor},
+    de::{Deserialize, Deserializer, Error, IntoDeserializer, SeqAccess, Unexpected, Visitor},
     ser::{Serialize, SerializeSeq, Serializer},
 };
 
@@ -55,7 +55,19 @@ impl<'de> Deserialize<'de> for Codes {
             type Value = Codes;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of HTTP statuses and ranges, as in [202, \"400-499\"]")
+                f.write_str("a list of HTTP statuses and ranges, as in [202, \"400-499\"], or one of them")
+            }
+
+            fn visit_u64<E: Error>(self, code: u64) -> Result<Codes, E> {
+                Range::deserialize(code.into_deserializer()).map(Codes::from)
+            }
+
+            fn visit_i64<E: Error>(self, code: i64) -> Result<Codes, E> {
+                Range::deserialize(code.into_deserializer()).map(Codes::from)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Codes, E> {
+                Range::deserialize(text.into_deserializer()).map(Codes::from)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Codes, A::Error> {
@@ -69,7 +81,7 @@ impl<'de> Deserialize<'de> for Codes {
             }
         }
 
-        deserializer.deserialize_seq(List)
+        deserializer.deserialize_any(List)
     }
 }
 
@@ -77,6 +89,12 @@ impl<'de> Deserialize<'de> for Codes {
 struct Range {
     first: u16,
     last: u16,
+}
+
+impl From<Range> for Codes {
+    fn from(Range { first, last }: Range) -> Self {
+        Self((first..=last).collect())
+    }
 }
 
 impl<'de> Deserialize<'de> for Range {

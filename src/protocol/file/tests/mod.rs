@@ -281,8 +281,12 @@ fn errors_of_start_rules_name_which() {
             "announced[0].statuses[0]: invalid value: string \"2xx\", expected an HTTP status from 100 to 599, or a range",
         ),
         (
-            announced(json!([{"by_header": "x", "statuses": 202}])),
-            "announced[0].statuses: invalid type: integer `202`, expected a list of HTTP",
+            announced(json!([{"by_header": "x", "statuses": 999}])),
+            "announced[0].statuses: invalid value: integer `999`, expected an HTTP status from 100 to 599, or a range",
+        ),
+        (
+            announced(json!([{"by_header": "x", "statuses": true}])),
+            "announced[0].statuses: invalid type: boolean `true`, expected a list of HTTP statuses and ranges",
         ),
     ] {
         assert_error(&file, error);
@@ -333,6 +337,18 @@ fn what_is_as_it_is_by_default_is_not_written() {
     let written = to_json(&built(StartRule::by_header("x-job").statuses([200, 201, 204, 205, 206, 208])));
     let statuses = json!([200, 201, "204-206", 208]);
     assert_eq!(written, announced(json!([{"by_header": "x-job", "statuses": statuses, "status": status}])));
+}
+
+#[test]
+fn a_list_of_one_status_needs_no_brackets() {
+    let file =
+        |statuses: Value| announced(json!([{"by_header": "x", "statuses": statuses, "status": {"status_at": "/s"}}]));
+    let schema: Value = serde_json::from_str(schema::SCHEMA).unwrap();
+    for (one, list) in [(json!(201), json!([201])), (json!("200-204"), json!(["200-204"]))] {
+        assert_eq!(schema::against(&schema, &schema, &file(one.clone())), None);
+        let read = |statuses| serde_json::from_value::<Protocol>(file(statuses)).unwrap();
+        assert_eq!(to_json(&read(one)), file(list));
+    }
 }
 
 #[test]
