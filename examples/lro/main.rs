@@ -47,7 +47,7 @@ use std::{
 };
 
 use clap::{CommandFactory, error::ErrorKind};
-use reqwest::{Response, redirect::Policy};
+use reqwest::{Response, StatusCode, redirect::Policy};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use tokio::time::timeout;
 use tower_lro::{Event, Operation, OperationError, OperationState, ResponseExt};
@@ -215,6 +215,8 @@ async fn hand_over(response: Response, options: &Options) -> Exit {
         Some(OperationState::Failed | OperationState::Canceled) => Exit::Failed,
         Some(_) => Exit::Good,
         None if is_error => Exit::NotAccepted,
+        // Work has begun that nobody waits for.
+        None if http == StatusCode::ACCEPTED => Exit::DidNotComplete,
         None => Exit::Good,
     };
     if state.is_none() {

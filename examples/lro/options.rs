@@ -28,11 +28,11 @@ Exit codes:
   1    the operation failed or was canceled
   2    a mistake on the command line
   3    the request was not accepted: an HTTP error, or no connection
-  4    the operation was accepted, but did not complete: a timeout, or an error
+  4    the operation was accepted, but did not complete: a timeout, or an error; or a 202 that no chosen protocol knows
   130  interrupted (Ctrl-C)
   143  terminated (SIGTERM)
 
-After 4, 130 and 143 the operation goes on at the service, and is stored in a file to be resumed. A second Ctrl-C right behind the
+After 4, 130 and 143 the operation goes on at the service, and is stored in a file to be resumed if a protocol knows it. A second Ctrl-C right behind the
 first cancels it at the service, if the protocol knows how.
 
 `lro protocol --help` tells how protocols are listed, printed and checked.

@@ -114,7 +114,7 @@ fn what_starts_no_operation_passes_through() {
 
     let server = Server::of(Script::new(Reply::http(202).header("location", "/jobs/1")));
     lro([&server.url("/start"), "-d", "{}"])
-        .expect(0)
+        .expect(4)
         .tells(&["a 202 that is of no chosen protocol; it has location\n"]);
 
     let server = Server::of(Script::new(Reply::json("[1]").header("x-served-by", "simulator")));
