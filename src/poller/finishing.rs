@@ -1,6 +1,6 @@
 //! Finishing: from a terminal status to the caller's response or error.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use http::{
     HeaderName, Method, StatusCode, Uri,
@@ -231,8 +231,11 @@ impl<T: Io> Reading<T> {
     /// Fills in the details that the final status response gives of the operation; returns the resource that it names.
     pub(crate) fn note_details(&mut self) -> Option<Uri> {
         let base = self.base();
+        let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
-        let document = members(&body);
+        // Some services write the reason in Latin-1; the rest of it is of use without those characters.
+        let text = if is_failure { String::from_utf8_lossy(&body) } else { "".into() };
+        let document = members(if is_failure { text.as_bytes() } else { &body });
         let headers = &self.response.head.headers;
         let poller = &self.poller;
         let location = poller.location(headers, base);
@@ -247,12 +250,8 @@ impl<T: Io> Reading<T> {
             self.poller.operation.more_mut().resource = Some(self.poller.remembered(&resource));
         }
         // Only a part of a large result was read; that part may still have the reason for a failure.
-        let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
         let document = if is_read { document } else { Vec::new() };
-        // Some services write the reason in Latin-1; the rest of it is of use without those characters.
-        let text = if is_failure { String::from_utf8_lossy(&body) } else { "".into() };
-        let document = if let Cow::Owned(text) = &text { members(text.as_bytes()) } else { document };
         self.note_final_percent(&document);
         let mut details = Details::of(&document, &self.poller.status_rule().failure);
         let names = &self.poller.config().propagate_query;
