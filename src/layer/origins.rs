@@ -46,7 +46,7 @@ impl LroLayer {
 
     /// Names the query parameters that are propagated from the address of the caller's request to those of its polls, where they are
     /// missing and the origin is the same or trusted. Default: `subscription-key` and `api-version`. Names compare
-    /// case-insensitively.
+    /// case-insensitively. These replace the names before, the default ones too: name those again where they are needed.
     ///
     /// Azure Maps authenticates by `?subscription-key=`, and its `Operation-Location` does not repeat it. Send keys in a header
     /// where you can: errors of reqwest itself, such as that of `error_for_status`, name the whole address of a response that

@@ -28,8 +28,9 @@ use crate::{
 pin_project! {
     /// The future of [`Lro`](crate::Lro).
     ///
-    /// It is two words larger than the inner future; everything that polling needs is in one box. Every request costs one allocation, a
-    /// clone of the inner service and of the extensions, and a copy of its headers, whether or not it starts an operation.
+    /// It is two words larger than the inner future; everything that polling needs is in one box. Every request costs one allocation (two,
+    /// if the headers that polls repeat take more than 320 bytes), a clone of the inner service and of the extensions, and a copy of its
+    /// headers, whether or not it starts an operation.
     ///
     /// It must not be polled again after it has completed: it would stay pending for ever.
     ///
