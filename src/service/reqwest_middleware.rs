@@ -70,9 +70,6 @@ impl Middleware for LroLayer {
             head.extensions.insert(resume);
             head.is_resume = resumes(&head.method, &head.extensions);
         }
-        if config.asks_for_async() {
-            prefer_respond_async(request.headers_mut());
-        }
         let shared;
         let outcome = if head.is_resume {
             shared = SharedExtensions::of(extensions, &config);
@@ -81,6 +78,9 @@ impl Middleware for LroLayer {
             let followed = config.resuming(head, request.headers());
             ResponseFuture::<_, ChainRequest>::resume(service, config, followed, resume).await
         } else {
+            if config.asks_for_async() {
+                prefer_respond_async(request.headers_mut());
+            }
             let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;
             let start = Start { service: (), config, captured };
