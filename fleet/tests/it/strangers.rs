@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+#[cfg(feature = "nats")]
+use fleet::queue::{Claim, Ended};
 use fleet::{
     local::Kind,
-    queue::{Claim, Ended, Queue, State},
+    queue::{Queue, State},
 };
 
 use crate::crew::{here, job, queue};
