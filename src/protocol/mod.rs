@@ -206,7 +206,7 @@ impl Protocol {
 
     /// The index of the start rule to assume if none is known.
     pub(crate) fn default_for_resume(&self) -> u8 {
-        (0..).zip(&self.0.start_rules).find(|(_, rule)| rule.is_default_for_resume).map_or(0, |(index, _)| index)
+        self.indexed_rules().find(|(rule, _)| rule.is_default_for_resume).map_or(0, |(_, index)| index)
     }
 
     /// The indices of the start rules that the head of a response matches.
@@ -217,10 +217,14 @@ impl Protocol {
         status: StatusCode,
         headers: &'a HeaderMap,
     ) -> impl Iterator<Item = u8> + 'a {
-        (0..)
-            .zip(&self.0.start_rules)
-            .filter(move |(_, it)| it.matches(method, status, headers))
-            .map(|(index, _)| index)
+        self.indexed_rules().filter(move |(it, _)| it.matches(method, status, headers)).map(|(_, index)| index)
+    }
+
+    /// The start rules and their indices. In this order, because no index is asked for behind the last rule: 255 would be one too
+    /// many to count on from.
+    #[inline]
+    fn indexed_rules(&self) -> impl Iterator<Item = (&StartRule, u8)> {
+        self.0.start_rules.iter().zip(0..)
     }
 }
 

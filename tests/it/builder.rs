@@ -225,12 +225,17 @@ async fn origins_and_results_are_the_protocols() {
     assert_eq!(ends(builder(), Reply::http(202).header("x-job", "/operations/{id}"), []).await, (202, None, 1));
 }
 
-#[test]
-fn a_protocol_has_no_more_than_255_start_rules() {
-    let rule = || StartRule::by_header("x").monitor(StatusRule::new().status_at("/status"));
-    let rules = |count| (0..count).fold(Protocol::builder("own"), |builder, _| builder.announced(rule()));
-    assert!(rules(255).build().is_ok());
+#[tokio::test(start_paused = true)]
+async fn a_protocol_has_no_more_than_255_start_rules() {
+    let rule = |header| StartRule::by_header(header).monitor(StatusRule::new().status_at("/status"));
+    let rules = |count| (0..count).fold(Protocol::builder("own"), |builder, _| builder.announced(rule("x")));
     assert_eq!(rules(256).build().err(), Some(ProtocolError::TooMany));
+    // None of them matches, or only the last one.
+    let start = || Reply::http(202).header("x-job", "/operations/{id}");
+    assert_eq!(ends(rules(255).build().unwrap(), start(), []).await, (202, None, 1));
+    let last = rules(254).announced(rule("x-job")).build().unwrap();
+    let (status, state, _) = ends(last, start(), [Reply::status("Succeeded")]).await;
+    assert_eq!((status, state), (200, Some(OperationState::Succeeded)));
 }
 
 #[test]
