@@ -139,6 +139,11 @@ impl Template {
         if let Some(query) = query.filter(|_| !text.contains('?')) {
             text += &format!("?{query}");
         }
+        // The path of the start request may itself begin with two slashes: then they are no host's.
+        let begins_with_path = matches!(self.0.first(), Some(Part::Variable(Variable::Path | Variable::Parent)));
+        if begins_with_path && text.starts_with("//") {
+            text.insert_str(0, "/.");
+        }
         Some(text)
     }
 }
@@ -213,6 +218,10 @@ mod tests {
             ("https://h.test/jobs/", "{path}", "/jobs/"),
             ("https://h.test/job", "{parent}/{name}", "/1"),
             ("/v2:start/x", "/{first}/{name}", "/v2/1"),
+            ("https://h.test//jobs", "{path}/{name}", "/.//jobs/1"),
+            ("https://h.test//jobs", "{parent}/{name}", "/.//1"),
+            ("https://h.test//v1/jobs", "{parent}", "/.//v1"),
+            ("https://h.test//jobs", "//other.test/{name}", "//other.test/1"),
         ] {
             let start = known(start);
             let known = Known { monitor: None, start: Some(&start), name: Some("1") };

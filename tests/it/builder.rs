@@ -1,12 +1,14 @@
 //! Protocols made by the builder.
 
+use http::{Request, Response};
+use tower::{Layer, ServiceExt};
 use tower_lro::{
     CancelRule, Error, FinalResponse, MissingStatus, OperationState, Protocol, ProtocolBuilder, ProtocolError,
     ResponseExt, StartRule, StatusRule,
     simulator::{Fault, Reply, Script},
 };
 
-use crate::support::{exact, seconds, send, start_at, text};
+use crate::support::{answering, exact, seconds, send, start_at, text};
 
 async fn ends(
     protocol: Protocol,
@@ -87,6 +89,28 @@ async fn names_in_bodies_make_addresses() {
         "{error}"
     );
     assert_eq!(requests.len(), 1);
+}
+
+/// Whoever joins a base that ends in a slash with a path sends such requests.
+#[tokio::test(start_paused = true)]
+async fn two_slashes_at_the_beginning_of_the_start_requests_path_name_no_host() {
+    for (template, monitor) in [
+        ("{path}/{name}", "https://example.com//v1/jobs/7"),
+        ("{parent}/status?job={name}", "https://example.com//v1/status?job=7"),
+    ] {
+        let rule = StartRule::by_name_header("x-job", template).monitor(StatusRule::new().status_at("/status"));
+        let jobs = Protocol::builder("jobs").announced(rule).build().unwrap();
+        let (service, log) = answering(|index, _| {
+            Ok(match index {
+                0 => Response::builder().status(202).header("x-job", "7").body(String::new())?,
+                _ => Response::new(r#"{"status": "Succeeded"}"#.to_owned()),
+            })
+        });
+        let start = Request::post("https://example.com//v1/jobs").body(String::new()).unwrap();
+        let response = exact().protocols([jobs]).layer(service).oneshot(start).await.unwrap();
+        assert_eq!(response.operation().unwrap().monitor(), monitor, "{template}");
+        assert_eq!(log.uris()[1], monitor, "{template}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
