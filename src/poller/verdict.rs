@@ -60,7 +60,7 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
     let asks_to_wait = || status.is_server_error() && facts.has_retry_after && is_final_error();
     match status.as_u16() {
         _ if rule.result_redirects.contains(&status) => Head::NamesResult,
-        301 | 302 | 307 | 308 => Head::Moves,
+        301 | 302 | 303 | 307 | 308 => Head::Moves,
         _ if is_among(&rule.successes) && (!is_early || facts.is_last_failure) => Head::Succeeded,
         _ if rule.retryable.contains(&status) || is_early || asks_to_wait() => Head::Retry,
         200..=299 if is_result => Head::Return,
@@ -164,6 +164,8 @@ mod tests {
             ("a redirect moves the result", by_status(), RESULT, 308, Head::Moves),
             ("303 names the result", by_status(), LATER_POLL, 303, Head::NamesResult),
             ("the protocol may say that 302 does", redirects, LATER_POLL, 302, Head::NamesResult),
+            ("or that 303 does not", by_status().result_redirects([302]), LATER_POLL, 303, Head::Moves),
+            ("or that none does", by_status().result_redirects([]), RESULT, 303, Head::Moves),
             ("304 has no status", by_status(), LATER_POLL, 304, Head::NoStatus),
             ("304 at first is the wrong service", by_status(), FIRST_POLL, 304, Head::Unexpected),
             ("throttling is transient", by_status(), FIRST_POLL, 429, Head::Retry),
