@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Serialize,
-    de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
     ser::Serializer,
 };
 
@@ -215,8 +215,13 @@ macro_rules! pointer_or {
                         Ok($name::$plain(text.to_owned()))
                     }
 
-                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$name, A::Error> {
-                        $tagged::deserialize(MapAccessDeserializer::new(map)).map($name::Tagged)
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                        let tagged = $tagged::deserialize(MapAccessDeserializer::new(&mut map))?;
+                        // Not every format complains about what nobody reads.
+                        match map.next_key::<IgnoredAny>()? {
+                            None => Ok($name::Tagged(tagged)),
+                            Some(_) => Err(A::Error::invalid_length(2, &self)),
+                        }
                     }
                 }
 

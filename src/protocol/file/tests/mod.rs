@@ -231,6 +231,10 @@ fn errors_name_the_member_and_what_was_expected() {
             json!({"name": "jobs", "resource_at": {"href": "x"}}),
             "resource_at.href: unknown variant `href`, expected `link` or `template`",
         ),
+        (
+            json!({"name": "jobs", "resource_at": {"link": "results", "template": "{monitor}/results"}}),
+            "resource_at: invalid length 2, expected a JSON pointer, or a table of `link` and a relation",
+        ),
         (json!({"name": "jobs", "cancel": {"method": "DELETE"}}), "cancel: missing field `template`"),
         (
             json!({"name": "jobs", "cancel": {"method": "A B", "template": "{monitor}"}}),
@@ -357,6 +361,24 @@ fn errors_in_toml_have_a_line_too() {
     let error = toml::from_str::<Protocol>(toml).unwrap_err().to_string();
     for part in ["announced[0].status.status_at: ", "line 4, column 24", "invalid type: integer `7`"] {
         assert!(error.contains(part), "{error}");
+    }
+}
+
+/// TOML's parser says nothing of members that nobody reads.
+#[test]
+fn a_place_has_one_kind_in_every_format() {
+    for (places, member) in [
+        ("status_at = { true = '/done', scalar = '/code' }", "status_at"),
+        ("status_at = ['/a', { true = '/done', scalar = '/code' }]", "status_at[1]"),
+        ("status_at = '/a'\npercent_at = { fraction = '/p', percent = '/q' }", "percent_at"),
+    ] {
+        let file = format!("name = 'jobs'\n[[announced]]\nby_header = 'x-job'\n[announced.status]\n{places}");
+        let error = toml::from_str::<Protocol>(&file).unwrap_err().to_string();
+        for part in
+            [&format!("announced[0].status.{member}: "), "invalid length 2, expected a JSON pointer, or a table of"]
+        {
+            assert!(error.contains(part), "{file}\n{error}");
+        }
     }
 }
 
