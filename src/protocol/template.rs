@@ -136,8 +136,8 @@ impl Template {
             left_out = matches!(part, Part::Variable(Variable::First))
                 && known.start.is_some_and(|start| first_segment(start).is_empty());
         }
-        if let Some(query) = query.filter(|_| !text.contains('?')) {
-            text += &format!("?{query}");
+        if let Some(query) = query {
+            append_query(query, &mut text);
         }
         // The path of the start request may itself begin with two slashes: then they are no host's.
         let begins_with_path = matches!(self.0.first(), Some(Part::Variable(Variable::Path | Variable::Parent)));
@@ -150,6 +150,15 @@ impl Template {
 
 fn joined(path: &str, is_before_slash: bool) -> &str {
     if is_before_slash { path.trim_end_matches('/') } else { path }
+}
+
+/// Appends the monitor's query, which may have its signature, behind that of the template, whose own parameters count.
+fn append_query(query: &str, to: &mut String) {
+    let name = |parameter: &str| parameter.split('=').next().map(str::to_owned);
+    let Some((_, own)) = to.split_once('?') else { return *to += &format!("?{query}") };
+    let own: Vec<_> = own.split('&').map(name).collect();
+    let missing = query.split('&').filter(|parameter| !own.contains(&name(parameter)));
+    missing.for_each(|parameter| *to += &format!("&{parameter}"));
 }
 
 /// A verb after a colon is not part of it (AIP-136).
@@ -193,7 +202,9 @@ mod tests {
         let (start, monitor) = ("https://h.test/v1/jobs/7/results?x=1", "https://h.test/op/1?api-version=2");
         for (template, name, expected) in [
             ("{monitor}/results", "", "https://h.test/op/1/results?api-version=2"),
-            ("{monitor}:cancel?now", "", "https://h.test/op/1:cancel?now"),
+            ("{monitor}:cancel?now", "", "https://h.test/op/1:cancel?now&api-version=2"),
+            ("{monitor}?api-version=3", "", "https://h.test/op/1?api-version=3"),
+            ("{monitor}?job={name}", "api-version=1", "https://h.test/op/1?job=api-version%3D1&api-version=2"),
             ("{path}/status", "", "/v1/jobs/7/results/status"),
             ("{parent}", "", "/v1/jobs/7"),
             ("/jobs/{name}/archive", "a b/..?#é", "/jobs/a%20b%2F..%3F%23%C3%A9/archive"),
