@@ -126,7 +126,7 @@ impl<T: Io> Reading<T> {
         let rule = self.poller.status_rule();
         let headers = &self.response.head.headers;
         let word = rule.status_header.as_ref().and_then(|header| header_text(headers.get(header)?));
-        if let Some(word) = word.map(shortened) {
+        if let Some(word) = word.filter(|word| !word.is_empty()).map(shortened) {
             let status = self.understood(word);
             return self.decide(Some(status), StatusErrorKind::Missing, now);
         }

@@ -234,7 +234,7 @@ impl StatusRule {
         self.compiled()
     }
 
-    /// Takes the value of this header as the status, if the response has it.
+    /// Takes the value of this header as the status, if the response has one that is not empty.
     pub fn status_header(mut self, name: &str) -> Self {
         self.status_header = self.mistake.header(name);
         self

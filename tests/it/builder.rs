@@ -481,6 +481,17 @@ async fn a_condition_ends_where_reading_does() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_empty_header_is_no_status() {
+    let monitor = StatusRule::new().status_header("x-state").status_at("/status");
+    let protocol = Protocol::builder("jobs").announced(StartRule::by_header("x-job").monitor(monitor)).build().unwrap();
+    let start = Reply::http(202).header("x-job", "/operations/{id}");
+    for empty in ["", " ", "\"\""] {
+        let polls = ["Running", "Succeeded"].map(|status| Reply::status(status).header("x-state", empty));
+        assert_eq!(ends(protocol.clone(), start.clone(), polls).await, (200, Some(OperationState::Succeeded), 3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_word_in_a_header_is_cut_off_like_one_in_a_body() {
     let word = "é".repeat(600);
     let start = || Reply::http(202).header("x-job", "/operations/{id}").header("operation-id", &"i".repeat(2000));
