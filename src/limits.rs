@@ -62,13 +62,14 @@ pub(crate) const MAX_MESSAGE_HEADERS: usize = 128;
 /// How long to read a start response in order to see whether it starts an operation. After that it passes through.
 pub(crate) const START_BODY_TIME: Duration = Duration::from_secs(10);
 
-/// How long to wait for the rest of a failed operation's last response, which may have its error object.
+/// How long to wait for the rest of a failed operation's last response, which may have its error object. (With `error_on_failure`,
+/// where the error has the whole response: `DRAIN_TIME`.)
 pub(crate) const ERROR_DETAILS_TIME: Duration = Duration::from_secs(1);
 
 /// How long to read a body that is ready, for details that are not worth waiting for.
 pub(crate) const READY_DETAILS_TIME: Duration = Duration::from_millis(10);
 
-/// How long to read an unneeded body. A new connection costs less than this.
+/// How long to read an unneeded body, or that of an error. A new connection costs less than this.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// How long to read an unneeded body at least, even if the next poll is due, which would need a new connection otherwise.

@@ -23,8 +23,8 @@ use crate::{
 
 /// One long-running operation: its monitor, its state, and everything else known about it.
 ///
-/// It is in every [`Event`](crate::Event), in every [`OperationError`](crate::OperationError), and in the extensions of
-/// the final response, where [`ResponseExt::operation`](crate::ResponseExt::operation) finds it. It never holds a credential of
+/// It is in every [`Event`](crate::Event) but `Unmatched`, in every [`OperationError`](crate::OperationError), and in the extensions
+/// of the final response, where [`ResponseExt::operation`](crate::ResponseExt::operation) finds it. It never holds a credential of
 /// the start request: query parameters that are propagated (`subscription-key`) are not part of its addresses. Addresses that the
 /// service itself has signed are kept whole, although they work for everybody who has them: there is no other way to the operation.
 ///
@@ -373,7 +373,7 @@ impl fmt::Debug for Operation {
 /// An operation that remembers where it was started must be resumed by a request to that origin, or to one that is trusted from there.
 ///
 /// The settings of the layer apply; the [deadline](Operation::deadline) is the operation's own, if it still has one, else the
-/// layer's. An error is always an [`Error::Operation`](crate::Error::Operation).
+/// layer's. An error of the call is an [`Error::Operation`](crate::Error::Operation), or [`Error::NoTimer`](crate::Error::NoTimer).
 ///
 /// # If only the monitor's address is known
 ///
