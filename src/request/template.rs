@@ -218,13 +218,21 @@ impl Credentials {
     }
 }
 
-/// Whether JSON is the first of the media ranges.
+/// Whether JSON is the first of the media ranges, and has no less weight than the others.
 fn is_json(accept: &[u8]) -> bool {
-    let first = accept.split(|byte| matches!(byte, b',' | b';')).next().unwrap_or_default().trim_ascii();
-    let suffix = first.last_chunk::<5>();
-    first == b"*/*"
-        || first.eq_ignore_ascii_case(b"application/json")
-        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
+    let mut first = accept.split(|byte| *byte == b',').next().unwrap_or_default().split(|byte| *byte == b';');
+    let media_type = first.next().unwrap_or_default().trim_ascii();
+    let suffix = media_type.last_chunk::<5>();
+    let is_json = media_type == b"*/*"
+        || media_type.eq_ignore_ascii_case(b"application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"));
+    // Less than the 1 that others have without one.
+    let has_less_weight = |parameter: &[u8]| {
+        let mut parts = parameter.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"q"))
+            && parts.next().is_some_and(|it| it.starts_with(b"0"))
+    };
+    is_json && !first.any(has_less_weight)
 }
 
 /// Puts JSON before the caller's media types: a service that can also answer HTML would do so, and the status would be lost.
@@ -425,6 +433,8 @@ mod tests {
             (&["*/*"], &["*/*"]),
             (&["application/vnd.api+json; q=1, text/html"], &["application/vnd.api+json; q=1, text/html"]),
             (&["text/html"], &["application/json, text/html;q=0.9"]),
+            (&["application/json;q=0.5, text/html"], &["application/json, application/json;q=0.5, text/html;q=0.9"]),
+            (&["*/*; Q=0.1, text/csv"], &["application/json, */*; Q=0.1, text/csv;q=0.9"]),
             (
                 &["text/html, application/json;q=0.5,*/*; q=0.1"],
                 &["application/json, text/html;q=0.9, application/json;q=0.5, */*; q=0.1"],
