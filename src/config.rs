@@ -119,9 +119,10 @@ impl Config {
         TemplateRules { omitted: &self.omitted_extensions, base: self.base_uri.as_ref(), names: &self.header_names }
     }
 
-    /// The layer's own protocol of the same name.
+    /// The layer's own protocol: this one, or that of the same name, since a stored operation knows no more.
     pub(crate) fn spoken(&self, protocol: &Protocol) -> Option<&Protocol> {
-        self.protocols.iter().find(|spoken| spoken.name() == protocol.name())
+        let of_that_name = || self.protocols.iter().find(|spoken| spoken.name() == protocol.name());
+        self.protocols.iter().find(|spoken| spoken.is(protocol)).or_else(of_that_name)
     }
 
     /// The origins named by this layer and by a protocol that it speaks. A protocol that it does not speak, such as that of a

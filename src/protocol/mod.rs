@@ -194,6 +194,11 @@ impl Protocol {
         self.0.is_unknown
     }
 
+    /// Whether both are the same one, or copies of it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn rules(&self) -> &Rules {
         &self.0
     }

@@ -91,6 +91,33 @@ async fn names_in_bodies_make_addresses() {
     assert_eq!(requests.len(), 1);
 }
 
+/// Such as two versions of a description. Only a stored operation has nothing but the name to go by.
+#[tokio::test(start_paused = true)]
+async fn of_two_protocols_with_one_name_each_has_its_own_rules() {
+    let jobs = |header, pointer| {
+        let monitor = StatusRule::new().status_at(pointer);
+        Protocol::builder("jobs").announced(StartRule::by_header(header).monitor(monitor))
+    };
+    let older = jobs("x-job", "/status").build().unwrap();
+    let newer = jobs("x-job-2", "/phase").allows(["https://public.test"]).build().unwrap();
+    let layer = exact().protocols([older, newer]);
+    let (service, log) = answering(|index, _| {
+        let response = Response::builder();
+        Ok(match index {
+            0 => response.status(202).header("x-job-2", "https://public.test/1").body(String::new())?,
+            1 => response.status(403).body(String::new())?,
+            _ => response.body(r#"{"phase": "Succeeded"}"#.to_owned())?,
+        })
+    });
+    let start = Request::post("https://example.com/jobs").body(String::new()).unwrap();
+    let error = layer.clone().layer(service.clone()).oneshot(start).await.unwrap_err();
+    let resume = error.operation().unwrap().resume();
+    let request = Request::get("https://example.com/").extension(resume).body(String::new()).unwrap();
+    let response = layer.layer(service).oneshot(request).await.unwrap();
+    assert_eq!(response.operation().unwrap().state(), OperationState::Succeeded);
+    assert_eq!(log.uris()[1..], ["https://public.test/1", "https://public.test/1"]);
+}
+
 /// Whoever joins a base that ends in a slash with a path sends such requests.
 #[tokio::test(start_paused = true)]
 async fn two_slashes_at_the_beginning_of_the_start_requests_path_name_no_host() {
