@@ -69,7 +69,8 @@ pub enum Error<E> {
 }
 
 impl<E> Error<E> {
-    /// Returns the operation, if one was accepted.
+    /// Returns the operation, if one was accepted. One that another layer of this crate below has polled is in that one's error:
+    /// [`OperationError::find`] finds it.
     ///
     /// # Example
     ///

@@ -108,6 +108,14 @@ impl std::error::Error for Transparent {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_error_of_a_layer_below_another_is_found_and_is_no_operation_of_the_upper_one() {
+    let simulator = Simulator::new().script(polls([Reply::http(403)]));
+    let error = exact().layer(exact().layer(simulator)).oneshot(start()).await.unwrap_err();
+    assert!(matches!(error, Error::Service(Error::Operation(_))) && error.operation().is_none());
+    assert!(OperationError::<ConnectionLost>::find(&error).is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_operation_error_is_found_in_a_box() {
     type Inner = OperationError<ConnectionLost>;
     let outcome = async |script| {
