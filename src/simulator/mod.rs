@@ -305,9 +305,9 @@ impl Simulator {
                 None => Reply::http(404),
             };
         }
-        // Only a `GET` has to search all of them.
-        let mut asked = is_get.then_some(&mut state.operations).into_iter().flatten();
-        if let Some((&id, played)) = asked.find(|(_, played)| at_start(played)) {
+        // Only a `GET` has to search all of them. Of several that were started there, it is about the last.
+        let asked = is_get.then_some(&mut state.operations).into_iter().flatten();
+        if let Some((&id, played)) = asked.filter(|(_, played)| at_start(played)).max_by_key(|(id, _)| **id) {
             return if played.script.is_own_monitor && !played.has_ended() {
                 played.poll(id, &origin)
             } else {

@@ -17,11 +17,12 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 use tower_lro::{
-    CancelRule, Cause, Error, ErrorObject, Event, LroLayer, LroOverrides, Operation, OperationState, Protocol,
-    ResponseExt, StartRule, StatusRule,
+    CancelRule, Cause, Error, ErrorObject, Event, FinalResponse, LroLayer, LroOverrides, Operation, OperationState,
+    Protocol, ResponseExt, StartRule, StatusRule,
+    simulator::{Reply, Script, Simulator},
 };
 
-use crate::support::{accepted, answering, exact, seconds};
+use crate::support::{accepted, answering, exact, seconds, start, text};
 
 type Answer = Result<Response<String>, BoxError>;
 
@@ -671,4 +672,21 @@ async fn a_status_that_nobody_knows_is_reported_once_in_several_steps() {
         outcome = layer.clone().layer(service.clone()).oneshot(step).await;
     }
     assert_eq!(*reported.lock().unwrap(), ["Baking", "Cooling"]);
+}
+
+/// In the order of a hash map, any of them would answer.
+#[tokio::test(start_paused = true)]
+async fn the_simulator_answers_at_a_shared_address_for_the_last_operation() {
+    let running = Reply::http(202).header("operation-location", "{start}");
+    let script = Script::new(running).polls([Reply::status("Running"), Reply::status("Succeeded")]).own_monitor();
+    let client = exact().final_response(FinalResponse::OriginalUri).layer(Simulator::new().script(script.clone()));
+    for _ in 0..9 {
+        let response = client.clone().oneshot(start()).await.unwrap();
+        assert_eq!(response.operation().unwrap().polls(), 2);
+    }
+    let client = exact().final_response(FinalResponse::OriginalUri).layer(Simulator::new());
+    for number in 1..9 {
+        let body = text(client.clone().oneshot(start()).await.unwrap()).await;
+        assert!(body.contains(&format!("\"0000000{number}-")), "{number}: {body}");
+    }
 }
