@@ -149,7 +149,9 @@ impl<'a> Resolver<'a> {
         let mut url = if has_authority(uri) {
             to_url(uri)?
         } else if let Some(own) = self.policy.caller().url() {
-            own.join(&uri.to_string()).ok()?
+            // Two slashes at the beginning of a path name no host, as they would in a reference.
+            let dot = if uri.path().starts_with("//") { "/." } else { "" };
+            own.join(&format!("{dot}{uri}")).ok()?
         } else {
             Url::parse(&format!("http://{NO_HOST}{uri}")).ok()?
         };
