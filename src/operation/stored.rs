@@ -199,7 +199,8 @@ impl Stored<'_> {
         operation.status = self.status.map(Box::from);
         operation.id = self.id.map(Box::from);
         operation.percent = self.percent.filter(|percent| percent.is_finite());
-        let error = self.error.as_deref().map(|json| ErrorObject::parse(json).ok_or("`error` is not JSON"));
+        let error =
+            self.error.as_deref().map(|json| ErrorObject::parse(json).ok_or("`error` is not JSON, or says nothing"));
         let more = More {
             created: self.created.map(Cow::into_owned),
             resource: self.resource.map(|text| uri("resource", &text)).transpose()?,

@@ -214,7 +214,8 @@ async fn what_is_no_stored_operation_is_refused_by_name() {
         ("start", json!({"method": "GET", "uri": ""}), "`start.uri` is not a URI"),
         ("start", json!({"method": "A B", "uri": "/"}), "`start.method` is not a method"),
         ("state", json!("Sleeping"), "Sleeping"),
-        ("error", json!("{"), "`error` is not JSON"),
+        ("error", json!("{"), "`error` is not JSON, or says nothing"),
+        ("error", json!("{}"), "`error` is not JSON, or says nothing"),
         ("polls", json!(4_294_967_296_u64), "4294967296"),
         ("rule", json!(256), "256"),
     ] {
