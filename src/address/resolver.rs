@@ -153,7 +153,9 @@ impl<'a> Resolver<'a> {
             let dot = if uri.path().starts_with("//") { "/." } else { "" };
             own.join(&format!("{dot}{uri}")).ok()?
         } else {
-            Url::parse(&format!("http://{NO_HOST}{uri}")).ok()?
+            // `http` allows `*`, which would become part of the host.
+            let slash = if uri.path().starts_with('/') { "" } else { "/" };
+            Url::parse(&format!("http://{NO_HOST}{slash}{uri}")).ok()?
         };
         if !url.username().is_empty() || url.password().is_some() {
             url.set_username("").ok()?;

@@ -133,6 +133,17 @@ async fn two_slashes_at_the_beginning_of_a_path_name_no_host() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_that_is_no_path_becomes_no_part_of_a_host() {
+    for host in [None, Some("api.test")] {
+        let (service, log) = answering(operation("/operations/1", DONE));
+        let mut request = Request::options("*").body(String::new()).unwrap();
+        request.headers_mut().extend(host.map(|host| (http::header::HOST, host.parse().unwrap())));
+        assert_eq!(exact().layer(service).oneshot(request).await.unwrap().status(), 200);
+        assert_eq!(log.uris(), ["*", "/operations/1"], "{host:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_error_says_that_the_request_had_no_host() {
     let (service, _) = answering(operation("https://api.test/operations/1", DONE));
     let outcome = exact().layer(service).oneshot(Request::post("/start").body(String::new()).unwrap()).await;
