@@ -108,21 +108,44 @@ impl<T: Io> Reading<T> {
     }
 
     pub(crate) fn read_details(mut self: Box<Self>, data: &[u8], is_stalled: bool, now: Duration) -> Action<T> {
-        let is_over = match &mut self.purpose {
+        let (late_from, is_enough) = match &mut self.purpose {
             Purpose::MessageHead { seen } => {
                 if application_http::end_of_head(data, seen) {
                     return self.unwrap(now);
                 }
-                now >= self.until || self.response.frames.bytes() > MAX_DETAILS_BYTES
+                (self.until, self.response.frames.bytes() > MAX_DETAILS_BYTES)
             }
             Purpose::Details { ready_until } => {
-                let is_late = now >= *ready_until;
+                let ready_until = *ready_until;
                 self.search.read(data, self.poller.status_rule());
-                is_late || self.has_enough()
+                (ready_until, self.has_enough())
             }
-            _ => true,
+            _ => (self.until, true),
         };
-        if is_over || is_stalled { self.conclude(now) } else { Action::Read(self) }
+        if self.is_over || is_enough {
+            self.conclude(now)
+        } else if now >= late_from {
+            self.on_due(now)
+        } else if is_stalled {
+            self.on_broken(now)
+        } else {
+            Action::Read(self)
+        }
+    }
+
+    /// Whether the result, or the place where it is, may be in the part of the body that has not come.
+    pub(crate) fn may_result_follow(&self) -> bool {
+        match self.purpose {
+            Purpose::MessageHead { .. } => true,
+            Purpose::Details { .. } => {
+                let document = || self.response.frames.first(MAX_DETAILS_BYTES);
+                self.poller.operation.state == OperationState::Succeeded
+                    && !self.has_enough()
+                    && self.does_result_depend_on_body()
+                    && self.resource_in(&members(&document()), self.base()).is_none()
+            }
+            _ => false,
+        }
     }
 
     /// The head of the response in the body has been read.

@@ -47,15 +47,16 @@
 //! Sending ► Reading(Drain), Waiting, Pending, Reading(Error), Failed
 //! Reading(Status) ► Reading(DrainStatus), Reading(MessageHead), Reading(Details), Done
 //! Reading(Status) ► Reading(Drain), Waiting, Pending, Reading(Error), Failed
-//! Reading(MessageHead) ► Reading(Details), Reading(Drain), Done, Reading(Error), Failed
-//! Reading(Details) ► Reading(Drain), Done, Failed
+//! Reading(MessageHead) ► Reading(Details), Reading(Drain), Waiting, Done, Reading(Error), Failed
+//! Reading(Details) ► Reading(Drain), Waiting, Done, Failed
 //! Reading(Error) ► Failed
 //! ```
 //!
 //! If the head decides, or the body comes in one piece, the readings in between are skipped. A wait that is too long is `Pending`.
 //! A refused address is `Failed`, and so is every phase of an operation that finds no timer to wait with.
 //!
-//! The deadline leads from `Waiting`, `Sending` and `Reading(Status)` to `Failed`, and ends every other `Reading`.
+//! The deadline leads from `Waiting`, `Sending` and `Reading(Status)` to `Failed`, and ends every other `Reading`; from those of the
+//! final response it leads to `Failed` too, if the result may be in what is missing.
 
 mod addresses;
 mod application_http;

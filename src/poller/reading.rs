@@ -103,6 +103,7 @@ impl<T: Io> Reading<T> {
         self.poller.record_elapsed(now);
         match self.purpose {
             Purpose::Status => self.broke_off(now),
+            _ if self.may_result_follow() => self.broke_off(now),
             // It has ended. The caller gets to see the break, behind what was read.
             _ => self.on_end(now),
         }
@@ -113,6 +114,7 @@ impl<T: Io> Reading<T> {
         self.poller.record_elapsed(now);
         match self.purpose {
             Purpose::Status => self.poller.time_out(),
+            _ if self.may_result_follow() => self.poller.time_out(),
             // Some of it is missing, but the operation's end is known, or none of it is needed.
             _ => self.on_end(now),
         }

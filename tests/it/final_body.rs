@@ -16,7 +16,8 @@ use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
 use tower::{BoxError, Layer, ServiceExt, service_fn};
 use tower_lro::{
-    Backoff, Error, FinalResponse, LroBody, LroLayer, Operation, Protocol, ResponseExt, Resume, StartRule, StatusRule,
+    Backoff, Cause, Error, FinalResponse, LroBody, LroLayer, Operation, OperationState, Protocol, ResponseExt, Resume,
+    StartRule, StatusRule,
 };
 
 use crate::support::{exact, text};
@@ -186,6 +187,23 @@ async fn what_an_earlier_final_body_said_is_kept_where_the_next_says_nothing() {
     let third = body(r#"{"status":"Succeeded","id":"b"}"#);
     let third = play(exact(), take_up(second.resume()), third).await.unwrap().operation().unwrap().clone();
     assert_eq!((third.id(), third.created(), third.error()), (Some("b"), Some("c"), None));
+}
+
+/// What names the result may be in the part that has not come: then the part is not the result.
+#[tokio::test(start_paused = true)]
+async fn half_a_last_response_is_no_result() {
+    let layer = || exact().final_response(FinalResponse::Resource).backoff(Backoff::constant(Duration::from_secs(1)));
+    let half = || (200, &[][..], pieces([(0, r#"{"status":"Succeeded","#), (60_000, r#""resourceLocation":"/r"}"#)]));
+    let error = play(layer().timeout(Duration::from_secs(30)), start(), [ACCEPTED, half()]).await.err().unwrap();
+    assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Timeout)), "{error:?}");
+    assert_eq!(error.operation().unwrap().state(), OperationState::Succeeded);
+    // In time it is found.
+    let result = || (201, &[][..], Pieces::default());
+    let response = play(layer().timeout(Duration::from_secs(90)), start(), [ACCEPTED, half(), result()]).await.unwrap();
+    assert_eq!(response.status(), 201);
+    // Nothing is waited for where the caller wants the last response itself.
+    let response = play(exact().timeout(Duration::from_secs(30)), start(), [ACCEPTED, half()]).await.unwrap();
+    assert_eq!((response.status(), response.operation().unwrap().resource()), (http::StatusCode::OK, None));
 }
 
 /// A header without an address leaves the question to the body, which is waited for.

@@ -321,6 +321,34 @@ pub(super) const ENDS: &[Row] = &[
         "Request ► Sending ► Reading(Status) ► Reading(Details) ► Failed: Address",
     ),
     Row(
+        "the rest of the last response may say where the result is, and does not come in time",
+        STORED.with(|config| {
+            resource(config);
+            at_most_two_seconds(config);
+        }),
+        &[OK, Data(r#"{"status":"Succeeded","#), Due],
+        "Request ► Sending@2s ► Reading(Status)@2s ► Reading(Details)@2s ► Failed: Timeout",
+    ),
+    Row(
+        "or breaks off",
+        STORED.with(resource),
+        &[OK, Data(r#"{"status":"Succeeded","#), Broken, Due, OK, AT_RESOURCE, End, Due, OK],
+        "Request ► Sending ► Reading(Status) ► Reading(Details) ► Waiting@1s ► Sending ► Reading(Status) ► Reading(Drain)@1.25s \
+         ► Waiting@1s ► Sending ► Done",
+    ),
+    Row(
+        "it breaks off behind the place of the result",
+        STORED.with(resource),
+        &[OK, Data(r#"{"status":"Succeeded","resourceLocation":"/result","#), Broken, End, Due, OK],
+        "Request ► Sending ► Reading(Status) ► Reading(Details) ► Reading(Drain)@250ms ► Waiting@0ns ► Sending ► Done",
+    ),
+    Row(
+        "half of the head of a message is asked for again",
+        STORED.with(odata),
+        &[Head(200, MESSAGE), Data("HTTP/1.1 200"), Broken, Due, Head(200, MESSAGE), HEAD_OF_MESSAGE, LastData("{}")],
+        "Request ► Sending ► Reading(MessageHead) ► Waiting@1s ► Sending ► Reading(MessageHead) ► Reading(Details)@1s ► Done",
+    ),
+    Row(
         "no timer for the details",
         STORED,
         &[Head(204, &[]), NoTimer],

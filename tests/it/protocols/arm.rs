@@ -292,13 +292,14 @@ async fn the_answer_that_is_no_status_document_is_the_result_however_it_is_split
             assert!(ended.paths().last().unwrap().contains(path), "{rest}");
         }
     }
-    // A body that pauses is waited for.
+    // A body that pauses is waited for, until the deadline.
     let layer = exact().protocols([Protocol::azure_resource_manager()]).timeout(std::time::Duration::from_secs(60));
     let paused = Reply::json(format!("{state}, ")).fault(Fault::StalledAfter(state.len()));
     let simulator = Simulator::new().script(Script::new(location).polls([paused])).recording();
     let request = http::Request::put(TOPIC).body(SimulatorBody::default()).unwrap();
     let began = tokio::time::Instant::now();
-    layer.layer(simulator).oneshot(request).await.unwrap();
+    let outcome = layer.layer(simulator).oneshot(request).await;
+    assert!(matches!(&outcome, Err(Error::Operation(error)) if matches!(error.cause(), Cause::Timeout)), "{outcome:?}");
     assert_eq!(began.elapsed().as_secs(), 60);
 }
 
