@@ -184,7 +184,8 @@ impl Operation {
     pub(crate) fn note_details(&mut self, details: Details) {
         let Details { id, created, error } = details;
         let error = error.filter(|_| self.state != OperationState::Succeeded);
-        self.id = id.map(Box::from).or(self.id.take());
+        // The caller may have stored it under the first.
+        self.id = self.id.take().or(id.map(Box::from));
         if self.more.is_some() || created.is_some() || error.is_some() {
             let more = self.more_mut();
             more.created = created.or(more.created.take());
@@ -206,7 +207,7 @@ impl Operation {
     }
 
     /// Returns the service's name for the operation: from the header `Operation-Id` or `x-ms-operation-id` of the start response, from
-    /// the place in the body that the protocol names, or from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
+    /// the place in the body that the protocol names, or else from a final response's `operationId`, `id` or `jobId`. Up to 1 KiB.
     ///
     /// Some services name operations by their addresses, and may have signed them: `Debug`, spans and events show such names with
     /// their query values replaced.

@@ -4,8 +4,9 @@ use crate::{json::selector::Pointer, protocol::template::Template};
 
 /// The response that the caller gets when an operation has succeeded.
 ///
-/// A result that is elsewhere is fetched by the rules for polls: origin, headers, retries and deadline. An operation that did
-/// not succeed has no result; the caller gets its final status response.
+/// A result that is elsewhere is fetched by the rules for polls: origin, headers, retries and deadline. Where the body of the final
+/// status response may name it, that is waited for: if it breaks off before, the poll has failed. An operation that did not succeed
+/// has no result; the caller gets its final status response.
 ///
 /// # Example
 ///
