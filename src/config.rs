@@ -12,7 +12,12 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 use crate::{
-    address::{origin::Origin, policy::NamedOrigins},
+    address::{
+        origin::Origin,
+        policy::{CallerAddress, NamedOrigins},
+        resolver::Resolver,
+        seen::SeenOrigins,
+    },
     event::Event,
     operation::cancel::Canceller,
     protocol::{Candidate, Protocol, final_response::FinalResponse},
@@ -46,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) has_warned_of_no_host: Arc<AtomicBool>,
     /// Shared likewise.
     header_names: Arc<NameLists>,
+    /// Shared likewise.
+    seen_origins: Arc<SeenOrigins>,
     observers: Vec<Observer>,
 }
 
@@ -73,6 +80,7 @@ impl Default for Config {
             timer: None,
             has_warned_of_no_host: Arc::default(),
             header_names: Arc::default(),
+            seen_origins: Arc::default(),
             observers: Vec::new(),
         }
     }
@@ -127,13 +135,18 @@ impl Config {
 
     /// The origins named by this layer and by a protocol that it speaks. A protocol that it does not speak, such as that of a
     /// stored operation, has no say in where credentials go.
-    pub(crate) fn named_origins<'a>(&'a self, protocol: &'a Protocol) -> NamedOrigins<'a> {
+    fn named_origins<'a>(&'a self, protocol: &'a Protocol) -> NamedOrigins<'a> {
         let mut named = NamedOrigins { trusted: &self.trusted, trust_rules: &[], anonymous: [&self.anonymous, &[]] };
         if let Some(spoken) = self.spoken(protocol) {
             named.trust_rules = &spoken.rules().trust;
             named.anonymous[1] = &spoken.rules().anonymous;
         }
         named
+    }
+
+    /// Resolves addresses for a request of the caller, by what this layer and a protocol allow.
+    pub(crate) fn resolver<'a>(&'a self, caller: &'a CallerAddress, protocol: &'a Protocol) -> Resolver<'a> {
+        Resolver::new(caller, self.named_origins(protocol), &self.seen_origins)
     }
 
     /// Whether any origin besides the request's own may be asked.
@@ -182,6 +195,7 @@ impl fmt::Debug for Config {
             timer,
             has_warned_of_no_host: _,
             header_names: _,
+            seen_origins: _,
             observers,
         } = self;
         f.debug_struct("LroLayer")

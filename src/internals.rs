@@ -11,7 +11,6 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::{CallerAddress, Credentials},
-        resolver::Resolver,
     },
     layer::LroLayer,
     poller::status_search::StatusSearch,
@@ -64,13 +63,12 @@ pub fn resolve(
 ) -> Result<(Uri, bool), AddressError> {
     const OPERATION_LOCATION: HeaderName = HeaderName::from_static("operation-location");
     let (config, protocol) = (layer.config(), Protocol::operation_location());
-    let named = config.named_origins(&protocol);
     let caller = CallerAddress::new(
         start.uri(),
         start.headers().get("host").map(http::HeaderValue::as_bytes),
         config.base_uri.as_ref(),
     );
-    let resolver = Resolver::new(&caller, named);
+    let resolver = config.resolver(&caller, &protocol);
     let mut headers = HeaderMap::new();
     headers.insert(OPERATION_LOCATION, value.clone());
     let missing = || Err(AddressError::new(AddressErrorKind::Missing, None, None));

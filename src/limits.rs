@@ -15,6 +15,9 @@ pub(crate) const MAX_REFERENCES: usize = 16;
 /// The longest URI: what `http` takes.
 pub(crate) const MAX_URI_BYTES: usize = u16::MAX as usize - 1;
 
+/// How many origins a layer remembers of the addresses that it has resolved: more than most clients talk to.
+pub(crate) const MAX_SEEN_ORIGINS: usize = 8;
+
 // ── Reading status responses ────────────────────────────────────────────────
 
 /// How much of a status word is kept. Longer ones are cut off and end in an ellipsis; no known service sends one as long.

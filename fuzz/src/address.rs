@@ -61,6 +61,9 @@ pub fn check(bytes: &[u8]) {
     let base = BASES[at(base, BASES.len())].map_or_else(|| request.uri().clone(), Uri::from_static);
 
     let resolved = internals::resolve(&layer, &request, &base, &value);
+    // The origin has been seen now, and its host is not parsed again.
+    let again = internals::resolve(&layer, &request, &base, &value);
+    assert_eq!(format!("{again:?}"), format!("{resolved:?}"), "the second time");
 
     let own = own(start, host);
     let is_own = |url: &Url| own.iter().any(|own| own.origin() == url.origin());

@@ -4,4 +4,5 @@ pub(crate) mod error;
 pub(crate) mod origin;
 pub(crate) mod policy;
 pub(crate) mod resolver;
+pub(crate) mod seen;
 pub(crate) mod uri;

@@ -9,6 +9,7 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
+        seen::SeenOrigins,
         uri::{
             has_authority, is_same_decoded, text_without_propagated, to_url, without_propagated, without_sent,
             without_user_info,
@@ -20,11 +21,12 @@ use crate::{
 /// Resolves addresses for one request of the caller.
 pub(crate) struct Resolver<'a> {
     policy: Policy<'a>,
+    seen: &'a SeenOrigins,
 }
 
 impl<'a> Resolver<'a> {
-    pub(crate) fn new(caller: &'a CallerAddress, named: NamedOrigins<'a>) -> Self {
-        Self { policy: Policy::new(caller, named) }
+    pub(crate) fn new(caller: &'a CallerAddress, named: NamedOrigins<'a>, seen: &'a SeenOrigins) -> Self {
+        Self { policy: Policy::new(caller, named), seen }
     }
 
     /// Resolves a header against `base` ([RFC 3986, section 5]), and decides whether the outcome may be asked. `None` if the
@@ -52,7 +54,7 @@ impl<'a> Resolver<'a> {
                 if count > MAX_REFERENCES {
                     return Some(Err(error(AddressErrorKind::Ambiguous)));
                 }
-                match (join(&base, reference), &named) {
+                match (join(self.seen, &base, reference), &named) {
                     (Err(kind), _) => return Some(Err(error(kind))),
                     (Ok(url), Some(other)) if url != *other => {
                         return Some(Err(error(AddressErrorKind::Ambiguous)));
@@ -141,7 +143,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn join(&self, base: &Uri, reference: &str) -> Result<Url, AddressErrorKind> {
-        join(&LazyCell::new(|| self.absolute(base)), reference)
+        join(self.seen, &LazyCell::new(|| self.absolute(base)), reference)
     }
 
     /// Makes a URL of a URI of the caller or of the service, without user information.
@@ -203,14 +205,18 @@ impl<'a> Resolver<'a> {
 }
 
 /// An absolute reference needs no base.
-fn join<F: FnOnce() -> Option<Url>>(base: &LazyCell<Option<Url>, F>, reference: &str) -> Result<Url, AddressErrorKind> {
+fn join<F: FnOnce() -> Option<Url>>(
+    seen: &SeenOrigins,
+    base: &LazyCell<Option<Url>, F>,
+    reference: &str,
+) -> Result<Url, AddressErrorKind> {
     // The URL parser drops empty user information.
     if reference.contains('@') && has_user_info(reference) {
         return Err(AddressErrorKind::UserInfo);
     }
     let is_absolute = ["https://", "http://"].iter().any(|scheme| reference.starts_with(scheme));
     let url = match is_absolute {
-        true => Url::parse(reference).ok(),
+        true => seen.parse(reference).ok(),
         false => base.as_ref().and_then(|base| base.join(reference).ok()),
     };
     let mut url = url.ok_or(AddressErrorKind::Unresolvable)?;

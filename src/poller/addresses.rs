@@ -42,8 +42,7 @@ impl Poller {
 
     pub(crate) fn resolver(&self) -> Resolver<'_> {
         let Context { config, template, .. } = &self.context;
-        let named = config.named_origins(&self.operation.protocol);
-        Resolver::new(&template.caller, named)
+        config.resolver(&template.caller, &self.operation.protocol)
     }
 
     /// Splits an address: the part that the operation may hold, and the whole if that is more.

@@ -6,7 +6,6 @@ use crate::{
     address::{
         error::{AddressError, AddressErrorKind},
         policy::{Address, CallerAddress},
-        resolver::Resolver,
     },
     config::Config,
     error::operation::{Cause, OperationError},
@@ -46,9 +45,8 @@ fn resolve(
     cancel: &Cancel,
 ) -> Result<Address, AddressError> {
     let operation = &cancel.operation;
-    let named = config.named_origins(&operation.protocol);
     let caller = CallerAddress::new(request, host.map(HeaderValue::as_bytes), config.base_uri.as_ref());
-    let resolver = Resolver::new(&caller, named);
+    let resolver = config.resolver(&caller, &operation.protocol);
     if let Some((_, started)) = operation.start() {
         resolver.check_started(started, &operation.monitor)?;
     }

@@ -220,8 +220,7 @@ fn operation<B>(
     let rule = candidate.rule();
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
-    let named = config.named_origins(&candidate.protocol);
-    let resolver = Resolver::new(&request.template.caller, named);
+    let resolver = config.resolver(&request.template.caller, &candidate.protocol);
     let name = name(rule, headers, &body);
     let (address, refusal) = match monitor_address(rule, name.as_deref(), headers, &request.uri, &resolver) {
         Ok(address) => (address, None),
