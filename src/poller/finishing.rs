@@ -138,11 +138,12 @@ impl<T: Io> Reading<T> {
         match self.purpose {
             Purpose::MessageHead { .. } => true,
             Purpose::Details { .. } => {
-                let document = || self.response.frames.first(MAX_DETAILS_BYTES);
+                let body = || self.response.frames.first(MAX_DETAILS_BYTES);
+                let names_result = |text: &str| self.resource_in(&members(text.as_bytes()), self.base()).is_some();
                 self.poller.operation.state == OperationState::Succeeded
                     && !self.has_enough()
                     && self.does_result_depend_on_body()
-                    && self.resource_in(&members(&document()), self.base()).is_none()
+                    && !names_result(&String::from_utf8_lossy(&body()))
             }
             _ => false,
         }
@@ -256,9 +257,9 @@ impl<T: Io> Reading<T> {
         let base = self.base();
         let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
-        // Some services write the reason in Latin-1; the rest of it is of use without those characters.
-        let text = if is_failure { String::from_utf8_lossy(&body) } else { "".into() };
-        let document = members(if is_failure { text.as_bytes() } else { &body });
+        // Some services write Latin-1; the rest of it is of use without those characters.
+        let text = String::from_utf8_lossy(&body);
+        let document = members(text.as_bytes());
         let headers = &self.response.head.headers;
         let poller = &self.poller;
         let location = poller.location(headers, base);

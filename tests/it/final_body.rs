@@ -190,6 +190,18 @@ async fn what_an_earlier_final_body_said_is_kept_where_the_next_says_nothing() {
     assert_eq!((third.id(), third.created(), third.error()), (Some("a"), Some("c"), None));
 }
 
+/// As in the body of a failure, it costs nothing but the characters themselves.
+#[tokio::test(start_paused = true)]
+async fn details_are_read_behind_latin_1() {
+    let text = b"{\"status\":\"Succeeded\",\"owner\":\"M\xfcller\",\"percentComplete\":40,\"resourceLocation\":\"/r\"}";
+    for at in [0, 20, 40] {
+        let (head, tail) = text.split_at(at);
+        let body = Pieces { pieces: [head, tail].map(|part| (0, Bytes::from_static(part))).into(), sleep: None };
+        let response = play(exact(), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
+        assert_eq!(says(response.operation().unwrap()), (ALL.0, ALL.1, None), "{at}");
+    }
+}
+
 /// What names the result may be in the part that has not come: then the part is not the result.
 #[tokio::test(start_paused = true)]
 async fn half_a_last_response_is_no_result() {
