@@ -11,8 +11,8 @@ use crate::{
         policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
         seen::SeenOrigins,
         uri::{
-            has_authority, is_same_decoded, text_without_propagated, to_url, without_propagated, without_sent,
-            without_user_info,
+            begins_like_host, has_authority, is_same_decoded, text_without_propagated, to_url, without_propagated,
+            without_sent, without_user_info,
         },
     },
     limits::MAX_REFERENCES,
@@ -152,7 +152,7 @@ impl<'a> Resolver<'a> {
             to_url(uri)?
         } else if let Some(own) = self.policy.caller().url() {
             // Two slashes at the beginning of a path name no host, as they would in a reference.
-            let dot = if uri.path().starts_with("//") { "/." } else { "" };
+            let dot = if begins_like_host(uri.path()) { "/." } else { "" };
             own.join(&format!("{dot}{uri}")).ok()?
         } else {
             // `http` allows `*`, which would become part of the host.

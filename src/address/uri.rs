@@ -26,6 +26,11 @@ pub(crate) fn has_authority(uri: &Uri) -> bool {
     uri.authority().is_some()
 }
 
+/// Whether a path would name a host if it were taken for a reference: URLs know no difference between slashes and backslashes.
+pub(crate) fn begins_like_host(path: &str) -> bool {
+    path.starts_with("//") || path.starts_with("/\\")
+}
+
 /// Appends the query parameters called `names` that the query `from` has and `to` lacks; `None` if there are none.
 pub(crate) fn propagate_query(names: &[String], from: Option<&str>, to: &Uri) -> Option<Uri> {
     let is_missing = |sent: &Parameter<'_>| {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use http::Uri;
 
-use crate::protocol::error::ProtocolError;
+use crate::{address::uri::begins_like_host, protocol::error::ProtocolError};
 
 /// A URI template ([RFC 6570], level 1, and `{+name}` of level 2) over the known facts of an operation.
 ///
@@ -141,7 +141,7 @@ impl Template {
         }
         // The path of the start request may itself begin with two slashes: then they are no host's.
         let begins_with_path = matches!(self.0.first(), Some(Part::Variable(Variable::Path | Variable::Parent)));
-        if begins_with_path && text.starts_with("//") {
+        if begins_with_path && begins_like_host(&text) {
             text.insert_str(0, "/.");
         }
         Some(text)
@@ -232,6 +232,7 @@ mod tests {
             ("https://h.test//jobs", "{path}/{name}", "/.//jobs/1"),
             ("https://h.test//jobs", "{parent}/{name}", "/.//1"),
             ("https://h.test//v1/jobs", "{parent}", "/.//v1"),
+            ("https://h.test/\\jobs", "{path}/{name}", "/./\\jobs/1"),
             ("https://h.test//jobs", "//other.test/{name}", "//other.test/1"),
         ] {
             let start = known(start);
