@@ -88,8 +88,7 @@ pub(crate) const MAX_STEPS_PER_WAKE: u32 = 128;
 
 // ── Headers ─────────────────────────────────────────────────────────────────
 
-/// The longest value of a header that polls repeat. No transport sends longer ones, and a bit more than the length has to fit into 32
-/// bits.
+/// The longest value of a header that polls repeat. No transport sends longer ones, and the length has to fit into 31 bits.
 pub(crate) const MAX_VALUE_BYTES: usize = u32::MAX as usize >> 1;
 
 /// How many lists of header names a layer keeps for its operations to share: more than a program has kinds of requests.
