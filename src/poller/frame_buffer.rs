@@ -83,19 +83,35 @@ impl FrameBuffer {
 
     /// The first `bytes` of the data in one piece.
     pub(crate) fn first(&self, bytes: usize) -> Bytes {
-        let data = || self.first.iter().chain(&self.others).filter_map(Frame::data_ref);
-        let mut frames = data();
+        let mut frames = self.frames();
         match (frames.next(), frames.next(), self.tail.is_empty()) {
             (None, _, true) => Bytes::new(),
             (Some(only), None, true) => only.slice(..only.len().min(bytes)),
             _ => {
                 let mut first = BytesMut::with_capacity(bytes.min(self.bytes));
-                for data in data().map(|data| &data[..]).chain([&self.tail[..]]) {
+                for data in self.pieces() {
                     first.extend_from_slice(&data[..data.len().min(bytes - first.len())]);
                 }
                 first.freeze()
             }
         }
+    }
+
+    /// The data behind the first `bytes`, in pieces.
+    pub(crate) fn behind(&self, mut bytes: usize) -> impl Iterator<Item = &[u8]> {
+        self.pieces().map(move |piece| {
+            let (before, behind) = piece.split_at(bytes.min(piece.len()));
+            bytes -= before.len();
+            behind
+        })
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.frames().map(|data| &data[..]).chain([&self.tail[..]])
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        self.first.iter().chain(&self.others).filter_map(Frame::data_ref)
     }
 }
 
@@ -146,6 +162,18 @@ mod tests {
         frames.push(Frame::data(large.clone()));
         let last = frames.others.back().and_then(Frame::data_ref);
         assert_eq!(last.map(|data| data.as_ptr()), Some(large.as_ptr()));
+    }
+
+    #[test]
+    fn the_rest_can_be_looked_at() {
+        let mut frames = FrameBuffer::default();
+        let body = b"0123456789".repeat(100);
+        body.chunks(7).for_each(|piece| frames.push(Frame::data(Bytes::copy_from_slice(piece))));
+        assert!(!frames.tail.is_empty());
+        for read in (0..=body.len()).chain([usize::MAX]) {
+            let rest: Vec<u8> = frames.behind(read).flatten().copied().collect();
+            assert_eq!(rest, body[read.min(body.len())..], "{read}");
+        }
     }
 
     #[test]

@@ -159,8 +159,8 @@ impl<T: Io> Reading<T> {
 
     /// Searches what has been read after the status, for a percentage.
     pub(crate) fn search_on(&mut self) {
-        let read = self.response.frames.to_bytes();
-        self.search.read(read.get(self.search.scanned()..).unwrap_or_default(), self.poller.status_rule());
+        let read = self.search.scanned();
+        self.response.frames.behind(read).for_each(|data| self.search.read(data, self.poller.status_rule()));
     }
 
     /// Nothing more can be found.
