@@ -52,7 +52,7 @@ pub struct LroOverrides(Arc<dyn Fn(LroLayer) -> LroLayer + Send + Sync>);
 
 impl LroOverrides {
     /// `change` gets the settings of the client's layer, and returns those of this request. It is called for every request that has it
-    /// in its extensions, one that a retry sends again among them: what it has captured it clones.
+    /// in its extensions, one that a retry sends again among them; so it clones what it has captured.
     ///
     /// # Example
     ///
