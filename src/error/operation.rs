@@ -193,8 +193,8 @@ pub enum Cause<E> {
     /// The inner service failed more often in a row than [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows,
     /// or permanently (its `poll_ready` failed).
     Service(E),
-    /// The body of a status response broke off before its status was known, more often in a row than
-    /// [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
+    /// The body of a status response broke off before its status was known, or where it might still have named the result, more often
+    /// in a row than [`LroLayer::max_consecutive_failures`](crate::LroLayer::max_consecutive_failures) allows.
     Body(BoxError),
     /// The monitor answered with an HTTP error: this is the whole response, with up to 1 MiB of its body.
     Monitor(Response<Bytes>),

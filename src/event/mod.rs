@@ -148,7 +148,7 @@ pub enum PollFailure {
     NoStatus,
     /// The inner service gave an error.
     Service,
-    /// The body broke off before its status was known.
+    /// The body broke off before its status was known, or where it might still have named the result.
     Body,
 }
 
