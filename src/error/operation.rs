@@ -105,11 +105,9 @@ impl<E> fmt::Display for OperationError<E> {
                 let status = Escaped(operation.status().unwrap_or("no status yet"));
                 let polls = operation.polls();
                 let plural = if polls == 1 { "" } else { "s" };
-                write!(
-                    f,
-                    "it did not end in time ({status}, after {:.1?} and {polls} poll{plural}",
-                    operation.elapsed()
-                )?;
+                let has_ended = operation.state().is_terminal();
+                let what = if has_ended { "its result did not come" } else { "it did not end" };
+                write!(f, "{what} in time ({status}, after {:.1?} and {polls} poll{plural}", operation.elapsed())?;
                 match failures {
                     0 => {}
                     1 => f.write_str(", with one failure at last")?,

@@ -208,8 +208,10 @@ async fn half_a_last_response_is_no_result() {
     let layer = || exact().final_response(FinalResponse::Resource).backoff(Backoff::constant(Duration::from_secs(1)));
     let half = || (200, &[][..], pieces([(0, r#"{"status":"Succeeded","#), (60_000, r#""resourceLocation":"/r"}"#)]));
     let error = play(layer().timeout(Duration::from_secs(30)), start(), [ACCEPTED, half()]).await.err().unwrap();
-    assert!(matches!(&error, Error::Operation(error) if matches!(error.cause(), Cause::Timeout)), "{error:?}");
-    assert_eq!(error.operation().unwrap().state(), OperationState::Succeeded);
+    let Error::Operation(error) = error else { panic!("{error:?}") };
+    assert!(matches!(error.cause(), Cause::Timeout), "{error:?}");
+    assert_eq!(error.operation().state(), OperationState::Succeeded);
+    assert_eq!(error.to_string(), "its result did not come in time (Succeeded, after 30.0s and 1 poll)");
     // In time it is found.
     let result = || (201, &[][..], Pieces::default());
     let response = play(layer().timeout(Duration::from_secs(90)), start(), [ACCEPTED, half(), result()]).await.unwrap();
