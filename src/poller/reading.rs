@@ -47,16 +47,16 @@ impl<T: Io> Reading<T> {
         let Some(data) = frame.data_ref().cloned() else { return Action::Read(self) };
         self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
         // A body that is always ready never lets the timer fire.
-        let is_over = self.empty_frames > MAX_EMPTY_FRAMES;
+        let is_stalled = self.empty_frames > MAX_EMPTY_FRAMES;
         match &mut self.purpose {
-            Purpose::Status if is_over => self.broke_off(now),
+            Purpose::Status if is_stalled => self.broke_off(now),
             Purpose::Status if now >= self.until => self.poller.time_out(),
             Purpose::Status => {
                 self.response.frames.push(frame);
                 self.scan(&data, now)
             }
             Purpose::Drain { left } | Purpose::DrainStatus { left } => {
-                let is_enough = data.len() > *left || is_over || now >= self.until;
+                let is_enough = data.len() > *left || is_stalled || now >= self.until;
                 *left = left.saturating_sub(data.len());
                 if matches!(self.purpose, Purpose::DrainStatus { .. }) {
                     self.search.read(&data, self.poller.status_rule());
@@ -67,13 +67,13 @@ impl<T: Io> Reading<T> {
                 let (kept, why) = (data.len().min(*left), *why);
                 *left -= kept;
                 self.response.frames.push(Frame::data(data.slice(..kept)));
-                let is_enough = kept < data.len() || is_over || now >= self.until;
+                let is_enough = kept < data.len() || is_stalled || now >= self.until;
                 if is_enough { self.unusable(why) } else { Action::Read(self) }
             }
             Purpose::MessageHead { .. } | Purpose::Details { .. } => {
                 // The caller may get this body, so every byte is kept.
                 self.response.frames.push(frame);
-                self.read_details(&data, is_over, now)
+                self.read_details(&data, is_stalled, now)
             }
         }
     }
