@@ -245,10 +245,11 @@ impl<T: Io> Reading<T> {
         if bytes == 0 || !self.poller.may_status_response_be_result() {
             return Document::OfStatus;
         }
+        let body = self.response.frames.first(MAX_DETAILS_BYTES);
+        let text = String::from_utf8_lossy(&body);
+        let has_status = |at: Pointer| details::string_at(&members(text.as_bytes()), &at).is_some();
         // No document about an operation is longer.
-        let is_of_status = bytes <= MAX_DETAILS_BYTES
-            && Pointer::parse("/status")
-                .is_some_and(|it| details::string_at(&members(&self.response.frames.to_bytes()), &it).is_some());
+        let is_of_status = bytes <= MAX_DETAILS_BYTES && Pointer::parse("/status").is_some_and(has_status);
         if is_of_status { Document::OfStatus } else { Document::OfResource }
     }
 

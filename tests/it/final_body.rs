@@ -200,6 +200,14 @@ async fn details_are_read_behind_latin_1() {
         let response = play(exact(), start(), [ACCEPTED, (200, &[], body)]).await.unwrap();
         assert_eq!(says(response.operation().unwrap()), (ALL.0, ALL.1, None), "{at}");
     }
+    // It is a document about an operation, and not the resource.
+    let document = Bytes::from_static(b"{\"owner\":\"M\xfcller\",\"status\":\"Succeeded\"}");
+    let document = Pieces { pieces: [(0, document)].into(), sleep: None };
+    let accepted = (202, &[("location", "/op")][..], Pieces::default());
+    let answers = [accepted, (200, &[], document), (201, &[], Pieces::default())];
+    let request = Request::put("https://a.example/x").body(String::new()).unwrap();
+    let layer = exact().protocols([Protocol::azure_resource_manager()]);
+    assert_eq!(play(layer, request, answers).await.unwrap().status(), 201);
 }
 
 /// What names the result may be in the part that has not come: then the part is not the result.
