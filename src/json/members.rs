@@ -14,10 +14,8 @@ pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
 ///
 /// It skips values as the scanner does, at half the cost of a full parser. Like the scanner it does not see errors within strings
 /// and brackets, and reads on behind a scalar that is not JSON, such as Python's `NaN`: that one member does not count.
-pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
-    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-    let text = std::str::from_utf8(json)
-        .unwrap_or_else(|error| std::str::from_utf8(&json[..error.valid_up_to()]).unwrap_or_default());
+pub(crate) fn members(text: &str) -> Vec<Member<'_>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut members = Vec::with_capacity(8);
     let Some(mut rest) = trimmed(text).strip_prefix('{') else { return members };
     while let Some((key, value, behind)) = member(rest) {
@@ -28,6 +26,12 @@ pub(crate) fn members(json: &[u8]) -> Vec<Member<'_>> {
         rest = next;
     }
     members
+}
+
+/// The text of a body. Some services write Latin-1; the rest of it is of use without those characters.
+pub(crate) fn text_of(body: &[u8]) -> Cow<'_, str> {
+    // Nearly all are UTF-8, which this sees seven times as fast as the lossy conversion.
+    std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
 }
 
 /// A key, its value, and the text after them, if they are complete.
@@ -131,7 +135,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Vec<(String, String)> {
-        members(json.as_bytes()).into_iter().map(|(key, value)| (key.into_owned(), value.to_owned())).collect()
+        members(json).into_iter().map(|(key, value)| (key.into_owned(), value.to_owned())).collect()
     }
 
     #[test]
@@ -160,11 +164,11 @@ mod tests {
             read(r#"{"a":1,"b" : [ 2 ] ,"c":{"d":"}"}"#),
             [pair("a", "1"), pair("b", "[ 2 ]"), pair("c", "{\"d\":\"}\"}")]
         );
-        // Invalid UTF-8 ends it.
+        // What is not UTF-8 harms nothing else.
         for (json, expected) in
-            [(&b"{\"a\": 1, \"b\": \"\xff\", \"c\": 3}"[..], 1), (b"\xff{\"a\": 1}", 0), (b"{\"a\": 1 \xc3", 1)]
+            [(&b"{\"a\": 1, \"b\": \"\xff\", \"c\": 3}"[..], 3), (b"\xff{\"a\": 1}", 0), (b"{\"a\": 1 \xc3", 1)]
         {
-            assert_eq!(members(json).len(), expected);
+            assert_eq!(members(&text_of(json)).len(), expected);
         }
         for other in ["", "[]", "7", "null", "{", "\"a\"", "\0"] {
             assert_eq!(read(other), [], "{other:?}");

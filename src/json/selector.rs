@@ -60,7 +60,7 @@ impl Segment {
         match self.index {
             Some(index) if value.starts_with('[') => elements(value).get(index as usize).copied(),
             _ => {
-                let members = members(value.as_bytes());
+                let members = members(value);
                 members.into_iter().find(|(key, _)| *key == *self.key).map(|(_, value)| value)
             }
         }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn values_are_found_by_key_and_by_index() {
-        let document = br#"{"a": {"b": "c", "": 1, "0": "key"}, "f/g": "h", "l": [{"x": 1}, [2, 3]], "n": null}"#;
+        let document = r#"{"a": {"b": "c", "": 1, "0": "key"}, "f/g": "h", "l": [{"x": 1}, [2, 3]], "n": null}"#;
         for (pointer, expected) in [
             ("/a/b", Some(r#""c""#)),
             ("/a/", Some("1")),
@@ -140,6 +140,6 @@ mod tests {
             let found = Pointer::parse(pointer).unwrap().find(&members(document));
             assert_eq!(found, expected, "{pointer}");
         }
-        assert!(Pointer::parse("/a").unwrap().find(&members(b"[")).is_none());
+        assert!(Pointer::parse("/a").unwrap().find(&members("[")).is_none());
     }
 }

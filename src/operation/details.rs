@@ -51,9 +51,14 @@ impl Details {
     }
 }
 
-/// The string at `pointer`, if it is not empty.
+/// Whether a text can be an address, or a name in one: it is not empty, and nothing of it had to be replaced.
+fn is_usable(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// The address, or a part of one, at `pointer`.
 pub(crate) fn string_at(document: &[Member<'_>], pointer: &Pointer) -> Option<String> {
-    json_string(pointer.find(document)?).filter(|text| !text.is_empty()).map(Into::into)
+    json_string(pointer.find(document)?).filter(|text| is_usable(text)).map(Into::into)
 }
 
 /// The name of an operation at `pointer`: a non-empty string, or an integer.
@@ -61,14 +66,14 @@ pub(crate) fn name_at(document: &[Member<'_>], pointer: &Pointer) -> Option<Stri
     let value = pointer.find(document)?;
     let is_integer = value.bytes().all(|byte| byte.is_ascii_digit());
     let name = if is_integer { Some(value.to_owned()) } else { json_string(value).map(Into::into) };
-    name.filter(|name| !name.is_empty() && name.len() <= MAX_ID_BYTES)
+    name.filter(|name| is_usable(name) && name.len() <= MAX_ID_BYTES)
 }
 
 /// The target of the link with this relation: in the `Link` header, or in the body's `links`, an array of `rel` and `href` or an
 /// object of relations (JSON:API), or `_links` (HAL).
 pub(crate) fn link(headers: &HeaderMap, document: &[Member<'_>], relation: &str) -> Option<String> {
     let mut header = headers.get_all(LINK).iter().filter_map(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let is_target = |target: &String| !target.is_empty();
+    let is_target = |target: &String| is_usable(target);
     header.find_map(|value| link_in_header(value, relation).filter(is_target)).or_else(|| {
         let mut links = document.iter().filter(|(key, _)| matches!(&**key, "links" | "_links"));
         links.find_map(|(_, links)| link_in(links, relation).filter(is_target))
@@ -77,13 +82,13 @@ pub(crate) fn link(headers: &HeaderMap, document: &[Member<'_>], relation: &str)
 
 fn link_in(links: &str, relation: &str) -> Option<String> {
     let has_relation = |link: &&str| {
-        let members = members(link.as_bytes());
+        let members = members(link);
         let rel = members.iter().find(|(key, _)| key == "rel").and_then(|(_, rel)| json_string(rel));
         rel.is_some_and(|rel| rel == relation)
     };
     let of_array = elements(links).into_iter().find(has_relation).and_then(href);
     of_array.or_else(|| {
-        let members = members(links.as_bytes());
+        let members = members(links);
         members.iter().find(|(key, _)| key == relation).and_then(|(_, link)| href(link))
     })
 }
@@ -94,7 +99,7 @@ fn href(link: &str) -> Option<String> {
 }
 
 fn plain_href(link: &str) -> Option<String> {
-    let members = members(link.as_bytes());
+    let members = members(link);
     let href = members.iter().find(|(key, _)| key == "href").and_then(|(_, href)| json_string(href));
     href.or_else(|| json_string(link)).map(Into::into)
 }
@@ -149,7 +154,7 @@ mod tests {
     use super::*;
 
     fn parse(body: &str) -> Details {
-        Details::of(&members(body.as_bytes()), &[])
+        Details::of(&members(body), &[])
     }
 
     fn pointer(text: &str) -> Pointer {
@@ -220,7 +225,7 @@ mod tests {
             (r#"{"metadata": {}, "error": "plain"}"#, Some("plain")),
             (r#"{"metadata": null, "error": ""}"#, None),
         ] {
-            let error = Details::of(&members(body.as_bytes()), &failure).error;
+            let error = Details::of(&members(body), &failure).error;
             assert_eq!(error.as_ref().and_then(ErrorObject::message), message, "{body}");
         }
     }
@@ -236,9 +241,12 @@ mod tests {
             (r#"{"n": ""}"#, None),
             (r#"{"n": null}"#, None),
             (r#"{"n": ["a"]}"#, None),
+            // A part of it could not be read.
+            (r#"{"n": "a\ud800"}"#, None),
+            ("{\"n\": \"a\u{fffd}\"}", None),
             (r#"{"m": "a"}"#, None),
         ] {
-            assert_eq!(name_at(&members(body.as_bytes()), &pointer("/n")).as_deref(), name, "{body}");
+            assert_eq!(name_at(&members(body), &pointer("/n")).as_deref(), name, "{body}");
         }
     }
 
@@ -252,11 +260,12 @@ mod tests {
             (r#"{"_links": {"results": [{"href": "/r"}, {"href": "/s"}]}}"#, Some("/r")),
             (r#"{"links": [], "_links": {"results": {"href": "/r"}}}"#, Some("/r")),
             (r#"{"links": [{"rel": "results"}]}"#, None),
+            (r#"{"links": [{"rel": "results", "href": "/\ud800"}]}"#, None),
             (r#"{"links": [{"rel": "result", "href": "/r"}], "results": "/r"}"#, None),
             (r#"{"links": null, "_links": 7}"#, None),
             ("[]", None),
         ] {
-            assert_eq!(link(&HeaderMap::new(), &members(body.as_bytes()), "results").as_deref(), expected, "{body}");
+            assert_eq!(link(&HeaderMap::new(), &members(body), "results").as_deref(), expected, "{body}");
         }
         for (header, expected) in [
             (r#"<https://h.test/r>; rel="results""#, Some("https://h.test/r")),

@@ -76,7 +76,7 @@ impl ErrorObject {
         let Some(depth) = depth.checked_sub(1) else { return error };
         let (mut detail, mut title) = (None, None);
         let is_object = |json: &&str| json.starts_with('{');
-        for (key, value) in members(json.as_bytes()) {
+        for (key, value) in members(json) {
             match &*key {
                 "code" | "errorCode" if error.code.is_none() => error.code = string_or_number(value),
                 "message" if error.message.is_none() => error.message = string_or_number(value),
@@ -140,7 +140,7 @@ impl ErrorObject {
 fn is_empty(json: &str, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     match json.as_bytes().first() {
-        Some(b'{') => members(json.as_bytes()).iter().all(|(_, value)| is_empty(value, depth)),
+        Some(b'{') => members(json).iter().all(|(_, value)| is_empty(value, depth)),
         Some(b'[') => elements(json).iter().all(|element| is_empty(element, depth)),
         _ => matches!(json, "null" | "false" | "0" | "\"\""),
     }

@@ -16,7 +16,7 @@ use crate::{
     },
     event::Outcome,
     json::{
-        members::{Member, members},
+        members::{Member, json_string, members, text_of},
         selector::Pointer,
     },
     limits::{ERROR_DETAILS_TIME, MAX_DETAILS_BYTES, MAX_DRAIN_BYTES, READY_DETAILS_TIME},
@@ -135,15 +135,16 @@ impl<T: Io> Reading<T> {
 
     /// Whether the result, or the place where it is, may be in the part of the body that has not come.
     pub(crate) fn may_result_follow(&self) -> bool {
+        let has_succeeded = self.poller.operation.state == OperationState::Succeeded;
         match self.purpose {
-            Purpose::MessageHead { .. } => true,
+            Purpose::MessageHead { .. } => has_succeeded,
             Purpose::Details { .. } => {
                 let body = || self.response.frames.first(MAX_DETAILS_BYTES);
-                let names_result = |text: &str| self.resource_in(&members(text.as_bytes()), self.base()).is_some();
-                self.poller.operation.state == OperationState::Succeeded
+                let names_result = |text: &str| self.resource_in(&members(text), self.base()).is_some();
+                has_succeeded
                     && !self.has_enough()
                     && self.does_result_depend_on_body()
-                    && !names_result(&String::from_utf8_lossy(&body()))
+                    && !names_result(&text_of(&body()))
             }
             _ => false,
         }
@@ -246,8 +247,9 @@ impl<T: Io> Reading<T> {
             return Document::OfStatus;
         }
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
-        let text = String::from_utf8_lossy(&body);
-        let has_status = |at: Pointer| details::string_at(&members(text.as_bytes()), &at).is_some();
+        let text = text_of(&body);
+        let has_status =
+            |at: Pointer| at.find(&members(&text)).and_then(json_string).is_some_and(|status| !status.is_empty());
         // No document about an operation is longer.
         let is_of_status = bytes <= MAX_DETAILS_BYTES && Pointer::parse("/status").is_some_and(has_status);
         if is_of_status { Document::OfStatus } else { Document::OfResource }
@@ -258,9 +260,8 @@ impl<T: Io> Reading<T> {
         let base = self.base();
         let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
-        // Some services write Latin-1; the rest of it is of use without those characters.
-        let text = String::from_utf8_lossy(&body);
-        let document = members(text.as_bytes());
+        let text = text_of(&body);
+        let document = members(&text);
         let headers = &self.response.head.headers;
         let poller = &self.poller;
         let location = poller.location(headers, base);

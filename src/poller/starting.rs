@@ -25,7 +25,7 @@ use crate::{
         tracing::{Beginning, Spans},
     },
     json::{
-        members::members,
+        members::{members, text_of},
         scanner::{Scanner, Selectors},
         selector::Match,
     },
@@ -356,9 +356,9 @@ fn name(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<String> {
             let name = header_text(headers.get(header)?)?;
             (!name.is_empty() && name.len() <= MAX_ID_BYTES).then(|| name.to_owned())
         }
-        By::Link(pointer) => details::string_at(&members(body), pointer),
-        By::Relation(relation) => details::link(headers, &members(body), relation),
-        By::Name { pointer, .. } => details::name_at(&members(body), pointer),
+        By::Link(pointer) => details::string_at(&members(&text_of(body)), pointer),
+        By::Relation(relation) => details::link(headers, &members(&text_of(body)), relation),
+        By::Name { pointer, .. } => details::name_at(&members(&text_of(body)), pointer),
         By::Header(_) | By::RequestUri | By::Template(_) => None,
     }
 }

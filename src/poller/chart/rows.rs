@@ -373,6 +373,12 @@ pub(super) const ENDS: &[Row] = &[
         "Request ► Sending ► Reading(MessageHead) ► Failed: Failed",
     ),
     Row(
+        "or one that breaks off",
+        STORED.with(odata_with_errors),
+        &[Head(200, &[("content-type", "application/http"), ("asyncresult", "404")]), Data("HTTP/1.1 404"), Broken],
+        "Request ► Sending ► Reading(MessageHead) ► Failed: Failed",
+    ),
+    Row(
         "a message says that it failed, and the caller wants an error",
         STORED.with(odata_with_errors),
         &[Head(200, MESSAGE), Data("HTTP/1.1 404 Not Found\r\n\r\n"), End],
