@@ -330,6 +330,15 @@ pub(super) const ENDS: &[Row] = &[
         "Request ► Sending@2s ► Reading(Status)@2s ► Reading(Details)@2s ► Failed: Timeout",
     ),
     Row(
+        "or comes late, and names no result",
+        STORED.with(|config| {
+            resource(config);
+            at_most_two_seconds(config);
+        }),
+        &[OK, Data(r#"{"status":"Succeeded","#), PASSED, LastData(r#""x":1"#)],
+        "Request ► Sending@2s ► Reading(Status)@2s ► Reading(Details)@2s ► Done",
+    ),
+    Row(
         "or breaks off",
         STORED.with(resource),
         &[OK, Data(r#"{"status":"Succeeded","#), Broken, Due, OK, AT_RESOURCE, End, Due, OK],
