@@ -10,7 +10,7 @@ use crate::poller::chart::{
     row::{Begin, Happens, Headers, Row, answered, stored},
     settings::{
         at_most_two_seconds, by_body_or_message, by_header, by_link, no_failures, odata, odata_at_location,
-        odata_with_errors, patient_for_half_a_second, resource,
+        odata_in_two_seconds, odata_with_errors, patient_for_half_a_second, resource, resource_in_two_seconds,
     },
 };
 
@@ -322,19 +322,13 @@ pub(super) const ENDS: &[Row] = &[
     ),
     Row(
         "the rest of the last response may say where the result is, and does not come in time",
-        STORED.with(|config| {
-            resource(config);
-            at_most_two_seconds(config);
-        }),
+        STORED.with(resource_in_two_seconds),
         &[OK, Data(r#"{"status":"Succeeded","#), Due],
         "Request ► Sending@2s ► Reading(Status)@2s ► Reading(Details)@2s ► Failed: Timeout",
     ),
     Row(
         "or comes late, and names no result",
-        STORED.with(|config| {
-            resource(config);
-            at_most_two_seconds(config);
-        }),
+        STORED.with(resource_in_two_seconds),
         &[OK, Data(r#"{"status":"Succeeded","#), PASSED, LastData(r#""x":1"#)],
         "Request ► Sending@2s ► Reading(Status)@2s ► Reading(Details)@2s ► Done",
     ),
@@ -407,10 +401,7 @@ pub(super) const ENDS: &[Row] = &[
     ),
     Row(
         "a message may be as long as the deadline allows",
-        STORED.with(|config| {
-            odata(config);
-            at_most_two_seconds(config);
-        }),
+        STORED.with(odata_in_two_seconds),
         &[Head(200, MESSAGE), HEAD_OF_MESSAGE, Due],
         "Request ► Sending@2s ► Reading(MessageHead)@2s ► Reading(Details)@0ns ► Done",
     ),

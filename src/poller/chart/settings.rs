@@ -45,6 +45,16 @@ pub(super) fn patient_for_half_a_second(config: &mut Config) {
     config.max_wait = Some(Duration::from_millis(500));
 }
 
+pub(super) fn resource_in_two_seconds(config: &mut Config) {
+    resource(config);
+    at_most_two_seconds(config);
+}
+
+pub(super) fn odata_in_two_seconds(config: &mut Config) {
+    odata(config);
+    at_most_two_seconds(config);
+}
+
 pub(super) fn at_most_two_seconds(config: &mut Config) {
     config.timeout = Some(Duration::from_secs(2));
 }
