@@ -10,7 +10,7 @@ use url::{Position, Url};
 
 use crate::address::{
     origin::Origin,
-    uri::{has_authority, is_http, to_url},
+    uri::{has_authority, is_http, names_user, to_url},
 };
 
 /// Whether a request carries what the caller's request carried.
@@ -262,7 +262,7 @@ fn urls_of_host(host: Option<&[u8]>) -> Box<[Url]> {
     let host = host.filter(|host| host.is_ascii()).and_then(|host| std::str::from_utf8(host).ok());
     let url = |scheme: &str| Url::parse(&format!("{scheme}://{}", host?)).ok();
     // A `Host` header is a host and a port, and nothing more.
-    let is_origin = |url: &Url| url.path() == "/" && url.username().is_empty() && url.password().is_none();
+    let is_origin = |url: &Url| url.path() == "/" && !names_user(url);
     ["http", "https"].into_iter().filter_map(url).filter(is_origin).collect()
 }
 

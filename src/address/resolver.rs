@@ -11,8 +11,8 @@ use crate::{
         policy::{Address, CallerAddress, Credentials, NO_HOST, NamedOrigins, Policy},
         seen::SeenOrigins,
         uri::{
-            begins_like_host, has_authority, is_same_decoded, text_without_propagated, to_url, without_propagated,
-            without_sent, without_user_info,
+            begins_like_host, has_authority, is_same_decoded, names_user, text_without_propagated, to_url,
+            without_propagated, without_sent, without_user_info,
         },
     },
     limits::MAX_REFERENCES,
@@ -159,7 +159,7 @@ impl<'a> Resolver<'a> {
             let slash = if uri.path().starts_with('/') { "" } else { "/" };
             Url::parse(&format!("http://{NO_HOST}{slash}{uri}")).ok()?
         };
-        if !url.username().is_empty() || url.password().is_some() {
+        if names_user(&url) {
             url.set_username("").ok()?;
             url.set_password(None).ok()?;
         }
@@ -224,7 +224,7 @@ fn join<F: FnOnce() -> Option<Url>>(
     if !matches!(url.scheme(), "http" | "https") {
         return Err(AddressErrorKind::Scheme);
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if names_user(&url) {
         return Err(AddressErrorKind::UserInfo);
     }
     Ok(url)

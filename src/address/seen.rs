@@ -7,7 +7,7 @@ use std::{
 
 use url::{ParseError, Position, Url};
 
-use crate::limits::MAX_SEEN_ORIGINS;
+use crate::{address::uri::names_user, limits::MAX_SEEN_ORIGINS};
 
 /// Parses absolute addresses.
 ///
@@ -31,25 +31,24 @@ impl SeenOrigins {
     /// The origin that an address begins with, and the rest.
     fn split<'a>(&self, address: &'a str) -> Option<(Arc<Url>, &'a str)> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.iter().find_map(|origin| Some((origin.clone(), path_at(origin, address)?)))
+        seen.iter().find_map(|origin| path_at(origin, address).map(|path| (origin.clone(), path)))
     }
 
     fn note(&self, address: &str, url: &Url) {
-        let has_user_info = !url.username().is_empty() || url.password().is_some();
-        let Ok(origin) = url.join("/") else { return };
-        if has_user_info || path_at(&origin, address).is_none() {
+        if names_user(url) || path_at(url, address).is_none() {
             return;
         }
+        let Ok(origin) = url.join("/") else { return };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.truncate(MAX_SEEN_ORIGINS - 1);
         seen.insert(0, Arc::new(origin));
     }
 }
 
-/// The path of an address at this origin, and what follows it. Against the origin it means the same as in the address: a second
+/// The path of an address at the origin of a URL, and what follows it. Against the origin it means the same as in the address: a second
 /// slash would begin a host, but it begins with a slash and a letter or digit.
-fn path_at<'a>(origin: &Url, address: &'a str) -> Option<&'a str> {
-    let path = address.strip_prefix(&origin[..Position::BeforePath])?;
+fn path_at<'a>(url: &Url, address: &'a str) -> Option<&'a str> {
+    let path = address.strip_prefix(&url[..Position::BeforePath])?;
     matches!(path.as_bytes(), [b'/', second, ..] if second.is_ascii_alphanumeric()).then_some(path)
 }
 

@@ -26,6 +26,11 @@ pub(crate) fn has_authority(uri: &Uri) -> bool {
     uri.authority().is_some()
 }
 
+/// Whether a URL has user information.
+pub(crate) fn names_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 /// Whether a path would name a host if it were taken for a reference: URLs know no difference between slashes and backslashes.
 pub(crate) fn begins_like_host(path: &str) -> bool {
     path.starts_with("//") || path.starts_with("/\\")

@@ -154,11 +154,13 @@ fn joined(path: &str, is_before_slash: bool) -> &str {
 
 /// Appends the monitor's query, which may have its signature, behind that of the template, whose own parameters count.
 fn append_query(query: &str, to: &mut String) {
-    let name = |parameter: &str| parameter.split('=').next().map(str::to_owned);
+    fn name(parameter: &str) -> Option<&str> {
+        parameter.split('=').next()
+    }
     let Some((_, own)) = to.split_once('?') else { return *to += &format!("?{query}") };
-    let own: Vec<_> = own.split('&').map(name).collect();
-    let missing = query.split('&').filter(|parameter| !own.contains(&name(parameter)));
-    missing.for_each(|parameter| *to += &format!("&{parameter}"));
+    let is_missing = |parameter: &&str| !own.split('&').any(|it| name(it) == name(parameter));
+    let missing: String = query.split('&').filter(is_missing).map(|parameter| format!("&{parameter}")).collect();
+    *to += &missing;
 }
 
 /// A verb after a colon is not part of it (AIP-136).

@@ -227,11 +227,8 @@ fn is_json(accept: &[u8]) -> bool {
         || media_type.eq_ignore_ascii_case(b"application/json")
         || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"));
     // Less than the 1 that others have without one.
-    let has_less_weight = |parameter: &[u8]| {
-        let mut parts = parameter.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"q"))
-            && parts.next().is_some_and(|it| it.starts_with(b"0"))
-    };
+    let has_less_weight =
+        |parameter: &[u8]| std::str::from_utf8(parameter).ok().and_then(weight).is_some_and(|it| it.starts_with('0'));
     is_json && !first.any(has_less_weight)
 }
 
@@ -240,15 +237,19 @@ fn accept_json_first(headers: &mut HeaderMap) {
     // Equal weights leave the choice to the service, so that the others get less.
     let values: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let ranges = values.iter().flat_map(|value| parts(value, ',')).map(str::trim).filter(|range| !range.is_empty());
-    let is_weight =
-        |parameter: &str| parameter.split_once('=').is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
     let accept = ranges.fold("application/json".to_owned(), |accept, range| {
-        let weight = if parts(range, ';').skip(1).any(is_weight) { "" } else { ";q=0.9" };
+        let weight = if parts(range, ';').skip(1).any(|parameter| weight(parameter).is_some()) { "" } else { ";q=0.9" };
         accept + ", " + range + weight
     });
     if let Ok(accept) = HeaderValue::try_from(accept) {
         headers.insert(ACCEPT, accept);
     }
+}
+
+/// The weight of a media range, if a parameter is that.
+fn weight(parameter: &str) -> Option<&str> {
+    let (name, weight) = parameter.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("q").then(|| weight.trim())
 }
 
 /// What a separator separates, unless it stands in quotes.

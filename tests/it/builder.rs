@@ -118,7 +118,7 @@ async fn of_two_protocols_with_one_name_each_has_its_own_rules() {
     assert_eq!(log.uris()[1..], ["https://public.test/1", "https://public.test/1"]);
 }
 
-/// Whoever joins a base that ends in a slash with a path sends such requests.
+/// A base that ends in a slash, joined with a path, makes such requests.
 #[tokio::test(start_paused = true)]
 async fn two_slashes_at_the_beginning_of_the_start_requests_path_name_no_host() {
     for (template, monitor) in [
