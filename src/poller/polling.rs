@@ -75,12 +75,12 @@ impl Sending {
                 let to = poller.target();
                 poller.redirect(response, to, now)
             }
-            Head::Succeeded => poller.read(response, now).succeed_by_head(now),
+            Head::Succeeded => poller.read(response).succeed_by_head(now),
             Head::Retry => poller.poll_failed(FailedPoll::Http(response), now),
             Head::NoStatus => poller.poll_failed(FailedPoll::NoStatus(response, StatusErrorKind::Missing), now),
-            Head::ReadStatus => poller.read(response, now).read_status(now),
+            Head::ReadStatus => poller.read(response).read_status(now),
             Head::Return => poller.done(response),
-            Head::Unexpected => poller.read(response, now).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now),
+            Head::Unexpected => poller.read(response).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now),
         }
     }
 }

@@ -121,7 +121,7 @@ impl<T: Io> Reading<T> {
     }
 
     /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
-    pub(crate) fn read_status(mut self: Box<Self>, now: Duration) -> Action<T> {
+    pub(crate) fn read_status(self: Box<Self>, now: Duration) -> Action<T> {
         if self.poller.is_redirected_result(&self.response) {
             return self.succeed_by_head(now);
         }
@@ -135,8 +135,6 @@ impl<T: Io> Reading<T> {
         if rule.status.is_empty() {
             return self.decide(None, StatusErrorKind::Missing, now);
         }
-        self.purpose = Purpose::Status;
-        self.until = self.poller.schedule.or_deadline(Duration::MAX);
         Action::Read(self)
     }
 
@@ -328,21 +326,17 @@ impl Poller {
         if response.is_empty {
             return self.wait();
         }
-        self.read(response, now).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
+        self.read(response).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
     }
 
-    /// Begins to read the body of a response.
-    pub(crate) fn read<T: Io>(
-        self: Box<Self>,
-        response: Box<PartialResponse<T::Body>>,
-        now: Duration,
-    ) -> Box<Reading<T>> {
+    /// Begins to read a response, for its status.
+    pub(crate) fn read<T: Io>(self: Box<Self>, response: Box<PartialResponse<T::Body>>) -> Box<Reading<T>> {
         Box::new(Reading {
             search: StatusSearch::new(self.status_rule()),
+            until: self.schedule.or_deadline(Duration::MAX),
             poller: self,
             response,
-            purpose: Purpose::Drain { left: MAX_DRAIN_BYTES },
-            until: now,
+            purpose: Purpose::Status,
             empty_frames: 0,
             is_over: false,
         })

@@ -69,9 +69,9 @@ impl Poller {
             FailedPoll::Body(response) if is_last => self.fail(Reason::Body(response)),
             FailedPoll::Service(_) | FailedPoll::Body(_) => self.wait(),
             FailedPoll::Http(response) if is_last => {
-                self.read(response, now).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now)
+                self.read(response).collect(Unusable::Monitor, MAX_ERROR_BODY_BYTES, now)
             }
-            FailedPoll::NoStatus(response, why) if is_last => self.read(response, now).end_without_status(why, now),
+            FailedPoll::NoStatus(response, why) if is_last => self.read(response).end_without_status(why, now),
             FailedPoll::Http(response) | FailedPoll::NoStatus(response, _) => self.drain(response, now),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     request::template::{FollowedRequest, RequestHead},
     service::{
         clock::{Clock, NoTimer},
-        operating::{ErrorOf, Operating, OutputOf},
+        operating::{Operating, ResultOf},
         start::Start,
         transport::{AsRequest, AsResponse},
     },
@@ -160,7 +160,7 @@ where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
     R: AsRequest<S::Response, S::Error>,
 {
-    type Output = Result<OutputOf<S, R>, ErrorOf<S, R>>;
+    type Output = ResultOf<S, R>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -3,9 +3,10 @@
 use std::{
     marker::PhantomData,
     mem,
+    ops::ControlFlow,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
@@ -44,8 +45,10 @@ use crate::{
 
 type BodyOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Body;
 pub(crate) type UrlOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Url;
-pub(crate) type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
-pub(crate) type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
+type OutputOf<S, R> = <<S as Service<R>>::Response as AsResponse>::Output;
+type ErrorOf<S, R> = Error<<S as Service<R>>::Error>;
+/// The caller's.
+pub(crate) type ResultOf<S, R> = Result<OutputOf<S, R>, ErrorOf<S, R>>;
 
 /// The types that the machine hands on for this service.
 pub(crate) struct IoOf<S, R>(PhantomData<fn(S, R)>);
@@ -152,43 +155,42 @@ where
     }
 }
 
-/// The result of a step: the next one, or the same one if it has to wait.
-type Polled<S, R> = Result<Step<S, R>, Step<S, R>>;
-
 impl<S, R> Operating<S, R>
 where
     S: Service<R, Response: AsResponse<Body: Body<Error: Into<BoxError>>>>,
     R: AsRequest<S::Response, S::Error>,
 {
     #[cold]
-    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<OutputOf<S, R>, ErrorOf<S, R>>> {
+    pub(crate) fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ResultOf<S, R>> {
         let mut step = mem::replace(self.as_mut().project().step, Step::Over);
         for _ in 0..MAX_STEPS_PER_WAKE {
             let next = match step {
-                Step::Told(_) => Ok(step),
+                Step::Told(_) => step,
                 Step::PassesThrough(response) => return Poll::Ready(Ok(self.respond(*response, None))),
-                Step::Starting(starting) => self.as_mut().poll_starting(starting, cx),
-                Step::Waiting(waiting) => self.as_mut().poll_waiting(waiting, cx),
-                Step::Readying(sending) => self.as_mut().poll_readying(sending, cx),
-                Step::Calling(sending, future) => self.as_mut().poll_calling(sending, future, cx),
-                Step::Reading(reading) => self.as_mut().poll_reading(reading, cx),
+                Step::Starting(starting) => ready!(self.as_mut().poll_starting(starting, cx)),
+                Step::Waiting(waiting) => ready!(self.as_mut().poll_waiting(waiting, cx)),
+                Step::Readying(sending) => ready!(self.as_mut().poll_readying(sending, cx)),
+                Step::Calling(sending, future) => ready!(self.as_mut().poll_calling(sending, future, cx)),
+                Step::Reading(reading) => ready!(self.as_mut().poll_reading(reading, cx)),
                 Step::Over => return Poll::Pending,
             };
             step = match next {
                 // In the same turn, so that nothing comes between the report of an end and its return to the caller.
-                Ok(Step::Told(action)) => match self.as_mut().act(action) {
-                    Ok(step) => step,
-                    Err(outcome) => return Poll::Ready(outcome),
+                Step::Told(action) => match self.as_mut().act(action) {
+                    ControlFlow::Continue(step) => step,
+                    ControlFlow::Break(outcome) => return Poll::Ready(outcome),
                 },
-                Ok(next) => next,
-                Err(same) => {
-                    *self.project().step = same;
-                    return Poll::Pending;
-                }
+                next => next,
             };
         }
         *self.project().step = step;
         cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Keeps a step that has to wait.
+    fn pending(self: Pin<&mut Self>, step: Step<S, R>) -> Poll<Step<S, R>> {
+        *self.project().step = step;
         Poll::Pending
     }
 
@@ -205,51 +207,52 @@ where
         mut self: Pin<&mut Self>,
         mut starting: Box<Starting<IoOf<S, R>>>,
         cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
-        Ok(match starting.body().poll_next(cx) {
-            Poll::Ready(Next::Frame(frame)) => starting.on_frame(frame, self.clock.now()).into(),
-            Poll::Ready(Next::End) => starting.on_end(self.clock.now()).into(),
-            Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()).into(),
+    ) -> Poll<Step<S, R>> {
+        let started = match starting.body().poll_next(cx) {
+            Poll::Ready(Next::Frame(frame)) => starting.on_frame(frame, self.clock.now()),
+            Poll::Ready(Next::End) => starting.on_end(self.clock.now()),
+            Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()),
             Poll::Pending => match self.as_mut().poll_alarm(Some(Starting::<IoOf<S, R>>::WAKE_AT), cx) {
-                Poll::Ready(due) => starting.on_due(due.unwrap_or_else(|NoTimer| self.clock.now())).into(),
-                Poll::Pending => return Err(Step::Starting(starting)),
+                Poll::Ready(due) => starting.on_due(due.unwrap_or_else(|NoTimer| self.clock.now())),
+                Poll::Pending => return self.pending(Step::Starting(starting)),
             },
-        })
+        };
+        Poll::Ready(started.into())
     }
 
-    fn poll_waiting(mut self: Pin<&mut Self>, waiting: Waiting, cx: &mut Context<'_>) -> Polled<S, R> {
-        match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
-            Poll::Ready(Ok(now)) => Ok(Step::Told(waiting.on_due(now))),
-            Poll::Ready(Err(NoTimer)) => Ok(Step::Told(waiting.into_poller().fail(Reason::NoTimer))),
-            Poll::Pending => Err(Step::Waiting(waiting)),
-        }
+    fn poll_waiting(mut self: Pin<&mut Self>, waiting: Waiting, cx: &mut Context<'_>) -> Poll<Step<S, R>> {
+        Poll::Ready(Step::Told(match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
+            Poll::Ready(Ok(now)) => waiting.on_due(now),
+            Poll::Ready(Err(NoTimer)) => waiting.into_poller().fail(Reason::NoTimer),
+            Poll::Pending => return self.pending(Step::Waiting(waiting)),
+        }))
     }
 
-    fn poll_readying(mut self: Pin<&mut Self>, mut sending: Sending, cx: &mut Context<'_>) -> Polled<S, R> {
+    fn poll_readying(mut self: Pin<&mut Self>, mut sending: Sending, cx: &mut Context<'_>) -> Poll<Step<S, R>> {
         let this = self.as_mut().project();
         let service = this.service;
         match sending.poller().context.spans.run(|| service.poll_ready(cx)) {
             Poll::Ready(Ok(())) => {
                 let Some(request) = R::from_poll(sending.request(), this.last_url) else {
-                    return Ok(Step::Told(sending.on_unsendable()));
+                    return Poll::Ready(Step::Told(sending.on_unsendable()));
                 };
                 let future = sending.poller().context.spans.run(|| service.call(request));
-                Ok(Step::Calling(sending, Box::pin(future)))
+                Poll::Ready(Step::Calling(sending, Box::pin(future)))
             }
             Poll::Ready(Err(mut error)) => {
                 R::redact(&mut error);
-                Ok(Step::Told(sending.on_service_gone(error, this.clock.now())))
+                Poll::Ready(Step::Told(sending.on_service_gone(error, this.clock.now())))
             }
             Poll::Pending => self.poll_deadline(sending, Step::Readying, cx),
         }
     }
 
     fn poll_calling(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         sending: Sending,
         mut future: Pin<Box<S::Future>>,
         cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
+    ) -> Poll<Step<S, R>> {
         match sending.poller().context.spans.run(|| future.as_mut().poll(cx)) {
             Poll::Ready(Ok(response)) => {
                 // It may hold the permit of a concurrency limit.
@@ -258,13 +261,13 @@ where
                 let now = self.clock.now();
                 let (response, url) = arrived(response, effective_uri, now, || self.clock.wall());
                 *self.project().last_url = url;
-                Ok(Step::Told(sending.on_response(response, now)))
+                Poll::Ready(Step::Told(sending.on_response(response, now)))
             }
             Poll::Ready(Err(mut error)) => {
                 R::redact(&mut error);
-                Ok(Step::Told(sending.on_service_error(error, self.clock.now())))
+                Poll::Ready(Step::Told(sending.on_service_error(error, self.clock.now())))
             }
-            Poll::Pending => self.as_mut().poll_deadline(sending, |sending| Step::Calling(sending, future), cx),
+            Poll::Pending => self.poll_deadline(sending, |sending| Step::Calling(sending, future), cx),
         }
     }
 
@@ -272,25 +275,25 @@ where
     fn poll_deadline(
         mut self: Pin<&mut Self>,
         sending: Sending,
-        same: impl FnOnce(Sending) -> Step<S, R>,
+        step: impl FnOnce(Sending) -> Step<S, R>,
         cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
-        match self.as_mut().poll_alarm(sending.wake_at(), cx) {
-            Poll::Ready(Ok(now)) => Ok(Step::Told(sending.on_late(now))),
-            Poll::Ready(Err(NoTimer)) => Ok(Step::Told(sending.into_poller().fail(Reason::NoTimer))),
-            Poll::Pending => Err(same(sending)),
-        }
+    ) -> Poll<Step<S, R>> {
+        Poll::Ready(Step::Told(match self.as_mut().poll_alarm(sending.wake_at(), cx) {
+            Poll::Ready(Ok(now)) => sending.on_late(now),
+            Poll::Ready(Err(NoTimer)) => sending.into_poller().fail(Reason::NoTimer),
+            Poll::Pending => return self.pending(step(sending)),
+        }))
     }
 
     fn poll_reading(
         mut self: Pin<&mut Self>,
         mut reading: Box<Reading<IoOf<S, R>>>,
         cx: &mut Context<'_>,
-    ) -> Polled<S, R> {
+    ) -> Poll<Step<S, R>> {
         let Reading { poller, response, .. } = &mut *reading;
         let next = poller.context.spans.run(|| response.body.poll_next(cx));
         let is_at_end = response.body.is_at_end();
-        Ok(Step::Told(match next {
+        Poll::Ready(Step::Told(match next {
             Poll::Ready(Next::Frame(frame)) if is_at_end => reading.on_last_frame(frame, self.clock.now()),
             Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
             Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
@@ -298,27 +301,23 @@ where
             Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
                 Poll::Ready(Ok(now)) => reading.on_due(now),
                 Poll::Ready(Err(NoTimer)) => reading.poller.fail(Reason::NoTimer),
-                Poll::Pending => return Err(Step::Reading(reading)),
+                Poll::Pending => return self.pending(Step::Reading(reading)),
             },
         }))
     }
 
     /// Does what the machine says, or returns the outcome for the caller.
-    fn act(
-        self: Pin<&mut Self>,
-        action: Action<IoOf<S, R>>,
-    ) -> Result<Step<S, R>, Result<OutputOf<S, R>, ErrorOf<S, R>>> {
-        match action {
-            Action::Wait(waiting) => Ok(Step::Waiting(waiting)),
-            Action::Send(sending) => Ok(Step::Readying(sending)),
-            Action::Read(reading) => Ok(Step::Reading(reading)),
-            Action::Done(response, ended) => Err(Ok(self.respond(*response, Some(ended.into_operation())))),
-            Action::Failed(reason, ended) => Err(Err(self.fail(reason, ended))),
+    fn act(self: Pin<&mut Self>, action: Action<IoOf<S, R>>) -> ControlFlow<ResultOf<S, R>, Step<S, R>> {
+        ControlFlow::Break(match action {
+            Action::Wait(waiting) => return ControlFlow::Continue(Step::Waiting(waiting)),
+            Action::Send(sending) => return ControlFlow::Continue(Step::Readying(sending)),
+            Action::Read(reading) => return ControlFlow::Continue(Step::Reading(reading)),
+            Action::Done(response, ended) => Ok(self.respond(*response, Some(ended.into_operation()))),
+            Action::Failed(reason, ended) => Err(self.fail(reason, ended)),
             Action::Pending(delay, ended) => {
-                let cause = Cause::Pending { delay };
-                Err(Err(Error::Operation(OperationError::new(ended.into_operation(), cause))))
+                Err(Error::Operation(OperationError::new(ended.into_operation(), Cause::Pending { delay })))
             }
-        }
+        })
     }
 
     /// Makes the caller's response, with the operation, if there is one, in its extensions.
