@@ -23,7 +23,7 @@ use crate::{
     protocol::{Candidate, Protocol, final_response::FinalResponse},
     request::{
         names::NameLists,
-        template::{FollowedRequest, OmittedExtension, RequestHead, TemplateRules},
+        template::{FollowedRequest, Intent, OmittedExtension, RequestHead, TemplateRules},
     },
     timing::{backoff::DelayRules, timer::Timer},
 };
@@ -115,6 +115,13 @@ impl Config {
     #[inline]
     pub(crate) fn asks_for_async(&self) -> bool {
         self.ask_for_async && self.protocols.iter().any(|protocol| protocol.rules().needs_respond_async)
+    }
+
+    /// Whether the layer leaves a request alone.
+    #[inline]
+    pub(crate) fn passes_through(&self, intent: Intent) -> bool {
+        // A request that cancels an operation must not be sent to its own address.
+        self.is_disabled() && intent != Intent::Cancel
     }
 
     /// Keeps the parts of a resuming request that polls repeat.

@@ -34,7 +34,7 @@ use crate::{
         resuming::resume,
         starting::{Moment, Started, Starting},
     },
-    request::template::{CapturedRequest, RequestHead},
+    request::template::{CapturedRequest, Intent, RequestHead},
 };
 
 /// The chart in the documentation itself, so that it cannot be wrong.
@@ -207,7 +207,7 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
             let address = Address { uri: Uri::from_static(monitor), credentials: Credentials::Send };
             let operation = Operation::new(address, config.protocols[0].clone(), 0);
             let mut request = Request::get("https://example.com/").body(()).expect("a request");
-            let template = config.resuming(RequestHead::of(&mut request), request.headers());
+            let template = config.resuming(RequestHead::of(&mut request, Intent::Resume), request.headers());
             ("Request", Phase::Told(resume(config, template, operation.resume(), beginning)))
         }
     }
@@ -215,7 +215,7 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
 
 fn captured(request: request::Builder) -> CapturedRequest {
     let mut request = request.body(()).expect("a request");
-    CapturedRequest::new(RequestHead::of(&mut request), request.headers())
+    CapturedRequest::new(RequestHead::of(&mut request, Intent::Send), request.headers())
 }
 
 /// The path of a row.

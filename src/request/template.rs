@@ -29,26 +29,46 @@ pub(crate) struct RequestHead {
     pub(crate) extensions: Extensions,
     /// The timeout of a single request, if the transport has such a thing.
     pub(crate) timeout: Option<Duration>,
-    /// Whether the request resumes an operation.
-    pub(crate) is_resume: bool,
+    pub(crate) intent: Intent,
+}
+
+/// What the caller wants with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// To have it sent. It may start an operation.
+    Send,
+    /// To resume an operation.
+    Resume,
+    /// To cancel an operation.
+    Cancel,
+}
+
+impl Intent {
+    #[inline]
+    pub(crate) fn of(method: &Method, extensions: &Extensions) -> Self {
+        if extensions.is_empty() {
+            Self::Send
+        } else if extensions.get::<Cancel>().is_some() {
+            Self::Cancel
+        } else if method == Method::GET && extensions.get::<Resume>().is_some() {
+            // Only a `GET` can.
+            Self::Resume
+        } else {
+            Self::Send
+        }
+    }
 }
 
 impl RequestHead {
     #[inline(always)]
-    pub(crate) fn of<B>(request: &mut Request<B>) -> Self {
-        let is_resume = resumes(request.method(), request.extensions());
-        let (uri, extensions) = match is_resume {
-            // A resuming request is not sent.
-            true => (mem::take(request.uri_mut()), mem::take(request.extensions_mut())),
-            false => (request.uri().clone(), request.extensions().clone()),
+    pub(crate) fn of<B>(request: &mut Request<B>, intent: Intent) -> Self {
+        let (uri, extensions) = match intent {
+            // It is not sent.
+            Intent::Resume => (mem::take(request.uri_mut()), mem::take(request.extensions_mut())),
+            Intent::Send | Intent::Cancel => (request.uri().clone(), request.extensions().clone()),
         };
-        Self { method: request.method().clone(), uri, version: request.version(), extensions, timeout: None, is_resume }
+        Self { method: request.method().clone(), uri, version: request.version(), extensions, timeout: None, intent }
     }
-}
-
-/// Whether the request resumes an operation: only a `GET` can.
-pub(crate) fn resumes(method: &Method, extensions: &Extensions) -> bool {
-    method == Method::GET && extensions.get::<Resume>().is_some()
 }
 
 /// The parts that are kept of every request in case it starts an operation: not its body.
@@ -280,7 +300,7 @@ mod tests {
 
     fn captured(request: &Request<()>) -> CapturedRequest {
         let mut request = request.clone();
-        CapturedRequest::new(RequestHead::of(&mut request), request.headers())
+        CapturedRequest::new(RequestHead::of(&mut request, Intent::Send), request.headers())
     }
 
     fn poll_at(request: &Request<()>, uri: &'static str, credentials: Credentials) -> Request<()> {

@@ -6,7 +6,7 @@ use tower_service::Service;
 use crate::{
     error::Error,
     layer::{LroLayer, overrides::LroOverrides},
-    request::template::{CapturedRequest, RequestHead},
+    request::template::{CapturedRequest, Intent, RequestHead},
     service::{
         future::ResponseFuture,
         start::Start,
@@ -63,7 +63,7 @@ impl LroLayer {
             return ResponseFuture::refused(Error::NoTimer);
         }
         let Parts { method, uri, version, headers, extensions, .. } = start;
-        let head = RequestHead { method, uri, version, extensions, timeout: None, is_resume: false };
+        let head = RequestHead { method, uri, version, extensions, timeout: None, intent: Intent::Send };
         let start = Start { service, config, captured: CapturedRequest::new(head, &headers) };
         if start.may_start_operation(&response) {
             ResponseFuture::follow(start, response)

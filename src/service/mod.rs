@@ -33,7 +33,7 @@ use crate::{
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::canceling::{cancel_address, unsayable},
-    request::template::RequestHead,
+    request::template::{Intent, RequestHead},
     service::{
         body::LroBody,
         clock::Clock,
@@ -154,8 +154,7 @@ impl<S> Lro<S> {
         if !has_authority(&head.uri) {
             hostless::warn_once(&config, &head, request.headers_mut());
         }
-        let is_about_operation = || head.is_resume || head.extensions.get::<Cancel>().is_some();
-        if !head.extensions.is_empty() && is_about_operation() {
+        if head.intent != Intent::Send {
             return Err(Uncommon { config, head, why: Why::AboutOperation });
         }
         if config.asks_for_async() {
@@ -244,11 +243,11 @@ where
 
     fn call(&mut self, mut request: http::Request<ReqBody>) -> Self::Future {
         let config = LroOverrides::config_for(request.extensions(), &self.layer);
-        // A request that cancels an operation must not be sent to its own address.
-        if config.is_disabled() && request.extensions().get::<Cancel>().is_none() {
+        let intent = Intent::of(request.method(), request.extensions());
+        if config.passes_through(intent) {
             return ResponseFuture::pass_through(self.inner.call(request));
         }
-        let head = RequestHead::of(&mut request);
+        let head = RequestHead::of(&mut request, intent);
         // Like `begin`, to which the request would have to be moved: 30 instructions of a pass-through.
         match self.capture(config, head, &mut request) {
             Ok(mut start) => ResponseFuture::new(start.service.call(request), start),

@@ -17,9 +17,9 @@ use crate::{
     address::policy::Address,
     error::{Error, boxed::BoxError, failed::OperationFailed},
     layer::overrides::LroOverrides,
-    operation::{Operation, cancel::Cancel},
+    operation::Operation,
     redact::Redacted,
-    request::template::{PollRequest, RequestHead, resumes},
+    request::template::{Intent, PollRequest, RequestHead},
     service::{
         Lro,
         body::LroBody,
@@ -46,8 +46,7 @@ where
             return ResponseFuture::pass_through(self.get_mut().call(request));
         };
         let config = LroOverrides::config_for(&head.extensions, &self.layer);
-        // A request that cancels an operation must not be sent to its own address.
-        if config.is_disabled() && head.extensions.get::<Cancel>().is_none() {
+        if config.passes_through(head.intent) {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         }
         self.begin(config, head, request)
@@ -65,8 +64,8 @@ pub(crate) fn head_of(request: &mut Request) -> Option<RequestHead> {
     *request.body_mut() = body;
     let (head, _) = http::Request::<Body>::try_from(bare?).ok()?.into_parts();
     let http::request::Parts { method, uri, version, extensions, .. } = head;
-    let is_resume = resumes(&method, &extensions);
-    Some(RequestHead { method, uri, version, extensions, timeout: request.timeout().copied(), is_resume })
+    let intent = Intent::of(&method, &extensions);
+    Some(RequestHead { method, uri, version, extensions, timeout: request.timeout().copied(), intent })
 }
 
 /// Makes a request with extensions, which only the conversion from an `http::Request` can set; the address is then set again.

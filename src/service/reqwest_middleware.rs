@@ -24,7 +24,7 @@ use crate::{
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::canceling::{cancel_address, unsayable},
-    request::template::{CapturedRequest, PollRequest, RequestHead, resumes},
+    request::template::{CapturedRequest, Intent, PollRequest, RequestHead},
     service::{
         clock::Clock,
         future::ResponseFuture,
@@ -55,23 +55,18 @@ impl Middleware for LroLayer {
             };
         };
         let config = LroOverrides::config_for(with_settings(extensions, &head), self);
-        let cancel = extensions.get::<Cancel>().or_else(|| head.extensions.get()).cloned();
-        // A request that cancels an operation must not be sent to its own address.
-        if config.is_disabled() && cancel.is_none() {
+        note_intent(&mut head, extensions);
+        if config.passes_through(head.intent) {
             return next.run(request, extensions).await;
         }
         if Clock::check(config.timer.as_ref()).is_err() {
             return Err(MiddlewareError::middleware(Error::<MiddlewareError>::NoTimer));
         }
-        if let Some(cancel) = cancel {
+        if let Some(cancel) = head.extensions.remove::<Cancel>() {
             return send_cancel(&config, &head, cancel, request, extensions, next).await;
         }
-        if let Some(resume) = extensions.get::<Resume>().cloned() {
-            head.extensions.insert(resume);
-            head.is_resume = resumes(&head.method, &head.extensions);
-        }
         let shared;
-        let outcome = if head.is_resume {
+        let outcome = if head.intent == Intent::Resume {
             shared = SharedExtensions::of(extensions, &config);
             let resume = head.extensions.remove::<Resume>().unwrap_or_default();
             let service = ChainService { next, extensions: shared.clone() };
@@ -101,6 +96,17 @@ impl Middleware for LroLayer {
 fn with_settings<'a>(extensions: &'a Extensions, head: &'a RequestHead) -> &'a Extensions {
     let has_some = extensions.get::<LroLayer>().is_some() || extensions.get::<LroOverrides>().is_some();
     if has_some { extensions } else { &head.extensions }
+}
+
+/// Notes what the caller wants, if the extensions of the middleware say it: they take precedence.
+fn note_intent(head: &mut RequestHead, extensions: &Extensions) {
+    if let Some(cancel) = extensions.get::<Cancel>() {
+        head.extensions.insert(cancel.clone());
+    }
+    if let Some(resume) = extensions.get::<Resume>() {
+        head.extensions.insert(resume.clone());
+    }
+    head.intent = Intent::of(&head.method, &head.extensions);
 }
 
 fn into_middleware_error(error: Error<MiddlewareError>) -> MiddlewareError {
