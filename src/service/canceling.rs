@@ -1,18 +1,38 @@
-//! Requests that cancel operations when no caller waits any more, each in a task of its own.
+//! Requests that cancel operations: the caller's, and those that are sent when no caller waits any more.
 
 use std::sync::Arc;
 
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Uri, header::HOST};
 use tokio::runtime::Handle;
 
 use crate::{
+    address::policy::Credentials,
     config::Config,
+    error::operation::OperationError,
     event::{Event, tracing},
     layer::overrides::LroOverrides,
-    operation::{Operation, cancel::Canceller},
+    operation::{
+        Operation,
+        cancel::{Cancel, Canceller},
+    },
+    poller::canceling::{cancel_address, unsayable},
+    service::transport::{AsRequest, AsResponse},
 };
 
-/// Sends the request, if there is one and a runtime to send it from, and reports the answer.
+/// Makes the caller's request, which names an operation, the one that cancels it.
+pub(crate) fn redirect_to_cancel<T: AsResponse, E>(
+    request: &mut impl AsRequest<T, E>,
+    config: &Config,
+    uri: &Uri,
+    cancel: &Cancel,
+) -> Result<Credentials, OperationError<E>> {
+    let address = cancel_address(config, uri, request.headers_mut().get(HOST), cancel)?;
+    let credentials = address.credentials;
+    cancel.describe_body(request.headers_mut());
+    if request.redirect_to(address) { Ok(credentials) } else { Err(unsayable(cancel)) }
+}
+
+/// In a task of its own, sends the request, if there is one and a runtime to send it from, and reports the answer.
 #[cold]
 pub(crate) fn spawn_cancel(
     canceller: &Canceller,

@@ -9,7 +9,7 @@ use crate::{
     request::template::{CapturedRequest, Intent, RequestHead},
     service::{
         future::ResponseFuture,
-        start::Start,
+        start::{Start, may_start_operation},
         transport::{AsRequest, AsResponse},
     },
 };
@@ -65,7 +65,7 @@ impl LroLayer {
         let Parts { method, uri, version, headers, extensions, .. } = start;
         let head = RequestHead { method, uri, version, extensions, timeout: None, intent: Intent::Send };
         let start = Start { service, config, captured: CapturedRequest::new(head, &headers) };
-        if start.may_start_operation(&response) {
+        if may_start_operation(&start.config, &start.captured.head, &response) {
             ResponseFuture::follow(start, response)
         } else {
             ResponseFuture::answered(response)

@@ -20,7 +20,7 @@ use crate::{
     service::{
         clock::{Clock, NoTimer},
         operating::{Operating, ResultOf},
-        start::Start,
+        start::{Start, may_start_operation},
         transport::{AsRequest, AsResponse},
     },
 };
@@ -171,14 +171,19 @@ where
                     let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
                     let result = ready!(first.poll(cx));
                     // Borrow: moving the response is expensive.
-                    let begins = matches!((&result, &*start), (Ok(response), Some(start)) if start.may_start_operation(response));
+                    let begins = match (&result, &*start) {
+                        (Ok(response), Some(start)) => {
+                            may_start_operation(&start.config, &start.captured.head, response)
+                        }
+                        _ => false,
+                    };
                     if !begins {
                         future.set(None);
                         *start = None;
                         return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
                     }
                     let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
-                    state.set(ResponseFuture::follow(*start, response).state);
+                    state.set(State::Operating { operating: Operating::follow(*start, response) });
                 }
                 StateProjection::Operating { operating } => break ready!(operating.as_mut().poll(cx)),
                 StateProjection::Unsent { unsent } => match unsent.take() {

@@ -22,6 +22,7 @@ use crate::{
     request::template::{Intent, PollRequest, RequestHead},
     service::{
         Lro,
+        begin::begin,
         body::LroBody,
         future::ResponseFuture,
         response_ext::{ResponseExt, Sealed, failed},
@@ -49,7 +50,7 @@ where
         if config.passes_through(head.intent) {
             return ResponseFuture::pass_through(self.get_mut().call(request));
         }
-        self.begin(config, head, request)
+        begin(self.get_mut(), config, head, request)
     }
 }
 

@@ -23,12 +23,13 @@ use crate::{
     error::{DidNotComplete, Error, find::ErrorChain, operation::OperationError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
-    poller::canceling::{cancel_address, unsayable},
+    poller::canceling::unsayable,
     request::template::{CapturedRequest, Intent, PollRequest, RequestHead},
     service::{
+        canceling::redirect_to_cancel,
         clock::Clock,
         future::ResponseFuture,
-        start::Start,
+        start::{Start, may_start_operation},
         transport::{AsRequest, prefer_respond_async},
     },
 };
@@ -78,11 +79,9 @@ impl Middleware for LroLayer {
             }
             let captured = CapturedRequest::new(head, request.headers());
             let response = next.clone().run(request, extensions).await?;
-            let start = Start { service: (), config, captured };
-            if !start.may_start_operation(&response) {
+            if !may_start_operation(&config, &captured.head, &response) {
                 return Ok(response);
             }
-            let Start { config, captured, .. } = start;
             shared = SharedExtensions::of(extensions, &config);
             let service = ChainService { next, extensions: shared.clone() };
             ResponseFuture::<_, ChainRequest>::follow(Start { service, config, captured }, response).await
@@ -131,28 +130,21 @@ async fn send_cancel(
     extensions: &mut Extensions,
     next: Next<'_>,
 ) -> reqwest_middleware::Result<Response> {
-    match cancel_address(config, &head.uri, request.headers().get(http::header::HOST), &cancel) {
-        Ok(address) => {
-            let is_trusted = address.credentials == Credentials::Send;
-            cancel.describe_body(request.headers_mut());
-            if !AsRequest::<Response, MiddlewareError>::redirect_to(&mut request, address) {
-                return Err(into_middleware_error(Error::Operation(unsayable(&cancel))));
-            }
-            // A copy: what sends the request again, be it for an error or because this one was dropped, cancels again.
-            let mut below = if is_trusted { extensions.clone() } else { Extensions::new() };
-            // A layer below would take it for its own.
-            below.remove::<Cancel>();
-            // The answer is the caller's, whatever a layer below would take it for.
-            below.insert(LroOverrides::disabled());
-            let result = next.run(request, &mut below).await;
-            if is_trusted {
-                below.remove::<LroOverrides>();
-                extensions.extend(below);
-            }
-            result
-        }
-        Err(error) => Err(into_middleware_error(Error::Operation(error))),
+    let redirected = redirect_to_cancel::<Response, _>(&mut request, config, &head.uri, &cancel);
+    let credentials = redirected.map_err(|error| into_middleware_error(Error::Operation(error)))?;
+    let is_trusted = credentials == Credentials::Send;
+    // A copy: what sends the request again, be it for an error or because this one was dropped, cancels again.
+    let mut below = if is_trusted { extensions.clone() } else { Extensions::new() };
+    // A layer below would take it for its own.
+    below.remove::<Cancel>();
+    // The answer is the caller's, whatever a layer below would take it for.
+    below.insert(LroOverrides::disabled());
+    let result = next.run(request, &mut below).await;
+    if is_trusted {
+        below.remove::<LroOverrides>();
+        extensions.extend(below);
     }
+    result
 }
 
 /// The caller's extensions. Each poll gets them in turn, and may change them for the next, as with any other middleware that sends

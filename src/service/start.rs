@@ -27,20 +27,19 @@ impl<S> Start<S> {
         start.captured.capture(headers);
         start
     }
+}
 
-    /// Whether the response may start an operation.
-    #[inline]
-    pub(crate) fn may_start_operation<T: AsResponse>(&self, response: &T) -> bool {
-        let Self { config, captured, .. } = self;
-        let may_start = config.may_start_operation(&captured.head.method, response.status(), response.headers());
-        if !may_start && response.status() != StatusCode::ACCEPTED {
-            return false;
-        }
-        // Another layer below may have polled it to completion already.
-        let is_final = response.extensions().get::<Operation>().is_some();
-        if !may_start && !is_final {
-            unmatched::report(config, &captured.head, response.status(), response.headers());
-        }
-        may_start && !is_final
+/// Whether the response may start an operation. Reports a 202 that does not.
+#[inline]
+pub(crate) fn may_start_operation<T: AsResponse>(config: &Config, request: &RequestHead, response: &T) -> bool {
+    let may_start = config.may_start_operation(&request.method, response.status(), response.headers());
+    if !may_start && response.status() != StatusCode::ACCEPTED {
+        return false;
     }
+    // Another layer below may have polled it to completion already.
+    let is_final = response.extensions().get::<Operation>().is_some();
+    if !may_start && !is_final {
+        unmatched::report(config, request, response.status(), response.headers());
+    }
+    may_start && !is_final
 }
