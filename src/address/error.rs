@@ -79,6 +79,11 @@ impl AddressError {
         Self { kind, header, value, uris: None }
     }
 
+    /// There is no address that could be asked.
+    pub(crate) fn unresolvable() -> Self {
+        Self::new(AddressErrorKind::Unresolvable, None, None)
+    }
+
     pub(crate) fn with_uri(self, refused: Uri, request: &Uri) -> Self {
         Self { uris: Some(Box::new(Uris { refused, request: request.clone() })), ..self }
     }

@@ -4,7 +4,7 @@ use http::{HeaderValue, Request, Uri};
 
 use crate::{
     address::{
-        error::{AddressError, AddressErrorKind},
+        error::AddressError,
         policy::{Address, CallerAddress},
     },
     config::Config,
@@ -34,8 +34,7 @@ pub(crate) fn cancel_address<E>(
 /// The error if the client cannot express an address.
 #[cold]
 pub(crate) fn unsayable<E>(cancel: &Cancel) -> OperationError<E> {
-    let error = AddressError::new(AddressErrorKind::Unresolvable, None, None);
-    OperationError::new((*cancel.operation).clone(), Cause::Address(error))
+    OperationError::new((*cancel.operation).clone(), Cause::Address(AddressError::unresolvable()))
 }
 
 fn resolve(

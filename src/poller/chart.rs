@@ -150,7 +150,7 @@ fn after_sending(mut sending: Sending, happens: Happens, now: Duration) -> Optio
             _ = sending.request();
             sending.on_response(arrived(status, headers, now), now)
         }
-        Due => sending.on_late(now),
+        Due => sending.on_due(now),
         ServiceError => {
             _ = sending.request();
             sending.on_service_error("refused", now)

@@ -107,7 +107,7 @@ impl<T: Io> Reading<T> {
         self.search.is_at_end() || self.response.frames.bytes() > MAX_DETAILS_BYTES
     }
 
-    pub(crate) fn read_details(mut self: Box<Self>, data: &[u8], is_stalled: bool, now: Duration) -> Action<T> {
+    pub(crate) fn read_details(mut self: Box<Self>, data: &[u8], now: Duration) -> Action<T> {
         let (late_from, is_enough) = match &mut self.purpose {
             Purpose::MessageHead { seen } => {
                 if application_http::end_of_head(data, seen) {
@@ -126,7 +126,7 @@ impl<T: Io> Reading<T> {
             self.conclude(now)
         } else if now >= late_from {
             self.on_due(now)
-        } else if is_stalled {
+        } else if self.response.is_stalled() {
             self.on_broken(now)
         } else {
             Action::Read(self)
@@ -189,28 +189,31 @@ impl<T: Io> Reading<T> {
         }
         let resource = self.note_details();
         if self.poller.operation.state == OperationState::Succeeded {
-            // The response at the monitor itself has just been read.
-            let is_here = |uri: &Uri| *uri == self.poller.operation.monitor || *uri == self.poller.target_address().uri;
-            let elsewhere = self.result_address(resource);
-            let elsewhere = elsewhere.filter(|address| !address.as_ref().is_ok_and(|address| is_here(&address.uri)));
-            match elsewhere {
-                Some(Ok(address)) => {
+            match self.result_address(resource) {
+                Some(Ok(address)) if !self.is_here(&address.uri) => {
                     // A status lies between the monitor's moves and the result's.
                     self.poller.operation.progress.moves = 0;
                     self.poller.fetch(address, now);
                     return self.drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now);
                 }
-                // Nobody has asked for it, and the operation's `resource` says where it is.
-                Some(Err(_)) if self.poller.final_response() == FinalResponse::Auto => {}
-                Some(Err(error)) if !self.poller.status_rule().result_may_be_missing => {
-                    return self.poller.fail_address(error);
-                }
-                Some(Err(_)) | None => {}
+                Some(Err(error)) if !self.may_result_be_missing() => return self.poller.fail_address(error),
+                _ => {}
             }
         }
         let Self { mut poller, response, .. } = *self;
         poller.emit_polled();
         poller.done(response)
+    }
+
+    /// Whether an address is that of the response which has just been read.
+    fn is_here(&self, uri: &Uri) -> bool {
+        *uri == self.poller.operation.monitor || *uri == self.poller.target_address().uri
+    }
+
+    /// Whether the caller gets the final status response where the result cannot be fetched.
+    fn may_result_be_missing(&self) -> bool {
+        // With `Auto` nobody has asked for it, and the operation's `resource` says where it is.
+        self.poller.final_response() == FinalResponse::Auto || self.poller.status_rule().result_may_be_missing
     }
 
     /// Where the final response is, if it is not the final status response.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{StatusCode, Uri, header::LOCATION};
+use http::{Uri, header::LOCATION};
 
 use crate::{
     address::{
@@ -42,14 +42,6 @@ impl Poller {
     /// Whether redirects have led away from the monitor, to a place that has not given a status yet.
     fn is_led_away(&self) -> bool {
         self.operation.redirected_from().is_some_and(|from| !is_same_place(from, &self.operation.monitor))
-    }
-
-    /// Whether the transport itself followed a redirect of the poll that names the result; all redirects do, except those that keep
-    /// the method.
-    pub(crate) fn is_redirected_result<B>(&self, response: &PartialResponse<B>) -> bool {
-        self.status_rule().result_redirects.contains(&StatusCode::FOUND)
-            && response.head.status != StatusCode::ACCEPTED
-            && response.redirected_to.is_some()
     }
 
     /// Follows a redirect: the monitor or the result is elsewhere.
@@ -115,7 +107,7 @@ impl Poller {
         address.unwrap_or_else(|| Err(error(AddressErrorKind::Missing)))
     }
 
-    /// Notes that the operation has succeeded, and goes on to fetch its result from this address.
+    /// Goes on to fetch the result of the operation, which has succeeded, from this address.
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
         let result = self.ask(address);
         if self.target() == Target::Monitor {

@@ -17,7 +17,7 @@ use crate::{
         verdict::Target,
     },
     protocol::{Rules, status_rule::StatusRule},
-    request::template::{Accept, PollRequest, RequestTemplate},
+    request::template::RequestTemplate,
 };
 
 /// An operation under way, whatever its phase. State that lasts for one call is here; state that outlives it is in `operation`
@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Poller {
     pub(crate) context: Context,
+    pub(crate) spans: Spans,
     pub(crate) operation: Operation,
     pub(crate) schedule: Schedule,
     // In boxes, because few operations have any of it.
@@ -40,19 +41,12 @@ pub(crate) struct Whole {
     pub(crate) location: Option<Uri>,
 }
 
-impl Whole {
-    pub(crate) fn of(asked: Option<Uri>, location: Option<Uri>) -> Option<Box<Self>> {
-        (asked.is_some() || location.is_some()).then(|| Box::new(Self { asked, location }))
-    }
-}
-
 /// The parts that never change.
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) method: Method,
     pub(crate) template: RequestTemplate,
-    pub(crate) spans: Spans,
     pub(crate) caller: Caller,
     /// How old the operation was when time began.
     pub(crate) age: Duration,
@@ -84,11 +78,11 @@ impl Unrecognized {
 
 /// Waits until the next request is due.
 #[derive(Debug)]
-pub(crate) struct Waiting(pub(crate) Box<Poller>);
+pub(crate) struct Waiting(pub(super) Box<Poller>);
 
 /// Sends a request, or is about to.
 #[derive(Debug)]
-pub(crate) struct Sending(pub(crate) Box<Poller>);
+pub(crate) struct Sending(pub(super) Box<Poller>);
 
 /// Reads the body of a response.
 pub(crate) struct Reading<T: Io> {
@@ -98,15 +92,13 @@ pub(crate) struct Reading<T: Io> {
     pub(crate) purpose: Purpose,
     /// When it has been read for long enough.
     pub(crate) until: Duration,
-    /// How many frames without data came in a row.
-    pub(crate) empty_frames: u32,
     /// Whether the frame that was read last is the last of the body.
     pub(crate) is_over: bool,
 }
 
 /// Is over, as far as this layer is concerned.
 #[derive(Debug)]
-pub(crate) struct Ended(pub(crate) Box<Poller>);
+pub(crate) struct Ended(Box<Poller>);
 
 /// The purpose of reading a body.
 #[derive(Debug)]
@@ -142,53 +134,15 @@ pub(crate) enum Action<T: Io> {
     Pending(Duration, Ended),
 }
 
-impl Waiting {
-    pub(crate) fn poller(&self) -> &Poller {
-        &self.0
-    }
-
-    pub(crate) fn into_poller(self) -> Box<Poller> {
-        self.0
-    }
-
-    /// When [`on_due`](Self::on_due) is to be reported.
-    pub(crate) fn wake_at(&self) -> Duration {
-        self.0.schedule.or_deadline(self.0.schedule.due())
-    }
-}
-
-impl Sending {
-    pub(crate) fn poller(&self) -> &Poller {
-        &self.0
-    }
-
-    pub(crate) fn into_poller(self) -> Box<Poller> {
-        self.0
-    }
-
-    /// When [`on_late`](Self::on_late) is to be reported, if nothing else happens before.
-    pub(crate) fn wake_at(&self) -> Option<Duration> {
-        self.0.schedule.deadline
-    }
-
-    /// The request, to be sent at once: it counts as a poll.
-    pub(crate) fn request(&mut self) -> PollRequest {
-        let poller = &mut *self.0;
-        let accept = match poller.target() {
-            Target::Monitor => {
-                poller.operation.polls = poller.operation.polls.saturating_add(1);
-                let reads_json = !poller.status_rule().status.is_empty();
-                if reads_json { Accept::JsonFirst } else { Accept::AsCaller }
-            }
-            Target::Result => Accept::AsCaller,
-        };
-        let address = poller.target_address();
-        poller.context.spans.send(&address.uri);
-        poller.context.template.request(address, accept)
-    }
-}
-
 impl Ended {
+    pub(super) fn new(poller: Box<Poller>) -> Self {
+        Self(poller)
+    }
+
+    pub(crate) fn poller(&self) -> &Poller {
+        &self.0
+    }
+
     pub(crate) fn into_operation(self) -> Operation {
         let Poller { operation, .. } = *self.0;
         operation
@@ -196,7 +150,7 @@ impl Ended {
 }
 
 impl<T: Io> Action<T> {
-    /// The operation's, if it has not ended.
+    /// The poller, if the operation has not ended.
     pub(crate) fn poller(&self) -> Option<&Poller> {
         match self {
             Self::Wait(waiting) => Some(waiting.poller()),
@@ -204,13 +158,6 @@ impl<T: Io> Action<T> {
             Self::Read(reading) => Some(&reading.poller),
             Self::Done(..) | Self::Failed(..) | Self::Pending(..) => None,
         }
-    }
-}
-
-impl<T: Io> Reading<T> {
-    /// When [`on_due`](Self::on_due) is to be reported, if the body gives nothing before.
-    pub(crate) fn wake_at(&self) -> Duration {
-        self.until
     }
 }
 
@@ -240,8 +187,8 @@ impl Poller {
 
     pub(crate) fn emit<'a>(&'a self, event: impl FnOnce(&'a Operation) -> Event<'a>) {
         let event = event(&self.operation);
-        self.context.spans.emit(&event);
-        self.context.spans.run(|| self.config().emit(&event));
+        self.spans.emit(&event);
+        self.spans.run(|| self.config().emit(&event));
     }
 
     pub(crate) fn record_elapsed(&mut self, now: Duration) {
@@ -260,7 +207,7 @@ impl Poller {
 
     pub(crate) fn end(self: Box<Self>, outcome: Outcome) -> Ended {
         self.emit(|operation| Event::Finished { operation, outcome });
-        Ended(self)
+        Ended::new(self)
     }
 
     pub(crate) fn fail<T: Io>(mut self: Box<Self>, reason: Reason<T>) -> Action<T> {

@@ -11,19 +11,16 @@ use crate::{
     error::status::StatusErrorKind,
     event::Event,
     json::string::shortened,
-    limits::{DRAIN_TIME, MAX_DRAIN_BYTES, MAX_EMPTY_FRAMES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME},
+    limits::{DRAIN_TIME, MAX_DRAIN_BYTES, MAX_UNRECOGNIZED_WORDS, MIN_DRAIN_TIME},
     poller::{
         phases::{Action, Poller, Purpose, Reading, Unrecognized},
+        polling::FailedPoll,
         reason::{Io, Reason, Unusable},
         response::PartialResponse,
         status_search::StatusSearch,
         verdict::{self, Status, StatusFacts},
-        waiting::FailedPoll,
     },
-    protocol::{
-        state::{Meaning, OperationState},
-        status_rule::MissingStatus,
-    },
+    protocol::state::{Meaning, OperationState},
     timing::backoff::DelayReason,
 };
 
@@ -36,6 +33,11 @@ struct StatusWord {
 }
 
 impl<T: Io> Reading<T> {
+    /// When [`on_due`](Self::on_due) is to be reported, if the body gives nothing before.
+    pub(crate) fn wake_at(&self) -> Duration {
+        self.until
+    }
+
     /// The next frame of the body.
     pub(crate) fn on_frame(mut self: Box<Self>, frame: Frame<Bytes>, now: Duration) -> Action<T> {
         self.poller.record_elapsed(now);
@@ -45,9 +47,8 @@ impl<T: Io> Reading<T> {
             return self.on_end(now);
         }
         let Some(data) = frame.data_ref().cloned() else { return Action::Read(self) };
-        self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
-        // A body that is always ready never lets the timer fire.
-        let is_stalled = self.empty_frames > MAX_EMPTY_FRAMES;
+        self.response.count(&data);
+        let is_stalled = self.response.is_stalled();
         match &mut self.purpose {
             Purpose::Status if is_stalled => self.broke_off(now),
             Purpose::Status if now >= self.until => self.poller.time_out(),
@@ -61,7 +62,7 @@ impl<T: Io> Reading<T> {
                 if matches!(self.purpose, Purpose::DrainStatus { .. }) {
                     self.search.read(&data, self.poller.status_rule());
                 }
-                if is_enough { self.drained() } else { Action::Read(self) }
+                if is_enough { self.drained(now) } else { Action::Read(self) }
             }
             Purpose::Error { left, why } => {
                 let (kept, why) = (data.len().min(*left), *why);
@@ -73,7 +74,7 @@ impl<T: Io> Reading<T> {
             Purpose::MessageHead { .. } | Purpose::Details { .. } => {
                 // The caller may get this body, so every byte is kept.
                 self.response.frames.push(frame);
-                self.read_details(&data, is_stalled, now)
+                self.read_details(&data, now)
             }
         }
     }
@@ -92,7 +93,7 @@ impl<T: Io> Reading<T> {
         self.poller.record_elapsed(now);
         match self.purpose {
             Purpose::Status => self.end_of_status(now),
-            Purpose::Drain { .. } | Purpose::DrainStatus { .. } => self.drained(),
+            Purpose::Drain { .. } | Purpose::DrainStatus { .. } => self.drained(now),
             Purpose::MessageHead { .. } | Purpose::Details { .. } => self.conclude(now),
             Purpose::Error { why, .. } => self.unusable(why),
         }
@@ -122,18 +123,15 @@ impl<T: Io> Reading<T> {
 
     /// Looks for the status: in a header, in the body, or nowhere but in the HTTP status.
     pub(crate) fn read_status(self: Box<Self>, now: Duration) -> Action<T> {
-        if self.poller.is_redirected_result(&self.response) {
-            return self.succeed_by_head(now);
-        }
         let rule = self.poller.status_rule();
         let headers = &self.response.head.headers;
         let word = rule.status_header.as_ref().and_then(|header| header_text(headers.get(header)?));
         if let Some(word) = word.filter(|word| !word.is_empty()).map(shortened) {
             let status = self.understood(word);
-            return self.decide(Some(status), StatusErrorKind::Missing, now);
+            return self.decide(Ok(status), now);
         }
         if rule.status.is_empty() {
-            return self.decide(None, StatusErrorKind::Missing, now);
+            return self.decide(Err(StatusErrorKind::Missing), now);
         }
         Action::Read(self)
     }
@@ -144,13 +142,13 @@ impl<T: Io> Reading<T> {
         self.search.read_to_status(within, self.poller.status_rule());
         if let Some(word) = self.search.decided() {
             let status = self.understood(word.into());
-            return self.decide(Some(status), StatusErrorKind::Missing, now);
+            return self.decide(Ok(status), now);
         }
         if self.search.is_at_end() {
             return self.end_of_status(now);
         }
         if within.len() < data.len() {
-            return self.decide(None, StatusErrorKind::TooLong, now);
+            return self.decide(Err(StatusErrorKind::TooLong), now);
         }
         Action::Read(self)
     }
@@ -164,31 +162,29 @@ impl<T: Io> Reading<T> {
     /// Nothing more can be found.
     fn end_of_status(self: Box<Self>, now: Duration) -> Action<T> {
         let status = self.search.status(self.poller.status_rule()).map(|word| self.understood(word.into()));
-        self.decide(status, StatusErrorKind::Missing, now)
+        self.decide(status.ok_or(StatusErrorKind::Missing), now)
     }
 
     fn understood(&self, word: Box<str>) -> StatusWord {
         StatusWord { meaning: self.poller.rules().words.meaning(&word), word }
     }
 
-    /// Decides by the status, or without one; `why_missing` says why it is missing.
-    fn decide(
-        mut self: Box<Self>,
-        status: Option<StatusWord>,
-        why_missing: StatusErrorKind,
-        now: Duration,
-    ) -> Action<T> {
-        let meaning = status.as_ref().map(|status| status.meaning);
+    /// Decides by the status, or by its absence.
+    fn decide(mut self: Box<Self>, status: Result<StatusWord, StatusErrorKind>, now: Duration) -> Action<T> {
+        let (word, meaning, why_missing) = match status {
+            Ok(StatusWord { word, meaning }) => (Some(word), Some(meaning), StatusErrorKind::Missing),
+            Err(why) => (None, None, why),
+        };
         let has_status = self.poller.operation.progress.has_status;
         // A response with a status was read. One that is too long is the result of a plain monitor.
         let is_document = || why_missing == StatusErrorKind::TooLong || self.search.is_whole();
-        let is_read = status.is_some() || (is_document() && !self.is_unreadable());
+        let is_read = word.is_some() || (is_document() && !self.is_unreadable());
         let is_trustworthy = is_read && !self.poller.is_elsewhere(&self.response);
         let facts = StatusFacts { meaning, has_status, is_trustworthy };
         let verdict = verdict::of_status(self.response.head.status, self.poller.status_rule(), facts);
         self.poller.operation.is_success_assumed = false;
-        if !matches!(verdict, Status::Missing) {
-            self.poller.operation.status = status.map(|status| status.word);
+        if !matches!(verdict, Status::Lost | Status::Missing) {
+            self.poller.operation.status = word;
         }
         match verdict {
             Status::Running(state) => self.running(state, meaning, now),
@@ -197,7 +193,7 @@ impl<T: Io> Reading<T> {
                 self.poller.operation.is_success_assumed = self.poller.operation.status.is_none() && !has_status;
                 self.finish(OperationState::Succeeded, now)
             }
-            Status::Missing if has_status && self.poller.status_rule().when_status_missing == MissingStatus::Error => {
+            Status::Lost => {
                 let Self { poller, response, .. } = *self;
                 poller.poll_failed(FailedPoll::NoStatus(response, why_missing), now)
             }
@@ -302,12 +298,12 @@ impl<T: Io> Reading<T> {
         Action::Read(self)
     }
 
-    fn drained(mut self: Box<Self>) -> Action<T> {
+    fn drained(mut self: Box<Self>, now: Duration) -> Action<T> {
         if matches!(self.purpose, Purpose::DrainStatus { .. }) {
             self.note_percent(self.search.percent());
             self.poller.emit_polled();
         }
-        self.poller.wait()
+        self.poller.wait(now)
     }
 
     /// Notes the percentage, from the body or from the header for it.
@@ -324,7 +320,7 @@ impl Poller {
     /// Reads an unneeded body, so that its connection can be reused.
     pub(crate) fn drain<T: Io>(self: Box<Self>, response: Box<PartialResponse<T::Body>>, now: Duration) -> Action<T> {
         if response.is_empty {
-            return self.wait();
+            return self.wait(now);
         }
         self.read(response).drain(Purpose::Drain { left: MAX_DRAIN_BYTES }, now)
     }
@@ -337,7 +333,6 @@ impl Poller {
             poller: self,
             response,
             purpose: Purpose::Status,
-            empty_frames: 0,
             is_over: false,
         })
     }

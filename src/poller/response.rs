@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Response, Uri, header::CONTENT_ENCODING, response};
 
-use crate::{poller::frame_buffer::FrameBuffer, timing::retry_after::RetryAfter};
+use crate::{limits::MAX_EMPTY_FRAMES, poller::frame_buffer::FrameBuffer, timing::retry_after::RetryAfter};
 
 /// A response and the rest of its body, which only the driver reads.
 pub(crate) struct PartialResponse<B> {
@@ -18,6 +18,8 @@ pub(crate) struct PartialResponse<B> {
     pub(crate) is_empty: bool,
     retry_after: Option<RetryAfter>,
     arrived: Duration,
+    /// How many frames without data came in a row.
+    empty_frames: u32,
 }
 
 impl<B> PartialResponse<B> {
@@ -26,7 +28,26 @@ impl<B> PartialResponse<B> {
         let Arrived { head, body, is_empty, effective_uri } = arrived;
         let retry_after = RetryAfter::of(&head.headers, wall);
         let frames = FrameBuffer::default();
-        Box::new(Self { head, frames, redirected_to: effective_uri, body, is_empty, retry_after, arrived: now })
+        Box::new(Self {
+            head,
+            frames,
+            redirected_to: effective_uri,
+            body,
+            is_empty,
+            retry_after,
+            arrived: now,
+            empty_frames: 0,
+        })
+    }
+
+    /// Counts the frames without data.
+    pub(crate) fn count(&mut self, data: &[u8]) {
+        self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
+    }
+
+    /// Whether the body gives nothing more, although it is always ready, so that the timer never fires.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.empty_frames > MAX_EMPTY_FRAMES
     }
 
     /// How long it asks to wait.

@@ -9,7 +9,7 @@ use http::Uri;
 
 use crate::{
     address::{
-        error::{AddressError, AddressErrorKind},
+        error::AddressError,
         policy::{Address, Credentials},
         uri::{without_propagated, without_user_info},
     },
@@ -54,7 +54,8 @@ pub(crate) fn resume<T: Io>(
     // Without a stored operation, the address of the request is the monitor's.
     let whole = (!is_stored).then(|| Box::new(Whole { asked: Some(uri), location: None }));
     let mut poller = Box::new(Poller {
-        context: Context { config, method, template, spans, caller: Caller::Resumes, age },
+        context: Context { config, method, template, caller: Caller::Resumes, age },
+        spans,
         operation: Arc::unwrap_or_clone(operation),
         schedule,
         whole,
@@ -105,7 +106,7 @@ impl Poller {
             self.resolver().check_started(started, &self.operation.monitor)?;
         }
         if !self.operation.has_monitor() {
-            return Err(AddressError::new(AddressErrorKind::Unresolvable, None, None));
+            return Err(AddressError::unresolvable());
         }
         if self.whole_asked().is_some() {
             return Ok(());

@@ -20,17 +20,18 @@ impl Schedule {
         Self { deadline, due: Duration::ZERO, announced: None, random: Random::new(seed) }
     }
 
-    /// Schedules the next request after a delay, which advances the `backoff` if the service has asked for none.
+    /// Schedules the next request after a delay, and returns that. It advances the `backoff` if the service has asked for none.
     pub(crate) fn delay(
         &mut self,
         rules: &DelayRules,
         retry_after: Option<Duration>,
         backoff: &mut Option<Duration>,
         now: Duration,
-    ) {
+    ) -> Duration {
         let (delay, reason) = rules.delay(retry_after, backoff, &mut self.random);
         self.due = now.saturating_add(delay);
         self.announced = Some((delay, reason));
+        delay
     }
 
     /// Schedules the next request at once.

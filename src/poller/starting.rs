@@ -6,10 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, Uri,
-    header::{CONTENT_TYPE, LOCATION},
-};
+use http::{HeaderMap, HeaderName, Uri, header::CONTENT_TYPE};
 use http_body::Frame;
 
 use crate::{
@@ -29,7 +26,7 @@ use crate::{
         scanner::{Scanner, Selectors},
         selector::Match,
     },
-    limits::{MAX_DETAILS_BYTES, MAX_EMPTY_FRAMES, MAX_ID_BYTES, START_BODY_TIME},
+    limits::{MAX_DETAILS_BYTES, MAX_ID_BYTES, START_BODY_TIME},
     operation::{Operation, details},
     poller::{
         addresses::{remember_start, split},
@@ -56,7 +53,6 @@ pub(crate) struct Starting<T: Io> {
     captured: CapturedRequest,
     response: Box<PartialResponse<T::Body>>,
     candidates: Vec<Considered>,
-    empty_frames: u32,
     beginning: Moment,
 }
 
@@ -119,7 +115,7 @@ impl<T: Io> Starting<T> {
         let json = by_media_type(&head.headers);
         let candidates = first.into_iter().chain(candidates);
         let candidates = candidates.filter_map(|candidate| Considered::new(candidate, &head.headers, json)).collect();
-        Box::new(Self { config, captured, response, candidates, empty_frames: 0, beginning }).decide(Duration::ZERO)
+        Box::new(Self { config, captured, response, candidates, beginning }).decide(Duration::ZERO)
     }
 
     pub(crate) fn body(&mut self) -> &mut T::Body {
@@ -136,9 +132,8 @@ impl<T: Io> Starting<T> {
         let Some(data) = frame.data_ref().cloned() else { return Started::Reading(self) };
         let before = self.response.frames.bytes();
         self.response.frames.push(frame);
-        self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
-        // A body that is always ready never lets the timer fire.
-        if now >= Self::WAKE_AT || self.empty_frames > MAX_EMPTY_FRAMES {
+        self.response.count(&data);
+        if now >= Self::WAKE_AT || self.response.is_stalled() {
             return self.on_due(now);
         }
         let max_bytes = self.config.max_status_bytes;
@@ -193,13 +188,17 @@ fn accept<T: Io>(
     now: Duration,
 ) -> Action<T> {
     let request = captured.into_followed(config.template_rules());
-    let (operation, whole, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
+    let (operation, asked, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
     let FollowedRequest { method, uri, template } = request;
     let spans = Spans::begin(Beginning::Accepted, &method, &uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);
-    let context = Context { config, method, template, spans, caller: Caller::Starts, age: Duration::ZERO };
-    let mut poller = Box::new(Poller { context, operation, schedule, whole, unrecognized: None });
+    let context = Context { config, method, template, caller: Caller::Starts, age: Duration::ZERO };
+    let whole = asked.map(|asked| Box::new(Whole { asked: Some(asked), location: None }));
+    let mut poller = Box::new(Poller { context, spans, operation, schedule, whole, unrecognized: None });
     poller.record_elapsed(now);
+    if let Some(location) = poller.location(&response.head.headers, &uri) {
+        poller.note_location(&location);
+    }
     poller.emit(|operation| Event::Accepted { operation });
     if let Some(error) = refusal {
         return poller.fail_address(error);
@@ -208,15 +207,15 @@ fn accept<T: Io>(
     poller.drain(response, now)
 }
 
-/// Makes the operation that was accepted. Also returns its whole addresses, if they are more than it may hold, and the error if
-/// the monitor must not be asked.
+/// Makes the operation that was accepted. Also returns the monitor's whole address, if that is more than it may hold, and the error
+/// if the monitor must not be asked.
 fn operation<B>(
     config: &Config,
     request: &FollowedRequest,
     response: &PartialResponse<B>,
     candidate: &Candidate,
     wall: SystemTime,
-) -> (Operation, Option<Box<Whole>>, Option<AddressError>) {
+) -> (Operation, Option<Uri>, Option<AddressError>) {
     let rule = candidate.rule();
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
@@ -234,23 +233,14 @@ fn operation<B>(
     if refusal.as_ref().is_some_and(|error| error.uri().is_none()) {
         operation.more_mut().has_no_monitor = true;
     }
-    // The others are links.
+    // What the other rules look for is a link, not a name.
     let name = name.filter(|_| matches!(rule.by, By::Name { .. } | By::NameHeader { .. }));
     let id = id(headers).or(name).map(|id| resolver.name_without_propagated(&config.propagate_query, id));
     operation.id = id.map(Box::from);
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
-    let mut whole_location = None;
-    // A `Location` that does not name the monitor may be where the result is.
-    let is_monitor = rule.by.header() == Some(&LOCATION);
-    let location = if is_monitor { None } else { resolver.locate_header(&LOCATION, headers, &request.uri) };
-    if let Some(location) = location {
-        let (remembered, whole) = split(&resolver, config, Caller::Starts, &location);
-        whole_location = whole;
-        operation.note_location(remembered);
-    }
     remember_start(config, &mut operation, &request.method, &request.uri);
-    (operation, Whole::of(asked, whole_location), refusal)
+    (operation, asked, refusal)
 }
 
 /// How much of the body has been read.

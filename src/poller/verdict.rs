@@ -10,10 +10,8 @@ use crate::protocol::{
 /// The meaning of the head of a response to a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// The monitor, or the result, is elsewhere.
-    Moves,
-    /// The operation has succeeded, and its result is elsewhere.
-    NamesResult,
+    /// The monitor is elsewhere, or the result, which means that the operation has succeeded.
+    Redirect(Target),
     /// The operation has succeeded, whatever is in the body.
     Succeeded,
     /// The poll failed, and may be repeated.
@@ -42,7 +40,9 @@ pub(crate) struct HeadFacts {
     /// Whether a redirect has led to the response. Nothing but a status is believed of it: neither an error nor a success by HTTP
     /// says anything about the operation.
     pub(crate) is_elsewhere: bool,
-    /// Whether the monitor has ever given a status, or answered 202.
+    /// Whether the transport itself followed that redirect.
+    pub(crate) is_redirected: bool,
+    /// Whether the monitor has ever told that it is one.
     pub(crate) has_status: bool,
     /// Whether another failed poll is one too many.
     pub(crate) is_last_failure: bool,
@@ -58,12 +58,16 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
     let is_plain = || is_final_error() && rule.when_status_missing != MissingStatus::Error;
     let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && is_monitor && !is_plain();
     let asks_to_wait = || status.is_server_error() && facts.has_retry_after && is_final_error();
+    // The transport does not say which redirect it followed. All of them name the result if 302 does, except those that keep the method.
+    let names_result =
+        || facts.is_redirected && status != StatusCode::ACCEPTED && rule.result_redirects.contains(&StatusCode::FOUND);
     match status.as_u16() {
-        _ if rule.result_redirects.contains(&status) => Head::NamesResult,
-        301 | 302 | 303 | 307 | 308 => Head::Moves,
+        _ if rule.result_redirects.contains(&status) => Head::Redirect(Target::Result),
+        301 | 302 | 303 | 307 | 308 => Head::Redirect(facts.target),
         _ if is_among(&rule.successes) && (!is_early || facts.is_last_failure) => Head::Succeeded,
         _ if rule.retryable.contains(&status) || is_early || asks_to_wait() => Head::Retry,
         200..=299 if is_result => Head::Return,
+        200..=299 if names_result() => Head::Succeeded,
         204 if is_monitor => Head::Succeeded,
         200..=299 => Head::ReadStatus,
         304 if facts.has_status && !is_result => Head::NoStatus,
@@ -79,6 +83,9 @@ pub(crate) enum Status {
     Ended(OperationState),
     /// The operation has succeeded, as far as the HTTP status says.
     SucceededByHttp,
+    /// None, after responses that had one: the poll may be repeated.
+    Lost,
+    /// None, and none can come.
     Missing,
 }
 
@@ -87,7 +94,7 @@ pub(crate) enum Status {
 pub(crate) struct StatusFacts {
     /// The meaning of the status, if there is one.
     pub(crate) meaning: Option<Meaning>,
-    /// Whether the monitor has ever given a status before, or answered 202.
+    /// Whether the monitor has ever told before that it is one.
     pub(crate) has_status: bool,
     /// Whether the response is the monitor's own, and could be read. No success is inferred from the target of a redirect, or from an
     /// unreadable body.
@@ -110,6 +117,7 @@ pub(crate) fn of_status(http: StatusCode, rule: &StatusRule, facts: StatusFacts)
     }
     match rule.when_status_missing {
         MissingStatus::Running => Status::Running(OperationState::Running),
+        MissingStatus::Error if facts.has_status => Status::Lost,
         _ if !facts.is_trustworthy => Status::Missing,
         MissingStatus::Succeeded => Status::SucceededByHttp,
         MissingStatus::SucceededAfterAccepted if facts.has_status => Status::SucceededByHttp,
@@ -138,6 +146,7 @@ mod tests {
     const FIRST_POLL: HeadFacts = HeadFacts {
         target: Target::Monitor,
         is_elsewhere: false,
+        is_redirected: false,
         has_status: false,
         is_last_failure: false,
         has_retry_after: false,
@@ -148,6 +157,7 @@ mod tests {
     const LAST_CHANCE: HeadFacts = HeadFacts { is_last_failure: true, ..FIRST_POLL };
     const LED_AWAY: HeadFacts = HeadFacts { is_elsewhere: true, ..LATER_POLL };
     const LED_AWAY_AT_ONCE: HeadFacts = HeadFacts { is_elsewhere: true, ..FIRST_POLL };
+    const FOLLOWED: HeadFacts = HeadFacts { is_redirected: true, ..LED_AWAY };
     const ASKS_TO_WAIT: HeadFacts = HeadFacts { has_retry_after: true, ..LATER_POLL };
 
     #[test]
@@ -158,14 +168,20 @@ mod tests {
             ("a good response is read for its status", by_status(), FIRST_POLL, 200, Head::ReadStatus),
             ("a 202, too, for a terminal status", by_status(), FIRST_POLL, 202, Head::ReadStatus),
             ("204 means success", by_status(), FIRST_POLL, 204, Head::Succeeded),
-            ("a redirect moves the monitor", by_status(), FIRST_POLL, 301, Head::Moves),
-            ("a redirect moves the monitor", by_status(), LATER_POLL, 302, Head::Moves),
-            ("a redirect moves the monitor", by_status(), LATER_POLL, 307, Head::Moves),
-            ("a redirect moves the result", by_status(), RESULT, 308, Head::Moves),
-            ("303 names the result", by_status(), LATER_POLL, 303, Head::NamesResult),
-            ("the protocol may say that 302 does", redirects, LATER_POLL, 302, Head::NamesResult),
-            ("or that 303 does not", by_status().result_redirects([302]), LATER_POLL, 303, Head::Moves),
-            ("or that none does", by_status().result_redirects([]), RESULT, 303, Head::Moves),
+            ("a redirect moves the monitor", by_status(), FIRST_POLL, 301, Head::Redirect(Target::Monitor)),
+            ("a redirect moves the monitor", by_status(), LATER_POLL, 302, Head::Redirect(Target::Monitor)),
+            ("a redirect moves the monitor", by_status(), LATER_POLL, 307, Head::Redirect(Target::Monitor)),
+            ("a redirect moves the result", by_status(), RESULT, 308, Head::Redirect(Target::Result)),
+            ("303 names the result", by_status(), LATER_POLL, 303, Head::Redirect(Target::Result)),
+            ("the protocol may say that 302 does", redirects, LATER_POLL, 302, Head::Redirect(Target::Result)),
+            (
+                "or that 303 does not",
+                by_status().result_redirects([302]),
+                LATER_POLL,
+                303,
+                Head::Redirect(Target::Monitor),
+            ),
+            ("or that none does", by_status().result_redirects([]), RESULT, 303, Head::Redirect(Target::Result)),
             ("304 has no status", by_status(), LATER_POLL, 304, Head::NoStatus),
             ("304 at first is the wrong service", by_status(), FIRST_POLL, 304, Head::Unexpected),
             ("throttling is transient", by_status(), FIRST_POLL, 429, Head::Retry),
@@ -190,7 +206,18 @@ mod tests {
             ("unless that is a client error", plain(), ASKS_TO_WAIT, 410, Head::ReadStatus),
             ("what was deleted may be gone", deletion.clone(), LATER_POLL, 404, Head::Succeeded),
             ("or late", deletion.clone(), FIRST_POLL, 404, Head::Retry),
-            ("but not for ever", deletion.clone(), LAST_CHANCE, 404, Head::Succeeded),
+            ("but not for ever", deletion, LAST_CHANCE, 404, Head::Succeeded),
+        ] {
+            assert_eq!(of_head(code(status), &rule, facts), expected, "{name}: {status}");
+        }
+    }
+
+    /// No success is inferred from a page that a redirect has led to.
+    #[test]
+    fn heads_elsewhere() {
+        let deletion = by_status().success_statuses([404]);
+        let redirects = by_status().result_redirects([302, 303]);
+        for (name, rule, facts, status, expected) in [
             ("a page to sign in at may have a status", by_status(), LED_AWAY, 200, Head::ReadStatus),
             ("its 204 is no success", by_status(), LED_AWAY, 204, Head::ReadStatus),
             ("nor is its 404", deletion, LED_AWAY, 404, Head::Unexpected),
@@ -199,8 +226,12 @@ mod tests {
             ("it is not late", by_status(), LED_AWAY_AT_ONCE, 404, Head::Unexpected),
             ("its 304 has no status, too", by_status(), LED_AWAY, 304, Head::NoStatus),
             ("it may be throttled", by_status(), LED_AWAY, 429, Head::Retry),
-            ("it may lead on", by_status(), LED_AWAY, 302, Head::Moves),
-            ("it may name the result", by_status(), LED_AWAY, 303, Head::NamesResult),
+            ("it may lead on", by_status(), LED_AWAY, 302, Head::Redirect(Target::Monitor)),
+            ("it may name the result", by_status(), LED_AWAY, 303, Head::Redirect(Target::Result)),
+            ("a page to which the client went may be one to sign in at", by_status(), FOLLOWED, 200, Head::ReadStatus),
+            ("or the result, if 302 names that", redirects.clone(), FOLLOWED, 200, Head::Succeeded),
+            ("or the monitor, if it answers 202", redirects.clone(), FOLLOWED, 202, Head::ReadStatus),
+            ("but not if the layer went there", redirects, LED_AWAY, 200, Head::ReadStatus),
         ] {
             assert_eq!(of_head(code(status), &rule, facts), expected, "{name}: {status}");
         }
@@ -221,7 +252,9 @@ mod tests {
             ("also on 202", by_status(), meaning(Failed), 202, Status::Ended(Failed)),
             ("any other does not", by_status(), meaning(NotStarted), 200, Status::Running(NotStarted)),
             ("202 without a status is running", by_status(), first, 202, Status::Running(Running)),
-            ("200 without a status has no status", by_status(), later, 200, Status::Missing),
+            ("200 without a status has no status", by_status(), first, 200, Status::Missing),
+            ("which may be a mistake after others", by_status(), later, 200, Status::Lost),
+            ("also where nobody could read it", by_status(), unreadable, 200, Status::Lost),
             ("for plain monitors it is the end", plain(), first, 200, Status::SucceededByHttp),
             ("but not of a page that nobody asked for", plain(), unreadable, 200, Status::Missing),
             ("and with a status that decides", plain(), meaning(Running), 200, Status::Running(Running)),

@@ -79,6 +79,7 @@ impl<B: Body> OpenBody<B> {
     /// Reads on. An error is [kept](Self::take_error).
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         Poll::Ready(match ready!(self.poll_frame(cx)) {
+            Some(Ok(frame)) if self.is_at_end() => Next::LastFrame(frame),
             Some(Ok(frame)) => Next::Frame(frame),
             Some(Err(error)) => {
                 self.error = Some(error);
@@ -93,7 +94,7 @@ impl<B: Body> OpenBody<B> {
     }
 
     /// Whether it is known that nothing more comes.
-    pub(crate) fn is_at_end(&self) -> bool {
+    fn is_at_end(&self) -> bool {
         self.is_over || self.body.is_end_stream()
     }
 
@@ -111,6 +112,8 @@ impl<B: Body> OpenBody<B> {
 /// The next thing that a body gives.
 pub(crate) enum Next {
     Frame(Frame<Bytes>),
+    /// After it, nothing more comes.
+    LastFrame(Frame<Bytes>),
     End,
     Broken,
 }

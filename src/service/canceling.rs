@@ -1,8 +1,6 @@
 //! Requests that cancel operations: the caller's, and those that are sent when no caller waits any more.
 
-use std::sync::Arc;
-
-use http::{Request, StatusCode, Uri, header::HOST};
+use http::{StatusCode, Uri, header::HOST};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -15,7 +13,10 @@ use crate::{
         Operation,
         cancel::{Cancel, Canceller},
     },
-    poller::canceling::{cancel_address, unsayable},
+    poller::{
+        canceling::{cancel_address, unsayable},
+        phases::Poller,
+    },
     service::transport::{AsRequest, AsResponse},
 };
 
@@ -32,18 +33,13 @@ pub(crate) fn redirect_to_cancel<T: AsResponse, E>(
     if request.redirect_to(address) { Ok(credentials) } else { Err(unsayable(cancel)) }
 }
 
-/// In a task of its own, sends the request, if there is one and a runtime to send it from, and reports the answer.
+/// In a task of its own, sends the request that cancels the operation, if there is one and a runtime to send it from, and reports the answer.
 #[cold]
-pub(crate) fn spawn_cancel(
-    canceller: &Canceller,
-    request: Option<Request<String>>,
-    config: &Arc<Config>,
-    operation: &Operation,
-) {
-    let Some(mut request) = request else { return };
+pub(crate) fn spawn_cancel(canceller: &Canceller, poller: &Poller) {
+    let Some(mut request) = poller.cancel_request() else { return };
     // A layer in the canceller would take a 202 for an operation of its own, and report nothing until that ends.
     request.extensions_mut().insert(LroOverrides::disabled());
-    let (config, operation) = (config.clone(), operation.clone());
+    let (config, operation) = (poller.context.config.clone(), poller.operation.clone());
     match Handle::try_current() {
         Ok(runtime) => {
             let canceller = canceller.clone();

@@ -66,7 +66,6 @@ pin_project! {
         S::Response: AsResponse,
     {
         service: S,
-        config: Arc<Config>,
         clock: Clock,
         // Where the last response came from.
         last_url: UrlOf<S, R>,
@@ -83,8 +82,8 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             if let Some(poller) = this.step.poller() {
                 poller.on_dropped();
-                if let Some(canceller) = &this.config.cancel_on_drop {
-                    spawn_cancel(canceller, poller.cancel_request(), &this.config, &poller.operation);
+                if let Some(canceller) = &poller.config().cancel_on_drop {
+                    spawn_cancel(canceller, poller);
                 }
             }
         }
@@ -136,8 +135,8 @@ where
     #[inline]
     pub(crate) fn resume(service: S, config: Arc<Config>, request: FollowedRequest, resume: Resume) -> Pin<Box<Self>> {
         let (clock, beginning) = Clock::start(config.timer.as_ref());
-        let action = resuming::resume(config.clone(), request, resume, beginning);
-        Self::new(service, config, clock, UrlOf::<S, R>::default(), Step::Told(action))
+        let action = resuming::resume(config, request, resume, beginning);
+        Self::new(service, clock, UrlOf::<S, R>::default(), Step::Told(action))
     }
 
     /// Goes on from a response that may start an operation.
@@ -146,12 +145,12 @@ where
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         // Monitors are resolved against the address that the request was sent to, not against the one to which redirects led.
         let (response, url) = arrived(response, None, Duration::ZERO, || beginning.wall);
-        let started = Starting::begin(config.clone(), captured, response, beginning);
-        Self::new(service, config, clock, url, started.into())
+        let started = Starting::begin(config, captured, response, beginning);
+        Self::new(service, clock, url, started.into())
     }
 
-    fn new(service: S, config: Arc<Config>, clock: Clock, last_url: UrlOf<S, R>, step: Step<S, R>) -> Pin<Box<Self>> {
-        Box::pin(Self { service, config, clock, last_url, step, alarm: Alarm::Unset })
+    fn new(service: S, clock: Clock, last_url: UrlOf<S, R>, step: Step<S, R>) -> Pin<Box<Self>> {
+        Box::pin(Self { service, clock, last_url, step, alarm: Alarm::Unset })
     }
 }
 
@@ -209,7 +208,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
         let started = match starting.body().poll_next(cx) {
-            Poll::Ready(Next::Frame(frame)) => starting.on_frame(frame, self.clock.now()),
+            Poll::Ready(Next::Frame(frame) | Next::LastFrame(frame)) => starting.on_frame(frame, self.clock.now()),
             Poll::Ready(Next::End) => starting.on_end(self.clock.now()),
             Poll::Ready(Next::Broken) => starting.on_due(self.clock.now()),
             Poll::Pending => match self.as_mut().poll_alarm(Some(Starting::<IoOf<S, R>>::WAKE_AT), cx) {
@@ -231,12 +230,12 @@ where
     fn poll_readying(mut self: Pin<&mut Self>, mut sending: Sending, cx: &mut Context<'_>) -> Poll<Step<S, R>> {
         let this = self.as_mut().project();
         let service = this.service;
-        match sending.poller().context.spans.run(|| service.poll_ready(cx)) {
+        match sending.poller().spans.run(|| service.poll_ready(cx)) {
             Poll::Ready(Ok(())) => {
                 let Some(request) = R::from_poll(sending.request(), this.last_url) else {
                     return Poll::Ready(Step::Told(sending.on_unsendable()));
                 };
-                let future = sending.poller().context.spans.run(|| service.call(request));
+                let future = sending.poller().spans.run(|| service.call(request));
                 Poll::Ready(Step::Calling(sending, Box::pin(future)))
             }
             Poll::Ready(Err(mut error)) => {
@@ -253,7 +252,7 @@ where
         mut future: Pin<Box<S::Future>>,
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
-        match sending.poller().context.spans.run(|| future.as_mut().poll(cx)) {
+        match sending.poller().spans.run(|| future.as_mut().poll(cx)) {
             Poll::Ready(Ok(response)) => {
                 // It may hold the permit of a concurrency limit.
                 drop(future);
@@ -279,7 +278,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
         Poll::Ready(Step::Told(match self.as_mut().poll_alarm(sending.wake_at(), cx) {
-            Poll::Ready(Ok(now)) => sending.on_late(now),
+            Poll::Ready(Ok(now)) => sending.on_due(now),
             Poll::Ready(Err(NoTimer)) => sending.into_poller().fail(Reason::NoTimer),
             Poll::Pending => return self.pending(step(sending)),
         }))
@@ -291,11 +290,9 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
         let Reading { poller, response, .. } = &mut *reading;
-        let next = poller.context.spans.run(|| response.body.poll_next(cx));
-        let is_at_end = response.body.is_at_end();
-        Poll::Ready(Step::Told(match next {
-            Poll::Ready(Next::Frame(frame)) if is_at_end => reading.on_last_frame(frame, self.clock.now()),
+        Poll::Ready(Step::Told(match poller.spans.run(|| response.body.poll_next(cx)) {
             Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
+            Poll::Ready(Next::LastFrame(frame)) => reading.on_last_frame(frame, self.clock.now()),
             Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
             Poll::Ready(Next::Broken) => reading.on_broken(self.clock.now()),
             Poll::Pending => match self.as_mut().poll_alarm(Some(reading.wake_at()), cx) {
@@ -336,10 +333,11 @@ where
     }
 
     fn fail(self: Pin<&mut Self>, reason: Reason<IoOf<S, R>>, ended: Ended) -> ErrorOf<S, R> {
-        let this = self.project();
-        if let (Reason::Timeout { .. }, Some(canceller)) = (&reason, &this.config.cancel_on_timeout) {
-            spawn_cancel(canceller, ended.0.cancel_request(), this.config, &ended.0.operation);
+        let config = ended.poller().config();
+        if let (Reason::Timeout { .. }, Some(canceller)) = (&reason, &config.cancel_on_timeout) {
+            spawn_cancel(canceller, ended.poller());
         }
+        let max_status_bytes = config.max_status_bytes;
         let operation = ended.into_operation();
         let cause = match reason {
             Reason::Timeout { failures } => {
@@ -352,12 +350,10 @@ where
             Reason::Protocol => Cause::Protocol,
             Reason::Response(why, response) => {
                 let mut response = response.into_buffered();
-                S::Response::restore_url(mem::take(this.last_url), response.extensions_mut());
+                S::Response::restore_url(mem::take(self.project().last_url), response.extensions_mut());
                 match why {
                     Unusable::Monitor => Cause::Monitor(response),
-                    Unusable::Status(kind) => {
-                        Cause::Status(StatusError::new(kind, response, this.config.max_status_bytes))
-                    }
+                    Unusable::Status(kind) => Cause::Status(StatusError::new(kind, response, max_status_bytes)),
                     Unusable::Failed => {
                         Cause::Failed(OperationFailed::new(operation.clone(), response.status(), Some(response)))
                     }
