@@ -135,7 +135,7 @@ impl Config {
     }
 
     /// The layer's own protocol: this one, or that of the same name, since a stored operation knows no more.
-    pub(crate) fn spoken(&self, protocol: &Protocol) -> Option<&Protocol> {
+    pub(crate) fn own_protocol(&self, protocol: &Protocol) -> Option<&Protocol> {
         let of_that_name = || self.protocols.iter().find(|spoken| spoken.name() == protocol.name());
         self.protocols.iter().find(|spoken| spoken.is(protocol)).or_else(of_that_name)
     }
@@ -144,7 +144,7 @@ impl Config {
     /// stored operation, has no say in where credentials go.
     fn named_origins<'a>(&'a self, protocol: &'a Protocol) -> NamedOrigins<'a> {
         let mut named = NamedOrigins { trusted: &self.trusted, trust_rules: &[], anonymous: [&self.anonymous, &[]] };
-        if let Some(spoken) = self.spoken(protocol) {
+        if let Some(spoken) = self.own_protocol(protocol) {
             named.trust_rules = &spoken.rules().trust;
             named.anonymous[1] = &spoken.rules().anonymous;
         }

@@ -6,13 +6,6 @@ pub(crate) use self::off::{Spans, cancel_sent, is_unmatched_enabled, no_host, un
 #[cfg(feature = "tracing")]
 pub(crate) use self::on::{Spans, cancel_sent, is_unmatched_enabled, no_host, unmatched};
 
-/// How the operation's span began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Beginning {
-    Accepted,
-    Resumed,
-}
-
 #[cfg(feature = "tracing")]
 mod on {
     use std::{fmt, time::Duration};
@@ -24,12 +17,12 @@ mod on {
         info, info_span, warn,
     };
 
-    use super::Beginning;
     use crate::{
         event::{Event, Outcome, PollFailure},
         operation::Operation,
         protocol::state::OperationState,
         redact::{Escaped, Name, Redacted},
+        request::template::Call,
     };
 
     /// The target of all spans and events, whatever the modules are called.
@@ -46,7 +39,7 @@ mod on {
     }
 
     impl Spans {
-        pub(crate) fn begin(beginning: Beginning, method: &Method, uri: &Uri, operation: &Operation) -> Self {
+        pub(crate) fn begin(call: Call, method: &Method, uri: &Uri, operation: &Operation) -> Self {
             let operation = info_span!(
                 target: TARGET,
                 "operation",
@@ -59,7 +52,7 @@ mod on {
                 lro.protocol = operation.protocol().name(),
                 lro.monitor = %Redacted(operation.monitor()),
                 lro.id = operation.id().map(|id| display(Name(id))),
-                lro.resumed = matches!(beginning, Beginning::Resumed),
+                lro.resumed = call == Call::Resumes,
                 lro.state = Empty,
                 lro.status = Empty,
                 lro.percent = Empty,
@@ -263,15 +256,14 @@ mod on {
 mod off {
     use http::{HeaderName, Method, StatusCode, Uri};
 
-    use super::Beginning;
-    use crate::{event::Event, operation::Operation};
+    use crate::{event::Event, operation::Operation, request::template::Call};
 
     #[derive(Debug)]
     pub(crate) struct Spans;
 
     #[allow(clippy::unused_self, reason = "the same as with the feature")]
     impl Spans {
-        pub(crate) fn begin(_: Beginning, _: &Method, _: &Uri, _: &Operation) -> Self {
+        pub(crate) fn begin(_: Call, _: &Method, _: &Uri, _: &Operation) -> Self {
             Self
         }
 

@@ -284,7 +284,7 @@ impl LroLayer {
     /// ```
     #[must_use]
     pub fn cancel_for(&self, operation: &Operation) -> Option<Cancel> {
-        let protocol = self.config.spoken(operation.protocol())?.clone();
+        let protocol = self.config.own_protocol(operation.protocol())?.clone();
         Operation { protocol, ..operation.clone() }.cancel()
     }
 

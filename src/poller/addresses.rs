@@ -11,13 +11,14 @@ use crate::{
     config::Config,
     operation::Operation,
     poller::{
-        phases::{Caller, Context, Poller, Whole},
+        phases::{Context, FullAddresses, Poller},
         result,
     },
     protocol::{
         final_response::{FinalResponse, ResourceRule},
         template::Template,
     },
+    request::template::Call,
 };
 
 impl Poller {
@@ -27,12 +28,12 @@ impl Poller {
             Some(result) => (&result.uri, result.credentials),
             None => (&self.operation.monitor, self.operation.credentials),
         };
-        self.complete(Address { uri: self.whole_asked().unwrap_or(uri).clone(), credentials })
+        self.complete(Address { uri: self.full_target().unwrap_or(uri).clone(), credentials })
     }
 
-    /// The whole address of the next request, if the operation may not hold all of it.
-    pub(crate) fn whole_asked(&self) -> Option<&Uri> {
-        self.whole.as_ref()?.asked.as_ref()
+    /// The full address of the next request, if the operation may not hold all of it.
+    pub(crate) fn full_target(&self) -> Option<&Uri> {
+        self.full.as_ref()?.target.as_ref()
     }
 
     /// Completes an address with the query parameters that polls add.
@@ -45,9 +46,9 @@ impl Poller {
         config.resolver(&template.caller, &self.operation.protocol)
     }
 
-    /// Splits an address: the part that the operation may hold, and the whole if that is more.
+    /// Splits an address: the part that the operation may hold, and the full one if that is more.
     pub(crate) fn split(&self, uri: &Uri) -> (Uri, Option<Uri>) {
-        split(&self.resolver(), self.config(), self.context.caller, uri)
+        split(&self.resolver(), self.config(), self.context.call, uri)
     }
 
     /// The part of an address that the operation may hold.
@@ -55,46 +56,46 @@ impl Poller {
         self.split(uri).0
     }
 
-    /// The whole address, before polls add query parameters.
-    pub(crate) fn whole_of(&self, uri: &Uri) -> Uri {
-        let (remembered, whole) = self.split(uri);
-        whole.unwrap_or(remembered)
+    /// The full address, before polls add query parameters.
+    pub(crate) fn full_address(&self, uri: &Uri) -> Uri {
+        let (remembered, full) = self.split(uri);
+        full.unwrap_or(remembered)
     }
 
     /// The address that a header names.
     pub(crate) fn header_address(&self, header: &HeaderName, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
         // Most responses have no such header, and a resolver has to parse the request's address.
         headers.get(header)?;
-        self.resolver().locate_header(header, headers, base).map(|uri| self.whole_of(&uri))
+        self.resolver().locate_header(header, headers, base).map(|uri| self.full_address(&uri))
     }
 
-    /// Sets a whole address; `None` replaces an earlier one.
-    pub(crate) fn set_whole(&mut self, place: impl FnOnce(&mut Whole) -> &mut Option<Uri>, whole: Option<Uri>) {
-        if whole.is_some() || self.whole.is_some() {
-            *place(self.whole.get_or_insert_default()) = whole;
+    /// Sets a full address; `None` replaces an earlier one.
+    pub(crate) fn set_full(&mut self, place: impl FnOnce(&mut FullAddresses) -> &mut Option<Uri>, full: Option<Uri>) {
+        if full.is_some() || self.full.is_some() {
+            *place(self.full.get_or_insert_default()) = full;
         }
     }
 
-    /// Makes this the address that is asked; returns the part of it that the operation may hold.
-    pub(crate) fn ask(&mut self, address: Address) -> Address {
-        let (uri, whole) = self.split(&address.uri);
-        self.set_whole(|it| &mut it.asked, whole);
+    /// Makes this the target of the next request; returns the part of it that the operation may hold.
+    pub(crate) fn set_target(&mut self, address: Address) -> Address {
+        let (uri, full) = self.split(&address.uri);
+        self.set_full(|it| &mut it.target, full);
         Address { uri, ..address }
     }
 
     /// A `Location` that does not name the monitor may be where the result is.
     pub(crate) fn location(&self, headers: &HeaderMap, base: &Uri) -> Option<Uri> {
-        let names_monitor = self.operation.start_rule().by.header() == Some(&LOCATION);
+        let names_monitor = self.operation.start_rule().by.is_location();
         if names_monitor { None } else { self.header_address(&LOCATION, headers, base) }
     }
 }
 
-/// Splits an address: the part that an operation may hold, and the whole if that is more.
-pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, caller: Caller, uri: &Uri) -> (Uri, Option<Uri>) {
-    match caller {
-        Caller::Starts => resolver.remembered(&config.propagate_query, uri),
+/// Splits an address: the part that an operation may hold, and the full one if that is more.
+pub(crate) fn split(resolver: &Resolver<'_>, config: &Config, call: Call, uri: &Uri) -> (Uri, Option<Uri>) {
+    match call {
+        Call::Starts => resolver.remembered(&config.propagate_query, uri),
         // Its own address may be the monitor's, whose query is the service's.
-        Caller::Resumes => (resolver.without_propagated(&config.propagate_query, uri), None),
+        Call::Resumes => (resolver.without_propagated(&config.propagate_query, uri), None),
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn cancel_address<E>(
 ) -> Result<Address, OperationError<E>> {
     let operation = &cancel.operation;
     let refused = |cause| OperationError::new((**operation).clone(), cause);
-    if config.spoken(&operation.protocol).is_none() {
+    if config.own_protocol(&operation.protocol).is_none() {
         return Err(refused(Cause::Protocol));
     }
     resolve(config, request, host, cancel).map_err(|error| refused(Cause::Address(error)))
@@ -33,7 +33,7 @@ pub(crate) fn cancel_address<E>(
 
 /// The error if the client cannot express an address.
 #[cold]
-pub(crate) fn unsayable<E>(cancel: &Cancel) -> OperationError<E> {
+pub(crate) fn inexpressible<E>(cancel: &Cancel) -> OperationError<E> {
     OperationError::new((*cancel.operation).clone(), Cause::Address(AddressError::unresolvable()))
 }
 
@@ -60,9 +60,9 @@ impl Poller {
         if self.operation.state.is_terminal() {
             return None;
         }
-        self.config().spoken(&self.operation.protocol)?;
-        let whole = self.whole_asked().filter(|_| self.target() == Target::Monitor);
-        let monitor = self.operation.redirected_from().or(whole).unwrap_or(&self.operation.monitor);
+        self.config().own_protocol(&self.operation.protocol)?;
+        let full = self.full_target().filter(|_| self.target() == Target::Monitor);
+        let monitor = self.operation.redirected_from().or(full).unwrap_or(&self.operation.monitor);
         let cancel = self.operation.cancel_at(monitor)?;
         let address = self.resolver().resolve(&cancel.reference, cancel.base()).ok()?;
         let mut request = self.context.template.request(self.complete(address), Accept::AsCaller).request;

@@ -32,7 +32,7 @@ use crate::{
         reason::{Io, Reason},
         response::{Arrived, PartialResponse},
         resuming::resume,
-        starting::{Moment, Started, Starting},
+        starting::{Beginning, Started, Starting},
     },
     request::template::{CapturedRequest, Intent, RequestHead},
 };
@@ -196,7 +196,7 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
     config.delays.jitter = 0.0;
     settings(&mut config);
     let config = Arc::new(config);
-    let beginning = Moment { wall: SystemTime::UNIX_EPOCH, seed: 0 };
+    let beginning = Beginning { wall: SystemTime::UNIX_EPOCH, seed: 0 };
     match from {
         Origin::Answer(status, headers) => {
             let response = arrived(status, headers, Duration::ZERO);

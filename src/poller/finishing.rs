@@ -23,7 +23,7 @@ use crate::{
     operation::details::{self, Details},
     poller::{
         application_http,
-        phases::{Action, Caller, Poller, Purpose, Reading},
+        phases::{Action, Poller, Purpose, Reading},
         reason::{Io, Unusable},
         response::PartialResponse,
         result::{self, Document, Places},
@@ -35,6 +35,7 @@ use crate::{
         state::OperationState,
         template::Known,
     },
+    request::template::Call,
 };
 
 const RESOURCE_LOCATION: HeaderName = HeaderName::from_static("resource-location");
@@ -43,7 +44,7 @@ impl<T: Io> Reading<T> {
     /// The operation has ended.
     pub(crate) fn finish(mut self: Box<Self>, state: OperationState, now: Duration) -> Action<T> {
         self.poller.operation.state = state;
-        self.poller.settle();
+        self.poller.forget_redirects();
         let headers = &self.response.head.headers;
         let outcome =
             self.poller.status_rule().outcome_header.as_ref().and_then(|header| header_text(headers.get(header)?));
@@ -224,8 +225,8 @@ impl<T: Io> Reading<T> {
             return None;
         }
         let here = poller.header_address(&LOCATION, &self.response.head.headers, self.base());
-        let whole = || poller.whole.as_ref()?.location.as_ref();
-        let given = || whole().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
+        let full = || poller.full.as_ref()?.location.as_ref();
+        let given = || full().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
         let by = &poller.operation.start_rule().by;
         let places = Places {
             method: poller.start_method(),
@@ -237,7 +238,7 @@ impl<T: Io> Reading<T> {
         };
         let place = result::place(choice, places)?;
         // The caller wrote this address.
-        if poller.context.caller == Caller::Starts && poller.context.template.caller.is(&place) {
+        if poller.context.call == Call::Starts && poller.context.template.caller.is(&place) {
             return Some(Ok(Address { uri: place, credentials: Credentials::Send }));
         }
         Some(poller.resolver().check(&place))
@@ -315,7 +316,7 @@ impl<T: Io> Reading<T> {
         };
         let address = |rule| poller.resolver().locate(&reference(rule)?, base);
         let resource = poller.rules().resource.iter().find_map(address)?;
-        Some(poller.whole_of(&resource))
+        Some(poller.full_address(&resource))
     }
 }
 
@@ -336,9 +337,9 @@ impl Poller {
 
     /// The address of the start request, if that is known.
     fn original(&self) -> Option<Uri> {
-        match self.context.caller {
-            Caller::Starts => self.context.template.caller.uri(),
-            Caller::Resumes => self.operation.start().map(|(_, uri)| uri.clone()),
+        match self.context.call {
+            Call::Starts => self.context.template.caller.uri(),
+            Call::Resumes => self.operation.start().map(|(_, uri)| uri.clone()),
         }
     }
 

@@ -63,6 +63,7 @@ mod application_http;
 pub(crate) mod canceling;
 #[cfg(test)]
 mod chart;
+mod considered;
 mod finishing;
 pub(crate) mod frame_buffer;
 mod moving;

@@ -14,12 +14,13 @@ use crate::{
     limits::MAX_MOVES,
     poller::{
         addresses::remember_start,
-        phases::{Action, Caller, Context, Poller},
+        phases::{Action, Context, Poller},
         reason::Io,
         response::PartialResponse,
         verdict::Target,
     },
     protocol::state::OperationState,
+    request::template::Call,
 };
 
 impl Poller {
@@ -91,7 +92,7 @@ impl Poller {
         self.operation.status = None;
         self.operation.percent = None;
         self.operation.is_success_assumed = false;
-        self.settle();
+        self.forget_redirects();
         self.operation.forget_error();
     }
 
@@ -109,7 +110,7 @@ impl Poller {
 
     /// Goes on to fetch the result of the operation, which has succeeded, from this address.
     pub(crate) fn fetch(&mut self, address: Address, now: Duration) {
-        let result = self.ask(address);
+        let result = self.set_target(address);
         if self.target() == Target::Monitor {
             self.operation.more_mut().resource = Some(result.uri.clone());
             self.emit_polled();
@@ -120,12 +121,12 @@ impl Poller {
     }
 
     pub(crate) fn move_to(&mut self, address: Address) {
-        let Address { uri: monitor, credentials } = self.ask(address);
+        let Address { uri: monitor, credentials } = self.set_target(address);
         self.operation.credentials = credentials;
         if monitor != self.operation.monitor {
             let from = std::mem::replace(&mut self.operation.monitor, monitor);
             let Context { config, method, template, .. } = &self.context;
-            if let (Caller::Starts, Some(request)) = (self.context.caller, template.caller.uri()) {
+            if let (Call::Starts, Some(request)) = (self.context.call, template.caller.uri()) {
                 remember_start(config, &mut self.operation, method, &request);
             }
             self.emit(|operation| Event::Moved { operation, from: &from });
@@ -137,13 +138,13 @@ impl Poller {
     pub(crate) fn move_back(&mut self) {
         let address = self.operation.redirected_from().map(|from| self.resolver().check(from));
         if let Some(Ok(address)) = address {
-            self.settle();
+            self.forget_redirects();
             self.move_to(address);
         }
     }
 
-    /// Notes that the monitor, or the outcome, is where redirects have led.
-    pub(crate) fn settle(&mut self) {
+    /// The monitor, or the outcome, is where redirects have led: where they came from no longer matters.
+    pub(crate) fn forget_redirects(&mut self) {
         if let Some(more) = &mut self.operation.more {
             more.redirected_from = None;
         }
@@ -151,8 +152,8 @@ impl Poller {
 
     /// Notes a place where the result may be.
     pub(crate) fn note_location(&mut self, location: &Uri) {
-        let (remembered, whole) = self.split(location);
-        self.set_whole(|it| &mut it.location, whole);
+        let (remembered, full) = self.split(location);
+        self.set_full(|it| &mut it.location, full);
         self.operation.note_location(remembered);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         verdict::Target,
     },
     protocol::{Rules, status_rule::StatusRule},
-    request::template::RequestTemplate,
+    request::template::{Call, RequestTemplate},
 };
 
 /// An operation under way, whatever its phase. State that lasts for one call is here; state that outlives it is in `operation`
@@ -29,14 +29,15 @@ pub(crate) struct Poller {
     pub(crate) operation: Operation,
     pub(crate) schedule: Schedule,
     // In boxes, because few operations have any of it.
-    pub(crate) whole: Option<Box<Whole>>,
+    pub(crate) full: Option<Box<FullAddresses>>,
     pub(crate) unrecognized: Option<Box<Unrecognized>>,
 }
 
-/// Addresses that have secrets of the caller's request, which the operation does not hold.
+/// The full addresses, where they have secrets of the caller's request, which the operation does not hold.
 #[derive(Debug, Default)]
-pub(crate) struct Whole {
-    pub(crate) asked: Option<Uri>,
+pub(crate) struct FullAddresses {
+    /// That of the next request, or of the last one.
+    pub(crate) target: Option<Uri>,
     /// A place where the result may be.
     pub(crate) location: Option<Uri>,
 }
@@ -47,16 +48,9 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) method: Method,
     pub(crate) template: RequestTemplate,
-    pub(crate) caller: Caller,
+    pub(crate) call: Call,
     /// How old the operation was when time began.
     pub(crate) age: Duration,
-}
-
-/// The purpose of the caller's request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Caller {
-    Starts,
-    Resumes,
 }
 
 /// The statuses whose meaning is unknown.

@@ -234,7 +234,7 @@ impl<T: Io> Reading<T> {
         let progress = &mut poller.operation.progress;
         (progress.has_status, progress.consecutive_failures, progress.moves) = (true, 0, 0);
         if meaning.is_some() || self.response.head.status == StatusCode::ACCEPTED {
-            poller.settle();
+            poller.forget_redirects();
         }
         if let Some(location) = location {
             poller.note_location(&location);
@@ -257,7 +257,7 @@ impl<T: Io> Reading<T> {
     fn relocation(&self) -> Option<Result<Address, AddressError>> {
         let start_rule = self.poller.operation.start_rule();
         let relocation = start_rule.monitor.relocation.as_ref()?;
-        let header = relocation.header.as_ref().or(start_rule.by.header())?;
+        let header = relocation.header.as_ref().or(start_rule.by.address_header())?;
         let head = &self.response.head;
         let may_move = relocation.statuses.is_empty() || relocation.statuses.contains(&head.status);
         let value = head.headers.get(header)?;

@@ -1,6 +1,6 @@
 //! The place of the final response: pure rules.
 
-use http::{Method, Uri, header::LOCATION};
+use http::{Method, Uri};
 
 use crate::protocol::{final_response::FinalResponse, start_rule::By};
 
@@ -36,7 +36,7 @@ pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
         FinalResponse::Location => places.location,
         FinalResponse::OriginalUri => (places.original)(),
         FinalResponse::Auto => {
-            let is_at_location = places.by.header() == Some(&LOCATION);
+            let is_at_location = places.by.is_location();
             match (places.resource, places.method) {
                 (Some(resource), _) => Some(resource),
                 (None, &Method::PUT | &Method::PATCH) if is_at_location && places.document == Document::OfResource => {
@@ -52,7 +52,7 @@ pub(crate) fn place(choice: FinalResponse, places: Places<'_>) -> Option<Uri> {
 
 /// Whether the final status response may itself be the result, provided that it is not a document about an operation.
 pub(crate) fn may_be_status_response(method: &Method, by: &By) -> bool {
-    by.header() == Some(&LOCATION) && matches!(*method, Method::PUT | Method::PATCH)
+    by.is_location() && matches!(*method, Method::PUT | Method::PATCH)
 }
 
 /// The kind of final response that the caller gets: the layer's choice, unless it leaves that to a protocol that knows better.
@@ -66,7 +66,7 @@ pub(crate) fn choice(of_layer: Option<FinalResponse>, of_protocol: FinalResponse
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
+    use http::{HeaderName, header::LOCATION};
 
     use super::*;
 

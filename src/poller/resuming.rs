@@ -14,20 +14,17 @@ use crate::{
         uri::{without_propagated, without_user_info},
     },
     config::Config,
-    event::{
-        Event,
-        tracing::{Beginning, Spans},
-    },
+    event::{Event, tracing::Spans},
     limits::CLOCK_TOLERANCE,
     operation::{Operation, Resume},
     poller::{
-        phases::{Action, Caller, Context, Poller, Sending, Unrecognized, Whole},
+        phases::{Action, Context, FullAddresses, Poller, Sending, Unrecognized},
         reason::{Io, Reason},
         schedule::Schedule,
-        starting::Moment,
+        starting::Beginning,
     },
     protocol::Protocol,
-    request::template::FollowedRequest,
+    request::template::{Call, FollowedRequest},
 };
 
 /// Goes on with an operation, under the current settings.
@@ -35,7 +32,7 @@ pub(crate) fn resume<T: Io>(
     config: Arc<Config>,
     request: FollowedRequest,
     resume: Resume,
-    beginning: Moment,
+    beginning: Beginning,
 ) -> Action<T> {
     let FollowedRequest { method, uri, template } = request;
     let is_stored = resume.operation.is_some();
@@ -49,16 +46,16 @@ pub(crate) fn resume<T: Io>(
         Some(deadline) => Some(deadline.duration_since(wall).unwrap_or_default()),
         None => resume.timeout.or(config.timeout),
     };
-    let spans = Spans::begin(Beginning::Resumed, &method, &uri, &operation);
+    let spans = Spans::begin(Call::Resumes, &method, &uri, &operation);
     let schedule = Schedule::new(timeout, beginning.seed);
     // Without a stored operation, the address of the request is the monitor's.
-    let whole = (!is_stored).then(|| Box::new(Whole { asked: Some(uri), location: None }));
+    let full = (!is_stored).then(|| Box::new(FullAddresses { target: Some(uri), location: None }));
     let mut poller = Box::new(Poller {
-        context: Context { config, method, template, caller: Caller::Resumes, age },
+        context: Context { config, method, template, call: Call::Resumes, age },
         spans,
         operation: Arc::unwrap_or_clone(operation),
         schedule,
-        whole,
+        full,
         unrecognized: None,
     });
     poller.adapt(deadline.or_else(|| wall.checked_add(timeout?)));
@@ -90,7 +87,7 @@ impl Poller {
     fn adapt(&mut self, deadline: Option<SystemTime>) {
         let operation = &mut self.operation;
         operation.progress.deadline = deadline;
-        if let Some(spoken) = self.context.config.spoken(&operation.protocol) {
+        if let Some(spoken) = self.context.config.own_protocol(&operation.protocol) {
             operation.protocol = spoken.clone();
         }
         if operation.progress.consecutive_failures > self.context.config.max_consecutive_failures {
@@ -108,7 +105,7 @@ impl Poller {
         if !self.operation.has_monitor() {
             return Err(AddressError::unresolvable());
         }
-        if self.whole_asked().is_some() {
+        if self.full_target().is_some() {
             return Ok(());
         }
         if let Some(result) = self.result() {

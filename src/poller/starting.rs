@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Uri, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Uri};
 use http_body::Frame;
 
 use crate::{
@@ -17,20 +17,13 @@ use crate::{
         uri::without_secrets,
     },
     config::Config,
-    event::{
-        Event,
-        tracing::{Beginning, Spans},
-    },
-    json::{
-        members::{members, text_of},
-        scanner::{Scanner, Selectors},
-        selector::Match,
-    },
+    event::{Event, tracing::Spans},
     limits::{MAX_DETAILS_BYTES, MAX_ID_BYTES, START_BODY_TIME},
-    operation::{Operation, details},
+    operation::Operation,
     poller::{
         addresses::{remember_start, split},
-        phases::{Action, Caller, Context, Poller, Whole},
+        considered::{Body, Considered, by_media_type, reference},
+        phases::{Action, Context, FullAddresses, Poller},
         reason::Io,
         response::PartialResponse,
         schedule::Schedule,
@@ -38,10 +31,10 @@ use crate::{
     },
     protocol::{
         Candidate,
-        start_rule::{By, StartRule, WhenMissing},
+        start_rule::{By, StartRule},
         template::Known,
     },
-    request::template::{CapturedRequest, FollowedRequest},
+    request::template::{Call, CapturedRequest, FollowedRequest},
 };
 
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");
@@ -53,12 +46,12 @@ pub(crate) struct Starting<T: Io> {
     captured: CapturedRequest,
     response: Box<PartialResponse<T::Body>>,
     candidates: Vec<Considered>,
-    beginning: Moment,
+    beginning: Beginning,
 }
 
 /// The driver's facts at the beginning.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub(crate) struct Beginning {
     /// The time of day.
     pub(crate) wall: SystemTime,
     /// For the jitter.
@@ -75,22 +68,6 @@ pub(crate) enum Started<T: Io> {
     NotAnOperation(Box<PartialResponse<T::Body>>),
 }
 
-/// A rule that the response may satisfy, and what the body has said about it so far.
-struct Considered {
-    candidate: Candidate,
-    scanner: Scanner,
-    /// How many bytes were searched for the name; each search begins at the beginning.
-    searched: usize,
-    /// Whether the body meets the rule's condition.
-    is_met: Option<bool>,
-    /// Whether the body meets the condition unless something contrary follows.
-    has_running_status: bool,
-    /// Whether the operation is named, in the body if that is needed.
-    is_named: Option<bool>,
-    /// Whether a header announces it.
-    is_announced: bool,
-}
-
 impl<T: Io> Starting<T> {
     /// When [`on_due`](Self::on_due) is to be reported, if the body gives nothing before.
     pub(crate) const WAKE_AT: Duration = START_BODY_TIME;
@@ -100,7 +77,7 @@ impl<T: Io> Starting<T> {
         config: Arc<Config>,
         captured: CapturedRequest,
         response: Box<PartialResponse<T::Body>>,
-        beginning: Moment,
+        beginning: Beginning,
     ) -> Started<T> {
         let head = &response.head;
         let mut candidates = config.candidates(&captured.head.method, head.status, &head.headers);
@@ -144,7 +121,7 @@ impl<T: Io> Starting<T> {
             if bytes > max_bytes {
                 considered.close(&self.response, Body::Part);
             } else if bytes > MAX_DETAILS_BYTES {
-                considered.settle_name(&self.response);
+                considered.decide_name(&self.response);
             }
         }
         self.decide(now)
@@ -184,17 +161,17 @@ fn accept<T: Io>(
     captured: CapturedRequest,
     response: Box<PartialResponse<T::Body>>,
     candidate: Candidate,
-    beginning: Moment,
+    beginning: Beginning,
     now: Duration,
 ) -> Action<T> {
     let request = captured.into_followed(config.template_rules());
-    let (operation, asked, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
+    let (operation, full, refusal) = operation(&config, &request, &response, &candidate, beginning.wall);
     let FollowedRequest { method, uri, template } = request;
-    let spans = Spans::begin(Beginning::Accepted, &method, &uri, &operation);
+    let spans = Spans::begin(Call::Starts, &method, &uri, &operation);
     let schedule = Schedule::new(config.timeout, beginning.seed);
-    let context = Context { config, method, template, caller: Caller::Starts, age: Duration::ZERO };
-    let whole = asked.map(|asked| Box::new(Whole { asked: Some(asked), location: None }));
-    let mut poller = Box::new(Poller { context, spans, operation, schedule, whole, unrecognized: None });
+    let context = Context { config, method, template, call: Call::Starts, age: Duration::ZERO };
+    let full = full.map(|target| Box::new(FullAddresses { target: Some(target), location: None }));
+    let mut poller = Box::new(Poller { context, spans, operation, schedule, full, unrecognized: None });
     poller.record_elapsed(now);
     if let Some(location) = poller.location(&response.head.headers, &uri) {
         poller.note_location(&location);
@@ -207,7 +184,7 @@ fn accept<T: Io>(
     poller.drain(response, now)
 }
 
-/// Makes the operation that was accepted. Also returns the monitor's whole address, if that is more than it may hold, and the error
+/// Makes the operation that was accepted. Also returns the monitor's full address, if that is more than it may hold, and the error
 /// if the monitor must not be asked.
 fn operation<B>(
     config: &Config,
@@ -220,7 +197,7 @@ fn operation<B>(
     let headers = &response.head.headers;
     let body = if rule.by.reads_body() { response.frames.to_bytes() } else { Bytes::new() };
     let resolver = config.resolver(&request.template.caller, &candidate.protocol);
-    let name = name(rule, headers, &body);
+    let name = reference(rule, headers, &body);
     let (address, refusal) = match monitor_address(rule, name.as_deref(), headers, &request.uri, &resolver) {
         Ok(address) => (address, None),
         Err(error) => {
@@ -228,7 +205,7 @@ fn operation<B>(
             (Address { uri, credentials: Credentials::Withhold }, Some(error))
         }
     };
-    let (uri, asked) = split(&resolver, config, Caller::Starts, &address.uri);
+    let (uri, full) = split(&resolver, config, Call::Starts, &address.uri);
     let mut operation = Operation::new(Address { uri, ..address }, candidate.protocol.clone(), candidate.start_rule);
     if refusal.as_ref().is_some_and(|error| error.uri().is_none()) {
         operation.more_mut().has_no_monitor = true;
@@ -240,126 +217,7 @@ fn operation<B>(
     operation.accepted_at = Some(wall);
     operation.progress.deadline = config.timeout.and_then(|timeout| wall.checked_add(timeout));
     remember_start(config, &mut operation, &request.method, &request.uri);
-    (operation, asked, refusal)
-}
-
-/// How much of the body has been read.
-#[derive(Clone, Copy, PartialEq)]
-enum Body {
-    Whole,
-    Part,
-}
-
-impl Considered {
-    /// Returns `None` if the rule needs the body, and that is not JSON.
-    fn new(candidate: Candidate, headers: &HeaderMap, json: Json) -> Option<Self> {
-        let rule = candidate.rule();
-        let is_named = is_named(rule, headers, &[]).or((!rule.by.reads_body()).then_some(true));
-        if is_named.is_none() && json == Json::No {
-            return None;
-        }
-        let is_met = match &rule.condition {
-            None => Some(true),
-            Some(condition) if json == Json::No => Some(condition.when_missing == WhenMissing::Starts),
-            Some(_) => None,
-        };
-        let selectors: Selectors =
-            rule.condition.as_ref().map_or_else(|| Selectors::from([]), |condition| condition.selectors.clone());
-        let has_link = matches!(rule.by, By::Relation(_)) && is_named == Some(true);
-        let is_announced = has_link || rule.by.announcing_header().is_some();
-        let scanner = Scanner::new(&selectors);
-        Some(Self { scanner, searched: 0, is_met, has_running_status: false, is_named, is_announced, candidate })
-    }
-
-    fn read<B>(&mut self, data: &[u8], response: &PartialResponse<B>) {
-        let rule = self.candidate.rule();
-        let frames = &response.frames;
-        let words = &self.candidate.protocol.rules().words;
-        let mut position = 0;
-        while let (Some(found), Some(condition)) = (self.scanner.scan(&data[position..]), &rule.condition) {
-            position += found.read;
-            let Some(word) = found.text().filter(|_| self.is_met.is_none()) else { continue };
-            let is_running = condition.selectors[found.selector].matches == Match::String
-                && !words.meaning(word).state.is_terminal();
-            self.has_running_status |= is_running;
-            let has_passed_all = |scanner: &Scanner| (0..condition.selectors.len()).all(|it| scanner.has_passed(it));
-            if !is_running {
-                self.is_met = Some(false);
-            } else if has_passed_all(&self.scanner) {
-                self.is_met = Some(true);
-            }
-        }
-        if self.scanner.is_at_end() {
-            self.close(response, Body::Whole);
-        } else if self.is_named.is_none() && frames.bytes() >= 2 * self.searched {
-            self.searched = frames.bytes();
-            self.is_named = is_named(rule, &response.head.headers, &frames.to_bytes());
-        }
-    }
-
-    /// Decides at the end of what can be read.
-    fn close<B>(&mut self, response: &PartialResponse<B>, body: Body) {
-        let rule = self.candidate.rule();
-        let starts = rule.condition.as_ref().is_none_or(|condition| condition.when_missing == WhenMissing::Starts);
-        // A header announces an operation unless the body says otherwise; a name in half a body does not.
-        let is_enough = body == Body::Whole || self.is_announced;
-        self.is_met.get_or_insert(self.has_running_status || (is_enough && starts));
-        self.settle_name(response);
-    }
-
-    /// Settles whether the operation is named, by the bytes so far.
-    fn settle_name<B>(&mut self, response: &PartialResponse<B>) {
-        if self.is_named.is_none() {
-            let is_named = is_named(self.candidate.rule(), &response.head.headers, &response.frames.to_bytes());
-            self.is_named = Some(is_named.unwrap_or(false));
-        }
-    }
-
-    /// Whether the response starts an operation by this rule.
-    fn verdict(&self) -> Option<bool> {
-        match (self.is_met, self.is_named) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        }
-    }
-}
-
-/// Whether a body is JSON, by its media type.
-#[derive(Clone, Copy, PartialEq)]
-enum Json {
-    Yes,
-    No,
-}
-
-/// Only JSON is read: event streams and NDJSON would be held up.
-fn by_media_type(headers: &HeaderMap) -> Json {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if media_type == "application/json" || media_type.ends_with("+json") { Json::Yes } else { Json::No }
-}
-
-/// The link or the name by which a start response announces the operation, if its rule looks for one.
-fn name(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<String> {
-    match &rule.by {
-        By::NameHeader { header, .. } => {
-            let name = header_text(headers.get(header)?)?;
-            (!name.is_empty() && name.len() <= MAX_ID_BYTES).then(|| name.to_owned())
-        }
-        By::Link(pointer) => details::string_at(&members(&text_of(body)), pointer),
-        By::Relation(relation) => details::link(headers, &members(&text_of(body)), relation),
-        By::Name { pointer, .. } => details::name_at(&members(&text_of(body)), pointer),
-        By::Header(_) | By::RequestUri | By::Template(_) => None,
-    }
-}
-
-/// Whether there is a name of an operation, or a link to it; `None` if there is neither.
-fn is_named(rule: &StartRule, headers: &HeaderMap, body: &[u8]) -> Option<bool> {
-    match &rule.by {
-        By::Name { contains, .. } => name(rule, headers, body).map(|name| name.contains(contains.as_str())),
-        By::Link(_) | By::Relation(_) => name(rule, headers, body).map(|_| true),
-        By::Header(_) | By::NameHeader { .. } | By::RequestUri | By::Template(_) => None,
-    }
+    (operation, full, refusal)
 }
 
 /// Finds the address of the monitor.

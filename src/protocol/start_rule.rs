@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header::LOCATION};
 
 use crate::{
     json::{
@@ -91,7 +91,7 @@ pub(crate) enum By {
 
 impl By {
     /// The header that the response must have.
-    pub(crate) fn announcing_header(&self) -> Option<&HeaderName> {
+    pub(crate) fn required_header(&self) -> Option<&HeaderName> {
         match self {
             Self::Header(header) | Self::NameHeader { header, .. } => Some(header),
             _ => None,
@@ -99,11 +99,15 @@ impl By {
     }
 
     /// The header that has the address.
-    pub(crate) fn header(&self) -> Option<&HeaderName> {
+    pub(crate) fn address_header(&self) -> Option<&HeaderName> {
         match self {
             Self::Header(header) => Some(header),
             _ => None,
         }
+    }
+
+    pub(crate) fn is_location(&self) -> bool {
+        self.address_header() == Some(&LOCATION)
     }
 
     /// Whether the body of the start response is needed.
@@ -309,7 +313,7 @@ impl StartRule {
     #[inline]
     pub(crate) fn matches(&self, method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
         self.statuses.contains(&status)
-            && self.by.announcing_header().is_none_or(|header| headers.contains_key(header))
+            && self.by.required_header().is_none_or(|header| headers.contains_key(header))
             && self.requires_header.as_ref().is_none_or(|header| headers.contains_key(header))
             && (self.methods.is_empty() || self.methods.contains(method))
     }

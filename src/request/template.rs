@@ -152,6 +152,13 @@ impl OmittedExtension {
     }
 }
 
+/// How a request of the caller came to be about an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Starts,
+    Resumes,
+}
+
 /// A request of the caller that starts an operation, or resumes one.
 #[derive(Debug)]
 pub(crate) struct FollowedRequest {

@@ -14,7 +14,7 @@ use crate::{
         cancel::{Cancel, Canceller},
     },
     poller::{
-        canceling::{cancel_address, unsayable},
+        canceling::{cancel_address, inexpressible},
         phases::Poller,
     },
     service::transport::{AsRequest, AsResponse},
@@ -30,7 +30,7 @@ pub(crate) fn redirect_to_cancel<T: AsResponse, E>(
     let address = cancel_address(config, uri, request.headers_mut().get(HOST), cancel)?;
     let credentials = address.credentials;
     cancel.describe_body(request.headers_mut());
-    if request.redirect_to(address) { Ok(credentials) } else { Err(unsayable(cancel)) }
+    if request.redirect_to(address) { Ok(credentials) } else { Err(inexpressible(cancel)) }
 }
 
 /// In a task of its own, sends the request that cancels the operation, if there is one and a runtime to send it from, and reports the answer.

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    poller::starting::Moment,
+    poller::starting::Beginning,
     timing::timer::{Sleep, Timer},
 };
 
@@ -40,7 +40,7 @@ thread_local! {
 }
 
 impl Clock {
-    pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> (Self, Moment) {
+    pub(crate) fn start(timer: Option<&Arc<dyn Timer>>) -> (Self, Beginning) {
         let (clock, wall) = match timer {
             None => {
                 // Tokio's own clock, which tests can pause.
@@ -49,7 +49,7 @@ impl Clock {
             }
             Some(timer) => (Self::Other { began: timer.now(), timer: timer.clone() }, timer.wall_clock()),
         };
-        (clock, Moment { wall, seed: seed() })
+        (clock, Beginning { wall, seed: seed() })
     }
 
     /// Whether there is a timer. Asked before anything is sent.

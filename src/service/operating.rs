@@ -93,7 +93,7 @@ pin_project! {
 /// Where the driver is: the machine's phase, and the future or the body that it waits for.
 enum Step<S: Service<R, Response: AsResponse>, R> {
     /// The machine's last action, which is not done yet.
-    Told(Action<IoOf<S, R>>),
+    Act(Action<IoOf<S, R>>),
     PassesThrough(Box<PartialResponse<OpenBody<BodyOf<S, R>>>>),
     Starting(Box<Starting<IoOf<S, R>>>),
     Waiting(Waiting),
@@ -108,7 +108,7 @@ impl<S: Service<R, Response: AsResponse>, R> Step<S, R> {
     /// The poller, if there is an operation and it has not ended.
     fn poller(&self) -> Option<&Poller> {
         match self {
-            Self::Told(action) => action.poller(),
+            Self::Act(action) => action.poller(),
             Self::Waiting(waiting) => Some(waiting.poller()),
             Self::Readying(sending) | Self::Calling(sending, _) => Some(sending.poller()),
             Self::Reading(reading) => Some(&reading.poller),
@@ -121,7 +121,7 @@ impl<S: Service<R, Response: AsResponse>, R> From<Started<IoOf<S, R>>> for Step<
     fn from(started: Started<IoOf<S, R>>) -> Self {
         match started {
             Started::Reading(starting) => Self::Starting(starting),
-            Started::Accepted(action) => Self::Told(action),
+            Started::Accepted(action) => Self::Act(action),
             Started::NotAnOperation(response) => Self::PassesThrough(response),
         }
     }
@@ -136,7 +136,7 @@ where
     pub(crate) fn resume(service: S, config: Arc<Config>, request: FollowedRequest, resume: Resume) -> Pin<Box<Self>> {
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         let action = resuming::resume(config, request, resume, beginning);
-        Self::new(service, clock, UrlOf::<S, R>::default(), Step::Told(action))
+        Self::new(service, clock, UrlOf::<S, R>::default(), Step::Act(action))
     }
 
     /// Goes on from a response that may start an operation.
@@ -144,7 +144,7 @@ where
         let Start { service, config, captured } = start;
         let (clock, beginning) = Clock::start(config.timer.as_ref());
         // Monitors are resolved against the address that the request was sent to, not against the one to which redirects led.
-        let (response, url) = arrived(response, None, Duration::ZERO, || beginning.wall);
+        let (response, url) = into_partial(response, None, Duration::ZERO, || beginning.wall);
         let started = Starting::begin(config, captured, response, beginning);
         Self::new(service, clock, url, started.into())
     }
@@ -164,7 +164,7 @@ where
         let mut step = mem::replace(self.as_mut().project().step, Step::Over);
         for _ in 0..MAX_STEPS_PER_WAKE {
             let next = match step {
-                Step::Told(_) => step,
+                Step::Act(_) => step,
                 Step::PassesThrough(response) => return Poll::Ready(Ok(self.respond(*response, None))),
                 Step::Starting(starting) => ready!(self.as_mut().poll_starting(starting, cx)),
                 Step::Waiting(waiting) => ready!(self.as_mut().poll_waiting(waiting, cx)),
@@ -175,7 +175,7 @@ where
             };
             step = match next {
                 // In the same turn, so that nothing comes between the report of an end and its return to the caller.
-                Step::Told(action) => match self.as_mut().act(action) {
+                Step::Act(action) => match self.as_mut().act(action) {
                     ControlFlow::Continue(step) => step,
                     ControlFlow::Break(outcome) => return Poll::Ready(outcome),
                 },
@@ -220,7 +220,7 @@ where
     }
 
     fn poll_waiting(mut self: Pin<&mut Self>, waiting: Waiting, cx: &mut Context<'_>) -> Poll<Step<S, R>> {
-        Poll::Ready(Step::Told(match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
+        Poll::Ready(Step::Act(match self.as_mut().poll_alarm(Some(waiting.wake_at()), cx) {
             Poll::Ready(Ok(now)) => waiting.on_due(now),
             Poll::Ready(Err(NoTimer)) => waiting.into_poller().fail(Reason::NoTimer),
             Poll::Pending => return self.pending(Step::Waiting(waiting)),
@@ -233,14 +233,14 @@ where
         match sending.poller().spans.run(|| service.poll_ready(cx)) {
             Poll::Ready(Ok(())) => {
                 let Some(request) = R::from_poll(sending.request(), this.last_url) else {
-                    return Poll::Ready(Step::Told(sending.on_unsendable()));
+                    return Poll::Ready(Step::Act(sending.on_unsendable()));
                 };
                 let future = sending.poller().spans.run(|| service.call(request));
                 Poll::Ready(Step::Calling(sending, Box::pin(future)))
             }
             Poll::Ready(Err(mut error)) => {
                 R::redact(&mut error);
-                Poll::Ready(Step::Told(sending.on_service_gone(error, this.clock.now())))
+                Poll::Ready(Step::Act(sending.on_service_gone(error, this.clock.now())))
             }
             Poll::Pending => self.poll_deadline(sending, Step::Readying, cx),
         }
@@ -258,13 +258,13 @@ where
                 drop(future);
                 let effective_uri = response.effective_uri(|| sending.poller().target_address().uri);
                 let now = self.clock.now();
-                let (response, url) = arrived(response, effective_uri, now, || self.clock.wall());
+                let (response, url) = into_partial(response, effective_uri, now, || self.clock.wall());
                 *self.project().last_url = url;
-                Poll::Ready(Step::Told(sending.on_response(response, now)))
+                Poll::Ready(Step::Act(sending.on_response(response, now)))
             }
             Poll::Ready(Err(mut error)) => {
                 R::redact(&mut error);
-                Poll::Ready(Step::Told(sending.on_service_error(error, self.clock.now())))
+                Poll::Ready(Step::Act(sending.on_service_error(error, self.clock.now())))
             }
             Poll::Pending => self.poll_deadline(sending, |sending| Step::Calling(sending, future), cx),
         }
@@ -277,7 +277,7 @@ where
         step: impl FnOnce(Sending) -> Step<S, R>,
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
-        Poll::Ready(Step::Told(match self.as_mut().poll_alarm(sending.wake_at(), cx) {
+        Poll::Ready(Step::Act(match self.as_mut().poll_alarm(sending.wake_at(), cx) {
             Poll::Ready(Ok(now)) => sending.on_due(now),
             Poll::Ready(Err(NoTimer)) => sending.into_poller().fail(Reason::NoTimer),
             Poll::Pending => return self.pending(step(sending)),
@@ -290,7 +290,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
         let Reading { poller, response, .. } = &mut *reading;
-        Poll::Ready(Step::Told(match poller.spans.run(|| response.body.poll_next(cx)) {
+        Poll::Ready(Step::Act(match poller.spans.run(|| response.body.poll_next(cx)) {
             Poll::Ready(Next::Frame(frame)) => reading.on_frame(frame, self.clock.now()),
             Poll::Ready(Next::LastFrame(frame)) => reading.on_last_frame(frame, self.clock.now()),
             Poll::Ready(Next::End) => reading.on_end(self.clock.now()),
@@ -365,7 +365,7 @@ where
 }
 
 /// Converts a response to the machine's form, and returns where it came from.
-fn arrived<T: AsResponse>(
+fn into_partial<T: AsResponse>(
     response: T,
     effective_uri: Option<Uri>,
     now: Duration,

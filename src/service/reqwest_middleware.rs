@@ -23,7 +23,7 @@ use crate::{
     error::{DidNotComplete, Error, find::ErrorChain, operation::OperationError},
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
-    poller::canceling::unsayable,
+    poller::canceling::inexpressible,
     request::template::{CapturedRequest, Intent, PollRequest, RequestHead},
     service::{
         canceling::redirect_to_cancel,
@@ -51,7 +51,7 @@ impl Middleware for LroLayer {
     ) -> reqwest_middleware::Result<Response> {
         let Some(mut head) = head_of(&mut request) else {
             return match extensions.get::<Cancel>() {
-                Some(cancel) => Err(into_middleware_error(Error::Operation(unsayable(cancel)))),
+                Some(cancel) => Err(into_middleware_error(Error::Operation(inexpressible(cancel)))),
                 None => next.run(request, extensions).await,
             };
         };
