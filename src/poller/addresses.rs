@@ -122,12 +122,12 @@ pub(crate) fn remember_start(config: &Config, operation: &mut Operation, method:
     }
     let rules = operation.protocol.rules();
     let choice = result::choice(config.final_response, rules.final_response);
-    let has_template = || rules.resource.iter().any(|rule| matches!(rule, ResourceRule::Template(_)));
+    let resource_needs_it = || rules.resource.iter().any(ResourceRule::needs_start);
     let cancel_needs_it =
         || rules.cancel.as_ref().and_then(|rule| rule.template.as_ref()).is_some_and(Template::needs_start);
     let is_needed = choice != FinalResponse::Status
         || origin(request) != origin(&operation.monitor)
-        || has_template()
+        || resource_needs_it()
         || cancel_needs_it()
         || propagate_api_version(&config.propagate_query, request.query(), &operation.monitor).is_some();
     if is_needed && operation.start().is_none() {

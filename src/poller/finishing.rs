@@ -40,6 +40,12 @@ use crate::{
 
 const RESOURCE_LOCATION: HeaderName = HeaderName::from_static("resource-location");
 
+/// The addresses that a final status response names.
+pub(crate) struct Named {
+    resource: Option<Uri>,
+    location: Option<Uri>,
+}
+
 impl<T: Io> Reading<T> {
     /// The operation has ended.
     pub(crate) fn finish(mut self: Box<Self>, state: OperationState, now: Duration) -> Action<T> {
@@ -171,11 +177,8 @@ impl<T: Io> Reading<T> {
     fn does_result_depend_on_body(&self) -> bool {
         let headers = &self.response.head.headers;
         let has_resource_header = self.poller.header_address(&RESOURCE_LOCATION, headers, self.base()).is_some();
-        let is_in_body = |rule: &ResourceRule| match rule {
-            ResourceRule::Member(_) | ResourceRule::Link(_) => true,
-            ResourceRule::Template(_) => false,
-        };
-        let body_may_name_it = !has_resource_header && self.poller.rules().resource.iter().any(is_in_body);
+        let body_may_name_it =
+            !has_resource_header && self.poller.rules().resource.iter().any(ResourceRule::reads_body);
         match self.poller.final_response() {
             FinalResponse::Resource => body_may_name_it,
             FinalResponse::Auto => body_may_name_it || self.poller.may_status_response_be_result(),
@@ -188,9 +191,9 @@ impl<T: Io> Reading<T> {
         if self.poller.operation.state != OperationState::Succeeded && self.poller.config().error_on_failure {
             return self.unusable(Unusable::Failed);
         }
-        let resource = self.note_details();
+        let named = self.note_details();
         if self.poller.operation.state == OperationState::Succeeded {
-            match self.result_address(resource) {
+            match self.result_address(named) {
                 Some(Ok(address)) if !self.is_here(&address.uri) => {
                     // A status lies between the monitor's moves and the result's.
                     self.poller.operation.progress.moves = 0;
@@ -218,21 +221,20 @@ impl<T: Io> Reading<T> {
     }
 
     /// Where the final response is, if it is not the final status response.
-    fn result_address(&self, resource: Option<Uri>) -> Option<Result<Address, AddressError>> {
+    fn result_address(&self, named: Named) -> Option<Result<Address, AddressError>> {
         let poller = &self.poller;
         let choice = poller.final_response();
         if choice == FinalResponse::Status {
             return None;
         }
-        let here = poller.header_address(&LOCATION, &self.response.head.headers, self.base());
         let full = || poller.full.as_ref()?.location.as_ref();
         let given = || full().or(poller.operation.more.as_ref()?.location.as_ref()).cloned();
         let by = &poller.operation.start_rule().by;
         let places = Places {
             method: poller.start_method(),
             by,
-            resource,
-            location: here.or_else(given),
+            resource: named.resource,
+            location: named.location.or_else(given),
             original: &|| poller.original().filter(|_| !matches!(by, By::RequestUri)),
             document: self.document(),
         };
@@ -259,8 +261,8 @@ impl<T: Io> Reading<T> {
         if is_of_status { Document::OfStatus } else { Document::OfResource }
     }
 
-    /// Fills in the details that the final status response gives of the operation; returns the resource that it names.
-    pub(crate) fn note_details(&mut self) -> Option<Uri> {
+    /// Fills in the details that the final status response gives of the operation; returns the addresses that it names.
+    pub(crate) fn note_details(&mut self) -> Named {
         let base = self.base();
         let is_failure = self.poller.operation.state != OperationState::Succeeded;
         let body = self.response.frames.first(MAX_DETAILS_BYTES);
@@ -268,16 +270,15 @@ impl<T: Io> Reading<T> {
         let document = members(&text);
         let headers = &self.response.head.headers;
         let poller = &self.poller;
-        let location = poller.location(headers, base);
-        let is_created = self.response.head.status == StatusCode::CREATED;
-        let created = if is_created { poller.header_address(&LOCATION, headers, base) } else { None };
-        let named =
+        let location = poller.header_address(&LOCATION, headers, base);
+        let resource =
             poller.header_address(&RESOURCE_LOCATION, headers, base).or_else(|| self.resource_in(&document, base));
-        if let Some(location) = location {
-            self.poller.note_location(&location);
+        let is_created = self.response.head.status == StatusCode::CREATED;
+        if let Some(location) = location.as_ref().filter(|_| !poller.operation.start_rule().by.is_location()) {
+            self.poller.note_location(location);
         }
-        if let Some(resource) = named.clone().or(created) {
-            self.poller.operation.more_mut().resource = Some(self.poller.remembered(&resource));
+        if let Some(resource) = resource.as_ref().or(location.as_ref().filter(|_| is_created)) {
+            self.poller.operation.more_mut().resource = Some(self.poller.remembered(resource));
         }
         // Only a part of a large result was read; that part may still have the reason for a failure.
         let is_read = is_failure || self.response.frames.bytes() <= MAX_DETAILS_BYTES;
@@ -287,7 +288,7 @@ impl<T: Io> Reading<T> {
         let names = &self.poller.config().propagate_query;
         details.id = details.id.map(|id| self.poller.resolver().name_without_propagated(names, id));
         self.poller.operation.note_details(details);
-        named
+        Named { resource, location }
     }
 
     /// After success, the percentage of an earlier poll no longer counts.

@@ -64,7 +64,7 @@ pub(crate) fn resume<T: Io>(
     if poller.operation.protocol.is_unknown() {
         return poller.fail(Reason::Protocol);
     }
-    if let Err(error) = poller.judge() {
+    if let Err(error) = poller.judge_addresses() {
         return poller.fail_address(error);
     }
     if poller.schedule.is_late(Duration::ZERO) {
@@ -87,8 +87,8 @@ impl Poller {
     fn adapt(&mut self, deadline: Option<SystemTime>) {
         let operation = &mut self.operation;
         operation.progress.deadline = deadline;
-        if let Some(spoken) = self.context.config.own_protocol(&operation.protocol) {
-            operation.protocol = spoken.clone();
+        if let Some(own) = self.context.config.own_protocol(&operation.protocol) {
+            operation.protocol = own.clone();
         }
         if operation.progress.consecutive_failures > self.context.config.max_consecutive_failures {
             // The operation was given up, and dropped before that was stored.
@@ -98,7 +98,7 @@ impl Poller {
     }
 
     /// Judges the stored addresses from the caller's request, like the header of a start response.
-    fn judge(&mut self) -> Result<(), AddressError> {
+    fn judge_addresses(&mut self) -> Result<(), AddressError> {
         if let Some((_, started)) = self.operation.start() {
             self.resolver().check_started(started, &self.operation.monitor)?;
         }

@@ -63,3 +63,21 @@ pub(crate) enum ResourceRule {
     /// An address made from a template.
     Template(Template),
 }
+
+impl ResourceRule {
+    /// Whether it may look into the body of the final status response.
+    pub(crate) fn reads_body(&self) -> bool {
+        match self {
+            Self::Member(_) | Self::Link(_) => true,
+            Self::Template(_) => false,
+        }
+    }
+
+    /// Whether it may need the start request.
+    pub(crate) fn needs_start(&self) -> bool {
+        match self {
+            Self::Template(_) => true,
+            Self::Member(_) | Self::Link(_) => false,
+        }
+    }
+}
