@@ -7,7 +7,7 @@ use std::{
     hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
@@ -118,7 +118,8 @@ pin_project! {
     pub(crate) enum Alarm {
         Unset,
         Tokio { #[pin] sleep: TokioSleep },
-        Other { sleep: Sleep, due: Duration },
+        // Never locked: it makes the future of a timer, which need not be `Sync`, no obstacle to that of the operation.
+        Other { sleep: Mutex<Sleep>, due: Duration },
     }
 }
 
@@ -145,11 +146,13 @@ impl Alarm {
             }
             Clock::Other { timer, .. } => {
                 if !matches!(&*self, Self::Other { due: set, .. } if *set == due) {
-                    let sleep = timer.sleep(due.saturating_sub(now));
+                    let sleep = Mutex::new(timer.sleep(due.saturating_sub(now)));
                     self.set(Self::Other { sleep, due });
                 }
                 let polled = match self.as_mut().project() {
-                    AlarmProjection::Other { sleep, .. } => sleep.as_mut().poll(cx),
+                    AlarmProjection::Other { sleep, .. } => {
+                        sleep.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(cx)
+                    }
                     _ => Poll::Pending,
                 };
                 // A timer must not be polled again, although it may have been early by its resolution.

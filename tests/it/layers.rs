@@ -1,9 +1,12 @@
 //! In stacks, with other layers above and below.
 
-use std::time::Duration;
+use std::{convert::Infallible, future::Ready, time::Duration};
 
 use http::{Request, Response};
-use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn, util::BoxCloneService};
+use tower::{
+    BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn,
+    util::{BoxCloneService, ServiceFn},
+};
 use tower_http::{
     decompression::DecompressionLayer,
     follow_redirect::FollowRedirectLayer,
@@ -11,7 +14,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 use tower_lro::{
-    Error, Lro, LroBody, LroLayer, ResponseExt,
+    Error, Lro, LroBody, LroLayer, ResponseExt, ResponseFuture,
     simulator::{Reply, Script, Simulator, SimulatorBody},
 };
 
@@ -124,6 +127,12 @@ fn auto_traits_follow_the_inner_types() {
     is_sync::<LroBody<SimulatorBody>>();
     is_unpin::<LroBody<SimulatorBody>>();
     is_sync::<LroLayer>();
+
+    // Also where another timer may be set, whose futures are not `Sync`.
+    type Answer = Ready<Result<Response<String>, Infallible>>;
+    type Answering = ServiceFn<fn(Request<String>) -> Answer>;
+    is_sync::<ResponseFuture<Answering, Request<String>>>();
+    is_unpin::<ResponseFuture<Answering, Request<String>>>();
 
     // A service whose future and response are not `Send` has a place, too.
     let local = service_fn(|_: Request<String>| {
