@@ -183,6 +183,8 @@ where
                         return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
                     }
                     let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
+                    // It may hold the permit of a concurrency limit, which an observer of the acceptance may wait for.
+                    future.set(None);
                     state.set(State::Operating { operating: Operating::follow(*start, response) });
                 }
                 StateProjection::Operating { operating } => break ready!(operating.as_mut().poll(cx)),

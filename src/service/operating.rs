@@ -254,7 +254,7 @@ where
     ) -> Poll<Step<S, R>> {
         match sending.poller().spans.run(|| future.as_mut().poll(cx)) {
             Poll::Ready(Ok(response)) => {
-                // It may hold the permit of a concurrency limit.
+                // It may hold the permit of a concurrency limit, which an observer may wait for.
                 drop(future);
                 let effective_uri = response.effective_uri(|| sending.poller().target_address().uri);
                 let now = self.clock.now();
@@ -263,6 +263,7 @@ where
                 Poll::Ready(Step::Act(sending.on_response(response, now)))
             }
             Poll::Ready(Err(mut error)) => {
+                drop(future);
                 R::redact(&mut error);
                 Poll::Ready(Step::Act(sending.on_service_error(error, self.clock.now())))
             }
@@ -277,10 +278,15 @@ where
         step: impl FnOnce(Sending) -> Step<S, R>,
         cx: &mut Context<'_>,
     ) -> Poll<Step<S, R>> {
-        Poll::Ready(Step::Act(match self.as_mut().poll_alarm(sending.wake_at(), cx) {
-            Poll::Ready(Ok(now)) => sending.on_due(now),
-            Poll::Ready(Err(NoTimer)) => sending.into_poller().fail(Reason::NoTimer),
+        let due = match self.as_mut().poll_alarm(sending.wake_at(), cx) {
+            Poll::Ready(due) => due,
             Poll::Pending => return self.pending(step(sending)),
+        };
+        // It may hold a permit, too.
+        drop(step);
+        Poll::Ready(Step::Act(match due {
+            Ok(now) => sending.on_due(now),
+            Err(NoTimer) => sending.into_poller().fail(Reason::NoTimer),
         }))
     }
 

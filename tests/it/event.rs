@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use tower::{Layer, Service, ServiceExt};
+use futures_util::FutureExt;
+use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_lro::{
     Event, LroLayer, Resume,
     simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
@@ -140,4 +141,25 @@ async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
     assert_eq!(outcome.unwrap().status(), 200);
     assert_eq!(*before.lock().unwrap(), *after.lock().unwrap());
     assert_eq!(before.lock().unwrap().len(), 8);
+}
+
+/// An observer may wait for a request of its own through the same client.
+#[tokio::test(start_paused = true)]
+async fn observers_are_called_while_no_permit_of_the_service_below_is_held() {
+    let refused = Script::azure_maps().polls([Reply::http(200).fault(Fault::Refused), Reply::status("Succeeded")]);
+    let late = Script::azure_maps().polls([Reply::status("Running").delay(seconds(3600))]);
+    for (layer, script) in [(exact(), refused), (exact().timeout(seconds(20)), late)] {
+        let limited = ConcurrencyLimit::new(Simulator::new().script(script), 1);
+        let held = Arc::new(Mutex::new(Vec::new()));
+        let layer = layer.on_event({
+            let (limited, held) = (limited.clone(), held.clone());
+            move |event| {
+                let other = limited.clone();
+                let ready = ServiceExt::<http::Request<SimulatorBody>>::ready_oneshot(other).now_or_never();
+                held.lock().unwrap().extend(ready.is_none().then(|| format!("{event:?}")));
+            }
+        });
+        drop(layer.layer(limited).oneshot(start()).await);
+        assert_eq!(*held.lock().unwrap(), [""; 0]);
+    }
 }
