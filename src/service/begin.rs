@@ -82,7 +82,7 @@ where
     if let Some(cancel) = head.extensions.get::<Cancel>() {
         return match redirect_to_cancel(&mut request, &config, &head.uri, cancel) {
             Ok(_) => ResponseFuture::pass_through(inner.call(request)),
-            Err(error) => ResponseFuture::refused(Error::Operation(error)),
+            Err(error) => refuse(inner, Error::Operation(error)),
         };
     }
     let resume = head.extensions.remove::<Resume>().unwrap_or_default();
@@ -101,10 +101,20 @@ where
     R: AsRequest<S::Response, S::Error>,
 {
     if !Clock::may_come() {
-        return ResponseFuture::refused(Error::NoTimer);
+        return refuse(inner, Error::NoTimer);
     }
     let begin = |mut service, config, head, request| begin(&mut service, config, head, request);
     ResponseFuture::deferred(Deferred { service: take(inner), config, head, request, begin })
+}
+
+/// Sends nothing. The service was made ready for nothing, and goes with all that it holds for that, such as the permit of a
+/// concurrency limit: there may never be another request to take it.
+fn refuse<S, R>(inner: &mut S, error: Error<S::Error>) -> ResponseFuture<S, R>
+where
+    S: Service<R, Response: AsResponse> + Clone,
+{
+    drop(take(inner));
+    ResponseFuture::refused(error)
 }
 
 /// Takes the service, which is ready, and leaves a clone behind, which need not be.

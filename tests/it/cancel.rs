@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http::{Extensions, Request, Response, StatusCode};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tower::{BoxError, Layer, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_lro::{
     Canceller, Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationError, OperationState, Protocol,
     simulator::{Simulator, SimulatorBody},
@@ -95,6 +96,19 @@ async fn a_canceller_that_panics_does_so_in_its_own_task() {
     let request = Request::get("https://example.com/$export").header("prefer", "respond-async");
     let call = layer.layer(service).oneshot(request.body(String::new()).unwrap());
     assert!(tokio::time::timeout(seconds(1), call).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_request_that_is_refused_holds_no_permit_of_the_service_below() {
+    let limited = ConcurrencyLimit::new(answering(|_, _| Ok(Response::new(String::new()))).0, 1);
+    let mut client = exact().layer(limited.clone());
+    // The client does not speak its protocol.
+    let cancel = running("fhir", "https://example.com/op/1").cancel().unwrap();
+    let request = cancel.request::<String>("https://example.com/".parse().unwrap());
+    let Err(Error::Operation(error)) = client.ready().await.unwrap().call(request).await else { panic!() };
+    assert!(matches!(error.cause(), Cause::Protocol));
+    assert!(limited.ready_oneshot().now_or_never().is_some(), "the client waits for nothing");
+    drop(client);
 }
 
 /// Many services cancel asynchronously, too.

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
+use tower::{BoxError, Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tower_lro::{
     CancelRule, Cause, Error, ErrorObject, Event, FinalResponse, LroLayer, LroOverrides, Operation, OperationState,
     Protocol, ResponseExt, StartRule, StatusRule,
@@ -412,6 +412,14 @@ fn without_a_timer_nothing_is_sent() {
     let error = futures_util::FutureExt::now_or_never(call(service.clone())).unwrap().unwrap_err();
     assert!(matches!(error, Error::NoTimer), "{error}");
     assert_eq!(*sent.lock().unwrap(), 0);
+
+    // Nor does a client that is kept hold the permit that its request would have taken.
+    let limited = ConcurrencyLimit::new(service.clone(), 1);
+    let mut client = exact().layer(limited.clone());
+    let error = runtime.block_on(async { client.ready().await.unwrap().call(request()).await }).unwrap_err();
+    assert!(matches!(error, Error::NoTimer), "{error}");
+    assert!(futures_util::FutureExt::now_or_never(limited.ready_oneshot()).is_some());
+    drop(client);
 
     // A request that is made outside of a runtime is sent in the runtime in which it is awaited.
     let future = call(service);
