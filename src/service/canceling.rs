@@ -1,5 +1,7 @@
 //! Requests that cancel operations: the caller's, and those that are sent when no caller waits any more.
 
+use std::sync::Arc;
+
 use http::{StatusCode, Uri, header::HOST};
 use tokio::runtime::Handle;
 
@@ -39,21 +41,28 @@ pub(crate) fn spawn_cancel(canceller: &Canceller, poller: &Poller) {
     let Some(mut request) = poller.cancel_request() else { return };
     // A layer in the canceller would take a 202 for an operation of its own, and report nothing until that ends.
     request.extensions_mut().insert(LroOverrides::disabled());
-    let (config, operation) = (poller.context.config.clone(), poller.operation.clone());
-    match Handle::try_current() {
-        Ok(runtime) => {
-            let canceller = canceller.clone();
-            runtime.spawn(async move {
-                // Called here, because this may come from a drop, where a panic of the caller's code would be the second.
-                let status = canceller.send(request).await;
-                report(&config, &operation, status);
-            });
-        }
-        Err(_) => report(&config, &operation, None),
+    let report = Report { config: poller.context.config.clone(), operation: poller.operation.clone(), status: None };
+    if let Ok(runtime) = Handle::try_current() {
+        let canceller = canceller.clone();
+        runtime.spawn(async move {
+            let mut report = report;
+            // Called here, because this may come from a drop, where a panic of the caller's code would be the second.
+            report.status = canceller.send(request).await;
+        });
     }
 }
 
-fn report(config: &Config, operation: &Operation, status: Option<StatusCode>) {
-    tracing::cancel_sent(operation, status);
-    config.emit(&Event::CancelSent { operation, status });
+/// Reports the answer when it is dropped, so that there is a report also if the canceller panics, and if the runtime ends before it.
+struct Report {
+    config: Arc<Config>,
+    operation: Operation,
+    status: Option<StatusCode>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let Self { config, operation, status } = self;
+        tracing::cancel_sent(operation, *status);
+        config.emit(&Event::CancelSent { operation, status: *status });
+    }
 }

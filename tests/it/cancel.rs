@@ -1,15 +1,16 @@
 //! Canceling an operation at the service: what is sent, where to, and when nothing is.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use http::{Extensions, Request, Response, StatusCode};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tower::{BoxError, Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_lro::{
-    Canceller, Cause, Error, Event, LroLayer, LroOverrides, Operation, OperationError, OperationState, Protocol,
+    Canceller, Cause, Error, Event, Events, LroLayer, LroOverrides, Operation, OperationError, OperationState,
+    OwnedEvent, Protocol,
     simulator::{Simulator, SimulatorBody},
 };
 
@@ -90,12 +91,29 @@ async fn an_operation_is_canceled_where_it_is_and_not_at_a_page_to_sign_in_at() 
 #[tokio::test(start_paused = true)]
 async fn a_canceller_that_panics_does_so_in_its_own_task() {
     let canceller = Canceller::new(|_| -> std::future::Ready<Result<StatusCode, BoxError>> { panic!("canceller") });
+    let (call, events) = canceled_by(canceller);
+    assert!(tokio::time::timeout(seconds(1), call).await.is_err());
+    let events: Vec<OwnedEvent> = events.collect().await;
+    assert!(matches!(events.last().unwrap().as_event(), Event::CancelSent { status: None, .. }), "{events:?}");
+}
+
+#[test]
+fn a_cancel_request_that_ends_with_the_runtime_is_reported() {
+    let (call, events) = canceled_by(Canceller::new(|_| std::future::pending()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { assert!(tokio::time::timeout(Duration::from_millis(1), call).await.is_err()) });
+    drop(runtime);
+    let events: Vec<OwnedEvent> = events.collect().now_or_never().unwrap();
+    assert!(matches!(events.last().unwrap().as_event(), Event::CancelSent { status: None, .. }), "{events:?}");
+}
+
+/// An operation that does not end, and is canceled when it is dropped.
+fn canceled_by(canceller: Canceller) -> (impl Future<Output: Sized>, Events) {
     let (service, _) =
         answering(|_, _| Ok(Response::builder().status(202).header("content-location", "/op/1").body(String::new())?));
-    let layer = exact().protocols([Protocol::fhir()]).cancel_on_drop(canceller);
+    let (layer, events) = exact().protocols([Protocol::fhir()]).cancel_on_drop(canceller).events();
     let request = Request::get("https://example.com/$export").header("prefer", "respond-async");
-    let call = layer.layer(service).oneshot(request.body(String::new()).unwrap());
-    assert!(tokio::time::timeout(seconds(1), call).await.is_err());
+    (layer.layer(service).oneshot(request.body(String::new()).unwrap()), events)
 }
 
 #[tokio::test(start_paused = true)]
