@@ -5,16 +5,16 @@ use std::{
     future::{Ready, ready},
 };
 
-use http::Request;
+use http::{Request, Response};
 use reqwest_middleware::ClientBuilder;
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
 use tower::{BoxError, Layer, ServiceBuilder, ServiceExt, hedge::Hedge, retry::Policy, timeout::error::Elapsed};
 use tower_lro::{
-    Cause, Error, OperationError, OperationState,
+    Cause, Error, OperationError, OperationState, Protocol, ResponseExt,
     simulator::{ConnectionLost, Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
-use crate::support::{Server, exact, polls, quick, seconds, start};
+use crate::support::{Server, answering, exact, polls, quick, seconds, start};
 
 /// Sends again everything that failed, unless it was accepted.
 #[derive(Clone)]
@@ -113,6 +113,29 @@ async fn the_error_of_a_layer_below_another_is_found_and_is_no_operation_of_the_
     let error = exact().layer(exact().layer(simulator)).oneshot(start()).await.unwrap_err();
     assert!(matches!(error, Error::Service(Error::Operation(_))) && error.operation().is_none());
     assert!(OperationError::<ConnectionLost>::find(&error).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_of_another_protocol_below_may_take_a_poll_for_a_start_and_one_layer_of_both_does_not() {
+    let service = || {
+        answering(|index, request| {
+            let response = Response::builder();
+            let (response, body) = match (index, request.uri().path()) {
+                (0, _) => (response.status(202).header("operation-location", "/operations/1"), ""),
+                (1, _) => (response.status(202).header("location", "/results/1"), r#"{"status": "Running"}"#),
+                (_, "/operations/1") => (response, r#"{"status": "Succeeded"}"#),
+                _ => (response, "a result"),
+            };
+            Ok(response.body(body.to_owned())?)
+        })
+        .0
+    };
+    let post = || Request::post("https://example.com/").body(String::new()).unwrap();
+    let below = exact().protocols([Protocol::location()]).layer(service());
+    let Err(Error::Operation(error)) = exact().layer(below).oneshot(post()).await else { panic!() };
+    assert!(matches!(error.cause(), Cause::Status(_)), "{error}");
+    let response = exact().protocol(Protocol::location()).layer(service()).oneshot(post()).await.unwrap();
+    assert_eq!(response.operation().unwrap().status(), Some("Succeeded"));
 }
 
 #[tokio::test(start_paused = true)]
