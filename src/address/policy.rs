@@ -147,6 +147,11 @@ impl CallerAddress {
             || (is_own(self.origin().0, scheme) && is_own(self.origin().1, authority.as_str()))
     }
 
+    /// Whether a URI may be asked as it is, because it has the request's own scheme and authority.
+    pub(crate) fn is_plainly_own(&self, uri: &Uri) -> bool {
+        matches!(uri.scheme_str(), Some("http" | "https")) && self.has_authority_of(uri)
+    }
+
     fn has_origin_text(&self, scheme: &str, authority: &str) -> bool {
         let origin = &self.text[..self.path.start as usize];
         origin.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://")) == Some(authority)

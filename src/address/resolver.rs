@@ -74,7 +74,7 @@ impl<'a> Resolver<'a> {
 
     /// Decides whether a URI may be asked.
     pub(crate) fn check(&self, uri: &Uri) -> Result<Address, AddressError> {
-        if self.is_plainly_own(uri) {
+        if self.policy.caller().is_plainly_own(uri) {
             return Ok(Address { uri: uri.clone(), credentials: Credentials::Send });
         }
         self.resolve("", uri)
@@ -98,11 +98,6 @@ impl<'a> Resolver<'a> {
         };
         let request = self.policy.caller().uri().unwrap_or_default();
         Err(AddressError::new(kind, None, None).with_uri(started.clone(), &request))
-    }
-
-    /// Whether a URI has the scheme and the authority of the caller's request: then it may be asked as it is.
-    pub(crate) fn is_plainly_own(&self, uri: &Uri) -> bool {
-        matches!(uri.scheme_str(), Some("http" | "https")) && self.policy.caller().has_authority_of(uri)
     }
 
     /// Resolves a reference that will not be asked.

@@ -113,7 +113,7 @@ impl Poller {
             self.operation.more_mut().result = Some(judged);
             return Ok(());
         }
-        if self.resolver().is_plainly_own(&self.operation.monitor) {
+        if self.context.template.caller.is_plainly_own(&self.operation.monitor) {
             self.operation.credentials = Credentials::Send;
             return Ok(());
         }

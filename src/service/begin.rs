@@ -79,7 +79,8 @@ where
         Uncommon::NoTimer(config, head) => return begin_later(inner, config, head, request),
         Uncommon::AboutOperation(config, head) => (config, head),
     };
-    if let Some(cancel) = head.extensions.get::<Cancel>() {
+    let is_cancel = head.intent == Intent::Cancel;
+    if let Some(cancel) = is_cancel.then(|| head.extensions.get::<Cancel>()).flatten() {
         return match redirect_to_cancel(&mut request, &config, &head.uri, cancel) {
             Ok(_) => ResponseFuture::pass_through(inner.call(request)),
             Err(error) => refuse(inner, Error::Operation(error)),
