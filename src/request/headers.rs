@@ -212,7 +212,7 @@ fn kept(name: &str, host: Host) -> Kept {
         Some(b'd') => name == "digest",
         Some(b'e') => name == "expect",
         Some(b'h') => name == "http2-settings" || (name == "host" && host == Host::Drop),
-        Some(b'i') => name.starts_with("if-") || name == "idempotency-key",
+        Some(b'i') => name.starts_with("if-") || matches!(name, "if" | "idempotency-key"),
         Some(b'k') => name == "keep-alive",
         Some(b'o') => name == "operation-id",
         Some(b'p') => matches!(name, "prefer" | "proxy-connection"),

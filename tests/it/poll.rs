@@ -27,6 +27,7 @@ async fn a_poll_is_a_get_with_the_start_requests_headers_version_and_extensions(
         .header("content-type", "application/json")
         .header("content-length", "4")
         .header("if-match", "*")
+        .header("if", "(<urn:uuid:181d4fae>)")
         .header("x-hop", "1")
         .header("connection", "x-hop")
         .header("x-ms-client-request-id", "7")
