@@ -67,7 +67,7 @@ impl<T: Io> Reading<T> {
             operation.is_success_assumed = operation.state == OperationState::Succeeded && !is_told;
             let mut seen = 0;
             if application_http::end_of_head(&self.response.frames.to_bytes(), &mut seen) {
-                return self.unwrap(now);
+                return self.unwrap_message(now);
             }
             self.purpose = Purpose::MessageHead { seen };
             self.until = self.poller.schedule.or_deadline(Duration::MAX);
@@ -118,7 +118,7 @@ impl<T: Io> Reading<T> {
         let (late_from, is_enough) = match &mut self.purpose {
             Purpose::MessageHead { seen } => {
                 if application_http::end_of_head(data, seen) {
-                    return self.unwrap(now);
+                    return self.unwrap_message(now);
                 }
                 (self.until, self.response.frames.bytes() > MAX_DETAILS_BYTES)
             }
@@ -157,8 +157,8 @@ impl<T: Io> Reading<T> {
         }
     }
 
-    /// The head of the response in the body has been read.
-    fn unwrap(mut self: Box<Self>, now: Duration) -> Action<T> {
+    /// The head of the response in the body has been read: goes on with that response.
+    fn unwrap_message(mut self: Box<Self>, now: Duration) -> Action<T> {
         let body = self.response.frames.to_bytes();
         self.search = StatusSearch::new(self.poller.status_rule());
         let mut rest = 0;

@@ -1,5 +1,6 @@
 //! The parts of the caller's request that are kept in order to poll.
 
+mod accept;
 mod headers;
 pub(crate) mod names;
 pub(crate) mod template;

@@ -3,7 +3,7 @@
 use std::{mem, time::Duration};
 
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version,
+    Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version,
     header::{ACCEPT, ACCEPT_LANGUAGE, HOST, USER_AGENT},
 };
 use url::Url;
@@ -15,6 +15,7 @@ use crate::{
     },
     operation::{Resume, cancel::Cancel},
     request::{
+        accept::{is_json, put_json_first},
         headers::{CapturedHeaders, Host, RepeatedHeaders},
         names::NameLists,
     },
@@ -216,7 +217,7 @@ impl RequestTemplate {
             headers.remove(HOST);
         }
         if accept == Accept::JsonFirst && self.prefers_other {
-            accept_json_first(headers);
+            put_json_first(headers);
         }
         if credentials == Credentials::Send && !self.extensions.is_empty() {
             *request.extensions_mut() = self.extensions.clone();
@@ -245,51 +246,10 @@ impl Credentials {
     }
 }
 
-/// Whether JSON is the first of the media ranges, and has no less weight than the others.
-fn is_json(accept: &[u8]) -> bool {
-    let mut first = accept.split(|byte| *byte == b',').next().unwrap_or_default().split(|byte| *byte == b';');
-    let media_type = first.next().unwrap_or_default().trim_ascii();
-    let suffix = media_type.last_chunk::<5>();
-    let is_json = media_type == b"*/*"
-        || media_type.eq_ignore_ascii_case(b"application/json")
-        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"));
-    // Less than the 1 that others have without one.
-    let has_less_weight =
-        |parameter: &[u8]| std::str::from_utf8(parameter).ok().and_then(weight).is_some_and(|it| it.starts_with('0'));
-    is_json && !first.any(has_less_weight)
-}
-
-/// Puts JSON before the caller's media types: a service that can also answer HTML would do so, and the status would be lost.
-fn accept_json_first(headers: &mut HeaderMap) {
-    // Equal weights leave the choice to the service, so that the others get less.
-    let values: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let ranges = values.iter().flat_map(|value| parts(value, ',')).map(str::trim).filter(|range| !range.is_empty());
-    let accept = ranges.fold("application/json".to_owned(), |accept, range| {
-        let weight = if parts(range, ';').skip(1).any(|parameter| weight(parameter).is_some()) { "" } else { ";q=0.9" };
-        accept + ", " + range + weight
-    });
-    if let Ok(accept) = HeaderValue::try_from(accept) {
-        headers.insert(ACCEPT, accept);
-    }
-}
-
-/// The weight of a media range, if a parameter is that.
-fn weight(parameter: &str) -> Option<&str> {
-    let (name, weight) = parameter.split_once('=')?;
-    name.trim().eq_ignore_ascii_case("q").then(|| weight.trim())
-}
-
-/// What a separator separates, unless it stands in quotes.
-fn parts(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let mut in_quotes = false;
-    text.split(move |character| {
-        in_quotes ^= character == '"';
-        character == separator && !in_quotes
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn template_of(request: &Request<()>) -> RequestTemplate {
@@ -338,6 +298,7 @@ mod tests {
             "If-None-Match",
             "If-Modified-Since",
             "If-Range",
+            "If",
             "Range",
             "Prefer",
             "Accept-Encoding",
@@ -454,41 +415,16 @@ mod tests {
     }
 
     #[test]
-    fn json_comes_first_where_the_status_is_read_from_it() {
+    fn only_polls_whose_status_is_in_json_ask_for_that_first() {
+        let template = template_of(&request(&[("accept", "text/csv"), ("accept", "text/html")]));
         for (accept, expected) in [
-            (&[][..], &[][..]),
-            (&["application/json"], &["application/json"]),
-            (&["*/*"], &["*/*"]),
-            (&["application/vnd.api+json; q=1, text/html"], &["application/vnd.api+json; q=1, text/html"]),
-            (&["text/html"], &["application/json, text/html;q=0.9"]),
-            (&["application/json;q=0.5, text/html"], &["application/json, application/json;q=0.5, text/html;q=0.9"]),
-            (&["*/*; Q=0.1, text/csv"], &["application/json, */*; Q=0.1, text/csv;q=0.9"]),
-            (
-                &["text/html, application/json;q=0.5,*/*; q=0.1"],
-                &["application/json, text/html;q=0.9, application/json;q=0.5, */*; q=0.1"],
-            ),
-            (&["text/csv", "text/html"], &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
-            (&["text/html;Q=0.5, a/b ;  q =0.1"], &["application/json, text/html;Q=0.5, a/b ;  q =0.1"]),
-            // What stands in quotes separates nothing.
-            (
-                &[r#"text/turtle;profile="a, b", text/csv;x=";q=1""#],
-                &[r#"application/json, text/turtle;profile="a, b";q=0.9, text/csv;x=";q=1";q=0.9"#],
-            ),
+            (Accept::AsCaller, &["text/csv", "text/html"][..]),
+            (Accept::JsonFirst, &["application/json, text/csv;q=0.9, text/html;q=0.9"]),
         ] {
-            let headers: Vec<_> = accept.iter().map(|&value| ("accept", value)).collect();
-            let template = template_of(&request(&headers));
             let address = Address { uri: Uri::from_static("/monitor"), credentials: Credentials::Send };
-            let values = |accept| {
-                let request = template.request(address.clone(), accept).request;
-                request
-                    .headers()
-                    .get_all("accept")
-                    .iter()
-                    .map(|value| value.to_str().unwrap().to_owned())
-                    .collect::<Vec<_>>()
-            };
-            assert_eq!(values(Accept::JsonFirst), expected, "{accept:?}");
-            assert_eq!(values(Accept::AsCaller), accept);
+            let poll = template.request(address, accept).request;
+            let values: Vec<_> = poll.headers().get_all("accept").iter().collect();
+            assert_eq!(values, expected);
         }
     }
 
