@@ -22,8 +22,8 @@ use crate::{
     operation::cancel::Canceller,
     protocol::{Candidate, Protocol, final_response::FinalResponse},
     request::{
+        captured::{FollowedRequest, Intent, OmittedExtension, RequestHead, TemplateRules},
         names::NameLists,
-        template::{FollowedRequest, Intent, OmittedExtension, RequestHead, TemplateRules},
     },
     timing::{backoff::DelayRules, timer::Timer},
 };

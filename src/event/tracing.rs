@@ -22,7 +22,7 @@ mod on {
         operation::Operation,
         protocol::state::OperationState,
         redact::{Escaped, Name, Redacted},
-        request::template::Call,
+        request::captured::Call,
     };
 
     /// The target of all spans and events, whatever the modules are called.
@@ -256,7 +256,7 @@ mod on {
 mod off {
     use http::{HeaderName, Method, StatusCode, Uri};
 
-    use crate::{event::Event, operation::Operation, request::template::Call};
+    use crate::{event::Event, operation::Operation, request::captured::Call};
 
     #[derive(Debug)]
     pub(crate) struct Spans;

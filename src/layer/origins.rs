@@ -6,7 +6,7 @@ use url::Url;
 use crate::{
     address::{origin::Origin, uri::is_http},
     layer::LroLayer,
-    request::template::OmittedExtension,
+    request::captured::OmittedExtension,
 };
 
 impl LroLayer {

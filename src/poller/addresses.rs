@@ -18,7 +18,7 @@ use crate::{
         final_response::{FinalResponse, ResourceRule},
         template::Template,
     },
-    request::template::Call,
+    request::captured::Call,
 };
 
 impl Poller {

@@ -34,7 +34,7 @@ use crate::{
         resuming::resume,
         starting::{Beginning, Started, Starting},
     },
-    request::template::{CapturedRequest, Intent, RequestHead},
+    request::captured::{CapturedRequest, Intent, RequestHead},
 };
 
 /// The chart in the documentation itself, so that it cannot be wrong.

@@ -35,7 +35,7 @@ use crate::{
         state::OperationState,
         template::Known,
     },
-    request::template::Call,
+    request::captured::Call,
 };
 
 const RESOURCE_LOCATION: HeaderName = HeaderName::from_static("resource-location");

@@ -20,7 +20,7 @@ use crate::{
         verdict::Target,
     },
     protocol::state::OperationState,
-    request::template::Call,
+    request::captured::Call,
 };
 
 impl Poller {

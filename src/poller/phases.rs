@@ -17,7 +17,7 @@ use crate::{
         verdict::Target,
     },
     protocol::{Rules, status_rule::StatusRule},
-    request::template::{Call, RequestTemplate},
+    request::{captured::Call, template::RequestTemplate},
 };
 
 /// An operation under way, whatever its phase. State that lasts for one call is here; state that outlives it is in `operation`

@@ -24,7 +24,7 @@ use crate::{
         starting::Beginning,
     },
     protocol::Protocol,
-    request::template::{Call, FollowedRequest},
+    request::captured::{Call, FollowedRequest},
 };
 
 /// Goes on with an operation, under the current settings.

@@ -34,7 +34,7 @@ use crate::{
         start_rule::{By, StartRule},
         template::Known,
     },
-    request::template::{Call, CapturedRequest, FollowedRequest},
+    request::captured::{Call, CapturedRequest, FollowedRequest},
 };
 
 const OPERATION_ID: HeaderName = HeaderName::from_static("operation-id");

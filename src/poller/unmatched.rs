@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, StatusCode, header::LOCATION};
 use crate::{
     config::Config,
     event::{Event, tracing},
-    request::template::RequestHead,
+    request::captured::RequestHead,
 };
 
 /// The headers that announce operations in known protocols.

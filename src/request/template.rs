@@ -1,172 +1,22 @@
 //! `RequestTemplate`: the parts of the caller's request that polls repeat.
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use http::{
-    Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version,
+    Extensions, HeaderMap, HeaderName, Request, Version,
     header::{ACCEPT, ACCEPT_LANGUAGE, HOST, USER_AGENT},
 };
-use url::Url;
 
 use crate::{
     address::{
         policy::{Address, CallerAddress, Credentials},
         uri::has_authority,
     },
-    operation::{Resume, cancel::Cancel},
     request::{
         accept::{is_json, put_json_first},
-        headers::{CapturedHeaders, Host, RepeatedHeaders},
-        names::NameLists,
+        headers::RepeatedHeaders,
     },
 };
-
-/// The caller's request without its headers and its body.
-#[derive(Debug)]
-pub(crate) struct RequestHead {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) version: Version,
-    pub(crate) extensions: Extensions,
-    /// The timeout of a single request, if the transport has such a thing.
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) intent: Intent,
-}
-
-/// What the caller wants with a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Intent {
-    /// To have it sent. It may start an operation.
-    Send,
-    /// To resume an operation.
-    Resume,
-    /// To cancel an operation.
-    Cancel,
-}
-
-impl Intent {
-    #[inline]
-    pub(crate) fn of(method: &Method, extensions: &Extensions) -> Self {
-        if extensions.is_empty() {
-            Self::Send
-        } else if extensions.get::<Cancel>().is_some() {
-            Self::Cancel
-        } else if method == Method::GET && extensions.get::<Resume>().is_some() {
-            // Only a `GET` can.
-            Self::Resume
-        } else {
-            Self::Send
-        }
-    }
-}
-
-impl RequestHead {
-    #[inline(always)]
-    pub(crate) fn of<B>(request: &mut Request<B>, intent: Intent) -> Self {
-        let (uri, extensions) = match intent {
-            // It is not sent.
-            Intent::Resume => (mem::take(request.uri_mut()), mem::take(request.extensions_mut())),
-            Intent::Send | Intent::Cancel => (request.uri().clone(), request.extensions().clone()),
-        };
-        Self { method: request.method().clone(), uri, version: request.version(), extensions, timeout: None, intent }
-    }
-}
-
-/// The parts that are kept of every request in case it starts an operation: not its body.
-#[derive(Debug)]
-pub(crate) struct CapturedRequest {
-    pub(crate) head: RequestHead,
-    headers: CapturedHeaders,
-}
-
-impl CapturedRequest {
-    pub(crate) fn new(head: RequestHead, headers: &HeaderMap) -> Self {
-        let mut captured = Self::without_headers(head);
-        captured.capture(headers);
-        captured
-    }
-
-    /// Must be followed by [`capture`](Self::capture), where it stays: moving the headers is expensive.
-    #[inline]
-    pub(crate) fn without_headers(head: RequestHead) -> Self {
-        Self { head, headers: CapturedHeaders::new() }
-    }
-
-    #[inline]
-    pub(crate) fn capture(&mut self, headers: &HeaderMap) {
-        self.headers.capture(headers, self.head.host());
-    }
-
-    /// Makes the template, now that the request has started an operation.
-    pub(crate) fn into_followed(self, rules: TemplateRules<'_>) -> FollowedRequest {
-        self.head.into_followed(self.headers.repeated(rules.names), rules)
-    }
-}
-
-impl RequestHead {
-    /// Makes the template of a request that resumes an operation.
-    #[inline]
-    pub(crate) fn resuming(self, headers: &HeaderMap, rules: TemplateRules<'_>) -> FollowedRequest {
-        let headers = RepeatedHeaders::of(headers, self.host(), rules.names);
-        self.into_followed(headers, rules)
-    }
-
-    fn host(&self) -> Host {
-        if has_authority(&self.uri) { Host::Drop } else { Host::Keep }
-    }
-
-    fn into_followed(mut self, headers: RepeatedHeaders, rules: TemplateRules<'_>) -> FollowedRequest {
-        if !self.extensions.is_empty() {
-            // A layer below would take them for its own.
-            self.extensions.remove::<Resume>();
-            self.extensions.remove::<Cancel>();
-            rules.omitted.iter().for_each(|omitted| (omitted.remove)(&mut self.extensions));
-        }
-        let Self { method, uri, version, extensions, timeout, .. } = self;
-        let host = if has_authority(&uri) { None } else { headers.get(&HOST) };
-        let caller = CallerAddress::new(&uri, host, rules.base);
-        let prefers_other = headers.get(&ACCEPT).is_some_and(|accept| !is_json(accept));
-        let timeout = timeout.map(Box::new);
-        let template = RequestTemplate { caller, version, extensions, headers, timeout, prefers_other };
-        FollowedRequest { method, uri, template }
-    }
-}
-
-/// The layer's settings for templates.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TemplateRules<'a> {
-    pub(crate) omitted: &'a [OmittedExtension],
-    /// The base that a client below puts before paths.
-    pub(crate) base: Option<&'a Url>,
-    pub(crate) names: &'a NameLists,
-}
-
-/// An extension of the caller's request that polls do not get.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OmittedExtension {
-    pub(crate) remove: fn(&mut Extensions),
-}
-
-impl OmittedExtension {
-    pub(crate) fn of<T: Clone + Send + Sync + 'static>() -> Self {
-        Self { remove: |extensions| _ = extensions.remove::<T>() }
-    }
-}
-
-/// How a request of the caller came to be about an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    Starts,
-    Resumes,
-}
-
-/// A request of the caller that starts an operation, or resumes one.
-#[derive(Debug)]
-pub(crate) struct FollowedRequest {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) template: RequestTemplate,
-}
 
 /// The parts of the caller's request that are kept in order to poll.
 #[derive(Debug)]
@@ -203,6 +53,17 @@ pub(crate) enum Accept {
 }
 
 impl RequestTemplate {
+    pub(super) fn new(
+        caller: CallerAddress,
+        version: Version,
+        extensions: Extensions,
+        headers: RepeatedHeaders,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let prefers_other = headers.get(&ACCEPT).is_some_and(|accept| !is_json(accept));
+        Self { caller, version, extensions, headers, timeout: timeout.map(Box::new), prefers_other }
+    }
+
     /// Makes a `GET` with the caller's version, and with the headers and extensions that may go to this address.
     pub(crate) fn request(&self, address: Address, accept: Accept) -> PollRequest {
         let Address { uri, credentials } = address;
@@ -248,9 +109,13 @@ impl Credentials {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderValue, Method, Uri};
 
     use super::*;
+    use crate::request::{
+        captured::{CapturedRequest, Intent, RequestHead, TemplateRules},
+        names::NameLists,
+    };
 
     fn template_of(request: &Request<()>) -> RequestTemplate {
         let rules = TemplateRules { omitted: &[], base: None, names: &NameLists::default() };

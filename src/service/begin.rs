@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     error::Error,
     operation::{Resume, cancel::Cancel},
-    request::template::{Intent, RequestHead},
+    request::captured::{Intent, RequestHead},
     service::{
         canceling::redirect_to_cancel,
         clock::Clock,

@@ -6,7 +6,7 @@ use tower_service::Service;
 use crate::{
     error::Error,
     layer::{LroLayer, overrides::LroOverrides},
-    request::template::{CapturedRequest, Intent, RequestHead},
+    request::captured::{CapturedRequest, Intent, RequestHead},
     service::{
         future::ResponseFuture,
         start::{Start, may_start_operation},

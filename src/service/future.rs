@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     error::{Error, boxed::BoxError},
     operation::Resume,
-    request::template::{FollowedRequest, RequestHead},
+    request::captured::{FollowedRequest, RequestHead},
     service::{
         clock::{Clock, NoTimer},
         operating::{Operating, ResultOf},

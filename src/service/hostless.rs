@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, HeaderValue, header::HOST};
 
-use crate::{address::policy::CallerAddress, config::Config, event::tracing, request::template::RequestHead};
+use crate::{address::policy::CallerAddress, config::Config, event::tracing, request::captured::RequestHead};
 
 /// Warns before the first such request is sent, not only when an operation is lost. Relative monitors are polled all the same.
 #[cold]

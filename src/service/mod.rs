@@ -25,7 +25,7 @@ use tower_service::Service;
 use crate::{
     error::{Error, boxed::BoxError},
     layer::{LroLayer, overrides::LroOverrides},
-    request::template::{Intent, RequestHead},
+    request::captured::{Intent, RequestHead},
     service::{
         begin::{begin_uncommon, keep},
         body::LroBody,

@@ -33,7 +33,7 @@ use crate::{
         resuming,
         starting::{Started, Starting},
     },
-    request::template::FollowedRequest,
+    request::captured::FollowedRequest,
     service::{
         body::{LroBody, Next, OpenBody},
         canceling::spawn_cancel,

@@ -19,7 +19,10 @@ use crate::{
     layer::overrides::LroOverrides,
     operation::Operation,
     redact::Redacted,
-    request::template::{Intent, PollRequest, RequestHead},
+    request::{
+        captured::{Intent, RequestHead},
+        template::PollRequest,
+    },
     service::{
         Lro,
         begin::begin,

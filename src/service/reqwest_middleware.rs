@@ -24,7 +24,10 @@ use crate::{
     layer::{LroLayer, overrides::LroOverrides},
     operation::{Resume, cancel::Cancel},
     poller::canceling::inexpressible,
-    request::template::{CapturedRequest, Intent, PollRequest, RequestHead},
+    request::{
+        captured::{CapturedRequest, Intent, RequestHead},
+        template::PollRequest,
+    },
     service::{
         canceling::redirect_to_cancel,
         clock::Clock,

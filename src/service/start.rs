@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     operation::Operation,
     poller::unmatched,
-    request::template::{CapturedRequest, RequestHead},
+    request::captured::{CapturedRequest, RequestHead},
     service::transport::AsResponse,
 };
 
