@@ -170,6 +170,8 @@ where
                 StateProjection::First { mut future, start } => {
                     let Some(first) = future.as_mut().as_pin_mut() else { return Poll::Pending };
                     let result = ready!(first.poll(cx));
+                    // It may hold the permit of a concurrency limit, which an observer may wait for.
+                    future.set(None);
                     // Borrow: moving the response is expensive.
                     let begins = match (&result, &*start) {
                         (Ok(response), Some(start)) => {
@@ -178,13 +180,10 @@ where
                         _ => false,
                     };
                     if !begins {
-                        future.set(None);
                         *start = None;
                         return Poll::Ready(result.map(AsResponse::pass_through).map_err(Error::Service));
                     }
                     let (Ok(response), Some(start)) = (result, start.take()) else { return Poll::Pending };
-                    // It may hold the permit of a concurrency limit, which an observer of the acceptance may wait for.
-                    future.set(None);
                     state.set(State::Operating { operating: Operating::follow(*start, response) });
                 }
                 StateProjection::Operating { operating } => break ready!(operating.as_mut().poll(cx)),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::FutureExt;
 use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit};
 use tower_lro::{
-    Event, LroLayer, Resume,
+    Event, LroLayer, Protocol, Resume,
     simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
@@ -148,18 +148,25 @@ async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
 async fn observers_are_called_while_no_permit_of_the_service_below_is_held() {
     let refused = Script::azure_maps().polls([Reply::http(200).fault(Fault::Refused), Reply::status("Succeeded")]);
     let late = Script::azure_maps().polls([Reply::status("Running").delay(seconds(3600))]);
-    for (layer, script) in [(exact(), refused), (exact().timeout(seconds(20)), late)] {
+    let unmatched = exact().protocols([Protocol::fhir()]);
+    for (layer, script, last) in [
+        (exact(), refused, "Finished"),
+        (exact().timeout(seconds(20)), late, "Finished"),
+        (unmatched, Script::azure_maps(), "Unmatched"),
+    ] {
         let limited = ConcurrencyLimit::new(Simulator::new().script(script), 1);
-        let held = Arc::new(Mutex::new(Vec::new()));
+        let reported = Arc::new(Mutex::new(Vec::new()));
         let layer = layer.on_event({
-            let (limited, held) = (limited.clone(), held.clone());
+            let (limited, reported) = (limited.clone(), reported.clone());
             move |event| {
                 let other = limited.clone();
                 let ready = ServiceExt::<http::Request<SimulatorBody>>::ready_oneshot(other).now_or_never();
-                held.lock().unwrap().extend(ready.is_none().then(|| format!("{event:?}")));
+                reported.lock().unwrap().push((format!("{event:?}"), ready.is_some()));
             }
         });
         drop(layer.layer(limited).oneshot(start()).await);
-        assert_eq!(*held.lock().unwrap(), [""; 0]);
+        let reported = reported.lock().unwrap();
+        assert!(reported.last().is_some_and(|(event, _)| event.starts_with(last)), "{reported:?}");
+        assert!(reported.iter().all(|(_, is_free)| *is_free), "{reported:?}");
     }
 }
