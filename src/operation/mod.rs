@@ -91,7 +91,7 @@ pub(crate) struct Progress {
     pub(crate) consecutive_failures: u32,
     /// How often the monitor has moved, or the result was redirected, since the last status. Reset in the same way.
     pub(crate) moves: u8,
-    /// Whether the monitor has ever told that it is one: by a status, by 202, or by none where that means running.
+    /// Whether the monitor has ever shown that it is one: by a status, by 202, or by none where that means running.
     pub(crate) has_status: bool,
     /// Cleared once it has passed: a later call has another one.
     pub(crate) deadline: Option<SystemTime>,

@@ -42,7 +42,7 @@ pub(crate) struct HeadFacts {
     pub(crate) is_elsewhere: bool,
     /// Whether the transport itself followed that redirect.
     pub(crate) is_redirected: bool,
-    /// Whether the monitor has ever told that it is one.
+    /// Whether the monitor has shown before that it is one.
     pub(crate) has_status: bool,
     /// Whether another failed poll is one too many.
     pub(crate) is_last_failure: bool,
@@ -94,7 +94,7 @@ pub(crate) enum Status {
 pub(crate) struct StatusFacts {
     /// The meaning of the status, if there is one.
     pub(crate) meaning: Option<Meaning>,
-    /// Whether the monitor has ever told before that it is one.
+    /// Whether the monitor has shown before that it is one.
     pub(crate) has_status: bool,
     /// Whether the response is the monitor's own, and could be read. No success is inferred from the target of a redirect, or from an
     /// unreadable body.
@@ -158,6 +158,7 @@ mod tests {
     const LED_AWAY: HeadFacts = HeadFacts { is_elsewhere: true, ..LATER_POLL };
     const LED_AWAY_AT_ONCE: HeadFacts = HeadFacts { is_elsewhere: true, ..FIRST_POLL };
     const FOLLOWED: HeadFacts = HeadFacts { is_redirected: true, ..LED_AWAY };
+    const FOLLOWED_FROM_RESULT: HeadFacts = HeadFacts { target: Target::Result, ..FOLLOWED };
     const ASKS_TO_WAIT: HeadFacts = HeadFacts { has_retry_after: true, ..LATER_POLL };
 
     #[test]
@@ -231,7 +232,8 @@ mod tests {
             ("a page to which the client went may be one to sign in at", by_status(), FOLLOWED, 200, Head::ReadStatus),
             ("or the result, if 302 names that", redirects.clone(), FOLLOWED, 200, Head::Succeeded),
             ("or the monitor, if it answers 202", redirects.clone(), FOLLOWED, 202, Head::ReadStatus),
-            ("but not if the layer went there", redirects, LED_AWAY, 200, Head::ReadStatus),
+            ("but not if the layer went there", redirects.clone(), LED_AWAY, 200, Head::ReadStatus),
+            ("the result is returned from wherever it is", redirects, FOLLOWED_FROM_RESULT, 200, Head::Return),
         ] {
             assert_eq!(of_head(code(status), &rule, facts), expected, "{name}: {status}");
         }

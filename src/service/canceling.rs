@@ -35,7 +35,7 @@ pub(crate) fn redirect_to_cancel<T: AsResponse, E>(
     if request.redirect_to(address) { Ok(credentials) } else { Err(inexpressible(cancel)) }
 }
 
-/// In a task of its own, sends the request that cancels the operation, if there is one and a runtime to send it from, and reports the answer.
+/// Sends the request that cancels the operation, if there is one, in a task of its own, and reports what came of it.
 #[cold]
 pub(crate) fn spawn_cancel(canceller: &Canceller, poller: &Poller) {
     let Some(mut request) = poller.cancel_request() else { return };
@@ -52,7 +52,8 @@ pub(crate) fn spawn_cancel(canceller: &Canceller, poller: &Poller) {
     }
 }
 
-/// Reports the answer when it is dropped, so that there is a report also if the canceller panics, and if the runtime ends before it.
+/// Reports the answer when it is dropped, and so reports also that there is none: if the canceller panics, if the runtime ends before
+/// the answer, and if there is no runtime.
 struct Report {
     config: Arc<Config>,
     operation: Operation,

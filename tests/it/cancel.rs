@@ -98,13 +98,20 @@ async fn a_canceller_that_panics_does_so_in_its_own_task() {
 }
 
 #[test]
-fn a_cancel_request_that_ends_with_the_runtime_is_reported() {
-    let (call, events) = canceled_by(Canceller::new(|_| std::future::pending()));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { assert!(tokio::time::timeout(Duration::from_millis(1), call).await.is_err()) });
-    drop(runtime);
-    let events: Vec<OwnedEvent> = events.collect().now_or_never().unwrap();
-    assert!(matches!(events.last().unwrap().as_event(), Event::CancelSent { status: None, .. }), "{events:?}");
+fn a_cancel_request_that_no_runtime_sends_to_its_end_is_reported() {
+    for has_runtime in [true, false] {
+        let (call, events) = canceled_by(Canceller::new(|_| std::future::pending()));
+        let mut call = Box::pin(call);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async { assert!(tokio::time::timeout(Duration::from_millis(1), &mut call).await.is_err()) });
+        {
+            let _guard = has_runtime.then(|| runtime.enter());
+            drop(call);
+        }
+        drop(runtime);
+        let events: Vec<OwnedEvent> = events.collect().now_or_never().unwrap();
+        assert!(matches!(events.last().unwrap().as_event(), Event::CancelSent { status: None, .. }), "{events:?}");
+    }
 }
 
 /// An operation that does not end, and is canceled when it is dropped.
