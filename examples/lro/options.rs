@@ -279,5 +279,5 @@ pub fn quoted(argument: &str) -> String {
 fn is_of_one_request(name: &str) -> bool {
     let beginnings = ["content-", "if-", "idempotency-", "repeatability-", "x-idempotency-"];
     beginnings.iter().any(|beginning| name.starts_with(beginning))
-        || ["digest", "expect", "prefer", "range", "repr-digest", "transfer-encoding"].contains(&name)
+        || ["digest", "expect", "if", "prefer", "range", "repr-digest", "transfer-encoding"].contains(&name)
 }
