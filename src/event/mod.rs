@@ -126,9 +126,8 @@ pub enum Event<'a> {
         /// The response's headers that announce operations in other protocols, such as `location`; all of them if there are none of these.
         headers: &'a [HeaderName],
     },
-    /// A request to cancel the operation at the service was answered, or came to nothing: it could not be sent, or its task has ended
-    /// before the answer
-    /// ([`LroLayer::cancel_on_drop`](crate::LroLayer::cancel_on_drop)).
+    /// A request to cancel the operation at the service ([`LroLayer::cancel_on_drop`](crate::LroLayer::cancel_on_drop)) was answered, or
+    /// came to nothing: it could not be sent, or its task ended before the answer.
     #[non_exhaustive]
     CancelSent {
         /// The operation.

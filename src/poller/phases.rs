@@ -82,12 +82,12 @@ pub(crate) struct Sending(pub(super) Box<Poller>);
 pub(crate) struct Reading<T: Io> {
     pub(crate) poller: Box<Poller>,
     pub(crate) response: Box<PartialResponse<T::Body>>,
-    pub(crate) search: StatusSearch,
-    pub(crate) purpose: Purpose,
+    pub(super) search: StatusSearch,
+    pub(super) purpose: Purpose,
     /// When it has been read for long enough.
-    pub(crate) until: Duration,
+    pub(super) until: Duration,
     /// Whether the frame that was read last is the last of the body.
-    pub(crate) is_over: bool,
+    pub(super) is_over: bool,
 }
 
 /// Is over, as far as this layer is concerned.

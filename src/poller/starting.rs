@@ -145,7 +145,7 @@ impl<T: Io> Starting<T> {
         if self.candidates.first().is_some_and(|considered| considered.verdict().is_none()) {
             return Started::Reading(self);
         }
-        let Self { config, captured, response, mut candidates, beginning, .. } = *self;
+        let Self { config, captured, response, mut candidates, beginning } = *self;
         if candidates.is_empty() {
             unmatched::report(&config, &captured.head, response.head.status, &response.head.headers);
             return Started::NotAnOperation(response);

@@ -145,7 +145,7 @@ impl OmittedExtension {
     }
 }
 
-/// How a request of the caller came to be about an operation.
+/// Whether the caller's request has started the operation, or resumes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Starts,

@@ -79,8 +79,8 @@ where
         Uncommon::NoTimer(config, head) => return begin_later(inner, config, head, request),
         Uncommon::AboutOperation(config, head) => (config, head),
     };
-    let is_cancel = head.intent == Intent::Cancel;
-    if let Some(cancel) = is_cancel.then(|| head.extensions.get::<Cancel>()).flatten() {
+    let cancel = if head.intent == Intent::Cancel { head.extensions.get::<Cancel>() } else { None };
+    if let Some(cancel) = cancel {
         return match redirect_to_cancel(&mut request, &config, &head.uri, cancel) {
             Ok(_) => ResponseFuture::pass_through(inner.call(request)),
             Err(error) => refuse(inner, Error::Operation(error)),

@@ -41,7 +41,7 @@ use crate::{
 /// The service has to be `Clone`: `BoxCloneService` and `Buffer` help those that are not. So that polls can be made, the body
 /// of requests has to be `Default`: [`LroLayer::empty_body`] helps those that are not.
 ///
-/// Its future is `Send` if requests, the inner service and its futures are; and `Sync` likewise.
+/// Its future is `Send` if the inner service, its futures, requests, responses and errors are; and `Sync` likewise.
 ///
 /// # Example
 ///
