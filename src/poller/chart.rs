@@ -51,14 +51,14 @@ impl Io for NoIo {
 enum Phase {
     Starting(Box<Starting<NoIo>>),
     NotAnOperation,
-    Told(Action<NoIo>),
+    Act(Action<NoIo>),
 }
 
 impl From<Started<NoIo>> for Phase {
     fn from(started: Started<NoIo>) -> Self {
         match started {
             Started::Reading(starting) => Self::Starting(starting),
-            Started::Accepted(action) => Self::Told(action),
+            Started::Accepted(action) => Self::Act(action),
             Started::NotAnOperation(_) => Self::NotAnOperation,
         }
     }
@@ -69,7 +69,7 @@ impl Phase {
         match self {
             Self::Starting(_) => "Starting".to_owned(),
             Self::NotAnOperation => "NotAnOperation".to_owned(),
-            Self::Told(action) => match action {
+            Self::Act(action) => match action {
                 Action::Wait(_) => "Waiting".to_owned(),
                 Action::Send(_) => "Sending".to_owned(),
                 Action::Read(reading) => format!("Reading({})", purpose(reading)),
@@ -84,10 +84,10 @@ impl Phase {
     fn due(&self) -> Option<Duration> {
         let due = match self {
             Self::Starting(_) => Some(Starting::<NoIo>::WAKE_AT),
-            Self::Told(Action::Wait(waiting)) => Some(waiting.wake_at()),
-            Self::Told(Action::Send(sending)) => sending.wake_at(),
-            Self::Told(Action::Read(reading)) => Some(reading.wake_at()),
-            Self::NotAnOperation | Self::Told(Action::Done(..) | Action::Failed(..) | Action::Pending(..)) => None,
+            Self::Act(Action::Wait(waiting)) => Some(waiting.wake_at()),
+            Self::Act(Action::Send(sending)) => sending.wake_at(),
+            Self::Act(Action::Read(reading)) => Some(reading.wake_at()),
+            Self::NotAnOperation | Self::Act(Action::Done(..) | Action::Failed(..) | Action::Pending(..)) => None,
         };
         due.filter(|due| *due != Duration::MAX)
     }
@@ -103,10 +103,10 @@ impl Phase {
         }
         match self {
             Self::Starting(starting) => after_starting(starting, happens, now),
-            Self::Told(Action::Wait(waiting)) => after_waiting(waiting, happens, now).map(Self::Told),
-            Self::Told(Action::Send(sending)) => after_sending(sending, happens, now).map(Self::Told),
-            Self::Told(Action::Read(reading)) => after_reading(reading, happens, now).map(Self::Told),
-            Self::NotAnOperation | Self::Told(Action::Done(..) | Action::Failed(..) | Action::Pending(..)) => None,
+            Self::Act(Action::Wait(waiting)) => after_waiting(waiting, happens, now).map(Self::Act),
+            Self::Act(Action::Send(sending)) => after_sending(sending, happens, now).map(Self::Act),
+            Self::Act(Action::Read(reading)) => after_reading(reading, happens, now).map(Self::Act),
+            Self::NotAnOperation | Self::Act(Action::Done(..) | Action::Failed(..) | Action::Pending(..)) => None,
         }
     }
 }
@@ -208,7 +208,7 @@ fn begin(Begin { from, settings }: Begin) -> (&'static str, Phase) {
             let operation = Operation::new(address, config.protocols[0].clone(), 0);
             let mut request = Request::get("https://example.com/").body(()).expect("a request");
             let template = config.resuming(RequestHead::of(&mut request, Intent::Resume), request.headers());
-            ("Request", Phase::Told(resume(config, template, operation.resume(), beginning)))
+            ("Request", Phase::Act(resume(config, template, operation.resume(), beginning)))
         }
     }
 }
