@@ -159,3 +159,31 @@ pub(crate) struct FollowedRequest {
     pub(crate) uri: Uri,
     pub(crate) template: RequestTemplate,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        address::policy::{Address, Credentials},
+        operation::Operation,
+        protocol::Protocol,
+    };
+
+    #[test]
+    fn a_request_that_cancels_does_nothing_else_and_only_a_get_resumes() {
+        let address = Address { uri: Uri::from_static("https://example.com/op"), credentials: Credentials::Send };
+        let cancel = Operation::new(address, Protocol::fhir(), 0).cancel().unwrap();
+        for (method, cancels, resumes, expected) in [
+            (Method::GET, false, false, Intent::Send),
+            (Method::GET, false, true, Intent::Resume),
+            (Method::POST, false, true, Intent::Send),
+            (Method::DELETE, true, false, Intent::Cancel),
+            (Method::GET, true, true, Intent::Cancel),
+        ] {
+            let mut extensions = Extensions::new();
+            cancels.then(|| extensions.insert(cancel.clone()));
+            resumes.then(|| extensions.insert(Resume::new()));
+            assert_eq!(Intent::of(&method, &extensions), expected, "{method} {cancels} {resumes}");
+        }
+    }
+}
