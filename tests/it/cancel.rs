@@ -189,6 +189,28 @@ async fn an_explicit_host_does_not_go_to_another_address() {
     assert_eq!(request.headers()["host"], "api.test");
 }
 
+#[tokio::test]
+async fn the_extensions_of_a_middleware_say_what_is_canceled_or_resumed_before_those_of_the_request() {
+    let simulator = Simulator::new().recording();
+    let server = Server::of(&simulator).await;
+    let layer = quick().protocol(Protocol::fhir()).max_consecutive_failures(0);
+    let client = ClientBuilder::new(reqwest::Client::new()).with(layer).build();
+    let operation = |path| running("fhir", &server.url(path));
+    let cancel = |path| operation(path).cancel().unwrap();
+    let request = cancel("/request").request::<reqwest::Body>(server.url("/").parse().unwrap());
+    let mut extensions = Extensions::new();
+    extensions.insert(cancel("/middleware"));
+    client.execute_with_extensions(request.try_into().unwrap(), &mut extensions).await.unwrap();
+
+    let request = Request::get(server.url("/")).extension(operation("/request").resume());
+    let request = request.body(reqwest::Body::default()).unwrap();
+    let mut extensions = Extensions::new();
+    extensions.insert(operation("/middleware").resume());
+    client.execute_with_extensions(request.try_into().unwrap(), &mut extensions).await.unwrap();
+    let paths: Vec<_> = simulator.recorded().iter().map(|request| request.uri.path().to_owned()).collect();
+    assert_eq!(paths, ["/middleware", "/middleware"]);
+}
+
 /// It would delete something else.
 #[tokio::test]
 async fn a_disabled_layer_does_not_send_a_cancel_request_to_the_service_itself() {

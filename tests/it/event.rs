@@ -143,6 +143,22 @@ async fn observers_are_called_in_order_and_one_that_panics_harms_nothing() {
     assert_eq!(before.lock().unwrap().len(), 8);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_accepted_operation_knows_the_location_of_its_start_response() {
+    let start = Reply::http(202).header("operation-location", "/operations/{id}").header("location", "/maps/1");
+    let resources = Arc::new(Mutex::new(Vec::new()));
+    let layer = exact().on_event({
+        let resources = resources.clone();
+        move |event| {
+            if let Event::Accepted { operation, .. } = event {
+                resources.lock().unwrap().extend(operation.resource().map(|uri| uri.path().to_owned()));
+            }
+        }
+    });
+    play(layer, Script::azure_maps().start(start)).await.0.unwrap();
+    assert_eq!(*resources.lock().unwrap(), ["/maps/1"]);
+}
+
 /// An observer may wait for a request of its own through the same client.
 #[tokio::test(start_paused = true)]
 async fn observers_are_called_while_no_permit_of_the_service_below_is_held() {
