@@ -5,10 +5,10 @@ use http::Extensions;
 use reqwest::{Request, Response, ResponseBuilderExt};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use serde_json::Value;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 use tower_lro::{
     AddressErrorKind, Cause, Event, LroLayer, OperationError, OperationState, Protocol, ResponseExt, Resume,
-    simulator::{Fault, Reply, Script, Simulator},
+    simulator::{Fault, Reply, Script, Simulator, SimulatorBody},
 };
 
 use crate::support::{Server, chain, polls, quick, seconds, start};
@@ -70,6 +70,35 @@ async fn uploads_stream() {
     assert_eq!(response.status(), 200);
     let sent: Vec<_> = simulator.recorded().iter().map(|request| request.body_bytes).collect();
     assert_eq!(sent, [1_000_000, 0, 0, 0]);
+}
+
+/// Only where the layer and a protocol say so, and once: services may answer otherwise then.
+#[tokio::test]
+async fn a_start_asks_for_asynchronous_work_where_the_layer_is_told_to() {
+    let fhir = || quick().protocols([Protocol::fhir()]);
+    for (layer, own, expected) in [
+        (fhir(), None, &[][..]),
+        (fhir().ask_for_async(true), None, &["respond-async"]),
+        (fhir().ask_for_async(true), Some("Respond-Async, wait=5"), &["Respond-Async, wait=5"]),
+        (quick().ask_for_async(true), None, &[]),
+    ] {
+        let simulator = Simulator::new().script(Script::azure_maps_invalid()).recording();
+        let server = Server::of(&simulator).await;
+        let mut by_reqwest = client(layer.clone()).post(server.url("/"));
+        let mut by_tower = http::Request::post("https://example.com/");
+        if let Some(own) = own {
+            by_reqwest = by_reqwest.header("prefer", own);
+            by_tower = by_tower.header("prefer", own);
+        }
+        by_reqwest.send().await.unwrap();
+        let service = layer.layer(simulator.clone());
+        service.oneshot(by_tower.body(SimulatorBody::default()).unwrap()).await.unwrap();
+        let recorded = simulator.recorded();
+        assert_eq!(recorded.len(), 2);
+        for request in &recorded {
+            assert_eq!(request.headers.get_all("prefer").iter().collect::<Vec<_>>(), expected);
+        }
+    }
 }
 
 #[tokio::test]
