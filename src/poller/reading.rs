@@ -47,7 +47,7 @@ impl<T: Io> Reading<T> {
             return self.on_end(now);
         }
         let Some(data) = frame.data_ref().cloned() else { return Action::Read(self) };
-        self.response.count(&data);
+        self.response.count_empty(&data);
         let is_stalled = self.response.is_stalled();
         match &mut self.purpose {
             Purpose::Status if is_stalled => self.broke_off(now),

@@ -40,8 +40,8 @@ impl<B> PartialResponse<B> {
         })
     }
 
-    /// Counts the frames without data.
-    pub(crate) fn count(&mut self, data: &[u8]) {
+    /// Counts the frames without data in a row.
+    pub(crate) fn count_empty(&mut self, data: &[u8]) {
         self.empty_frames = if data.is_empty() { self.empty_frames.saturating_add(1) } else { 0 };
     }
 

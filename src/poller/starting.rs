@@ -109,7 +109,7 @@ impl<T: Io> Starting<T> {
         let Some(data) = frame.data_ref().cloned() else { return Started::Reading(self) };
         let before = self.response.frames.bytes();
         self.response.frames.push(frame);
-        self.response.count(&data);
+        self.response.count_empty(&data);
         if now >= Self::WAKE_AT || self.response.is_stalled() {
             return self.on_due(now);
         }
