@@ -28,7 +28,7 @@ impl Waiting {
     pub(crate) fn on_due<T: Io>(self, now: Duration) -> Action<T> {
         let Self(mut poller) = self;
         poller.record_elapsed(now);
-        // Nothing is sent after the deadline, nor as late as that.
+        // The wait ends at the deadline if that is earlier. Then nothing is sent.
         let is_late = poller.schedule.is_late(now.max(poller.schedule.due()));
         if is_late { poller.time_out() } else { Action::Send(Sending(poller)) }
     }

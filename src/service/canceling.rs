@@ -52,8 +52,8 @@ pub(crate) fn spawn_cancel(canceller: &Canceller, poller: &Poller) {
     }
 }
 
-/// Reports the answer when it is dropped, and so reports also that there is none: if the canceller panics, if the runtime ends before
-/// the answer, and if there is no runtime.
+/// Reports the answer when it is dropped, so that there is a report also without an answer: if the canceller panics, if the runtime
+/// ends before, and if there is no runtime.
 struct Report {
     config: Arc<Config>,
     operation: Operation,
