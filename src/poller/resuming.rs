@@ -113,6 +113,7 @@ impl Poller {
             self.operation.more_mut().result = Some(judged);
             return Ok(());
         }
+        // As `check` would decide, without a resolver and a copy of the address: most steps begin like this.
         if self.context.template.caller.is_plainly_own(&self.operation.monitor) {
             self.operation.credentials = Credentials::Send;
             return Ok(());

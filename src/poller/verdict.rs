@@ -58,7 +58,8 @@ pub(crate) fn of_head(status: StatusCode, rule: &StatusRule, facts: HeadFacts) -
     let is_plain = || is_final_error() && rule.when_status_missing != MissingStatus::Error;
     let is_early = status == StatusCode::NOT_FOUND && !facts.has_status && is_monitor && !is_plain();
     let asks_to_wait = || status.is_server_error() && facts.has_retry_after && is_final_error();
-    // The transport does not say which redirect it followed. All of them name the result if 302 does, except those that keep the method.
+    // The transport does not say which redirect it followed. All of them name the result if 302 does, except those that keep the
+    // method.
     let names_result =
         || facts.is_redirected && status != StatusCode::ACCEPTED && rule.result_redirects.contains(&StatusCode::FOUND);
     match status.as_u16() {
